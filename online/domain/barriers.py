@@ -1,0 +1,151 @@
+"""The exit is the label: one function turns a model's barriers into stop, target and time-out.
+
+Labels, backtest and live trading call these functions and no others. They use arithmetic and
+comparisons alone, so a NumPy array takes the same path, bit for bit, as each of its elements.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from online.domain.errors import InvalidManifest
+from online.domain.market import Side, Timeframe, to_tick
+
+
+class Exit(StrEnum):
+    """What ended a position."""
+
+    STOP = "stop"
+    TARGET = "target"
+    TIMEOUT = "timeout"
+
+
+class BarrierRule(msgspec.Struct, frozen=True):
+    """Triple barriers in units of a volatility feature.
+
+    Parameters
+    ----------
+    stop_units, target_units
+        Distance of stop and target from the entry price, in units (> 0). The stop is not wider
+        than the target, so that a long's and a short's target cannot both be reached first.
+    timeout_bars
+        Life of a position in bars of `timeframe` (> 0), measured on the clock.
+    timeframe
+        The bars of the label.
+    unit_feature
+        Name of the feature that is one unit, in price; its stored float32 value is used.
+    """
+
+    stop_units: float
+    target_units: float
+    timeout_bars: int
+    timeframe: Timeframe
+    unit_feature: str = "atr_14"
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.stop_units <= self.target_units:
+            raise InvalidManifest(
+                "barriers need 0 < stop_units <= target_units, got "
+                f"{self.stop_units} and {self.target_units}"
+            )
+        if self.timeout_bars < 1:
+            raise InvalidManifest(f"timeout_bars must be at least 1, got {self.timeout_bars}")
+
+    @property
+    def timeout_ns(self) -> int:
+        """Life of a position, nanoseconds."""
+        return self.timeout_bars * self.timeframe.duration_ns
+
+
+def barrier_prices(
+    side: Side, entry: float, unit: float, rule: BarrierRule, scale: float
+) -> tuple[float, float]:
+    """Return the stop and target prices of a position.
+
+    Parameters
+    ----------
+    side
+        Direction of the position.
+    entry
+        Price the position opens at: the ask for a buy, the bid for a sell.
+    unit
+        The unit feature at the decision's bar, in price.
+    rule
+        The label's barriers.
+    scale
+        Points in one unit of price (`Instrument.scale`).
+
+    Returns
+    -------
+    tuple of float
+        Stop and target, each rounded to the instrument's step.
+    """
+    stop = to_tick(entry - side.sign * rule.stop_units * unit, scale)
+    target = to_tick(entry + side.sign * rule.target_units * unit, scale)
+    return stop, target
+
+
+def touches_stop(side: Side, stop: float, high: float, low: float) -> bool:
+    """Tell whether a bar reaches the stop.
+
+    `high` and `low` are of the side the position closes at: bid for a buy, ask for a sell.
+    """
+    return low <= stop if side is Side.BUY else high >= stop
+
+
+def touches_target(side: Side, target: float, high: float, low: float) -> bool:
+    """Tell whether a bar reaches the target; `high` and `low` as in `touches_stop`."""
+    return high >= target if side is Side.BUY else low <= target
+
+
+def stop_fill(side: Side, stop: float, opened: float) -> float:
+    """Return where a stop fills: at its price, or worse when the bar opens beyond it."""
+    return min(stop, opened) if side is Side.BUY else max(stop, opened)
+
+
+def exit_within_bar(
+    side: Side, stop: float, target: float, opened: float, high: float, low: float
+) -> tuple[Exit, float] | None:
+    """Return how and where a bar ends a position, or None while it lives on.
+
+    When one bar touches both barriers the stop is assumed to come first. A target fills at its
+    price, never better: what a gap would add is not counted.
+
+    Parameters
+    ----------
+    side
+        Direction of the position.
+    stop, target
+        Its barriers.
+    opened, high, low
+        The bar's prices on the side the position closes at.
+    """
+    if touches_stop(side, stop, high, low):
+        return Exit.STOP, stop_fill(side, stop, opened)
+    if touches_target(side, target, high, low):
+        return Exit.TARGET, target
+    return None
+
+
+def deadline_ns(opened_at_ns: int, rule: BarrierRule) -> int:
+    """Return when a position times out: the first quote at or after this instant closes it."""
+    return opened_at_ns + rule.timeout_ns
+
+
+def other_side(price: float, spread_points: float, sign: int, scale: float) -> float:
+    """Return the other side of a one-sided price under an assumed spread.
+
+    Parameters
+    ----------
+    price
+        Known price, or array of prices.
+    spread_points
+        Assumed spread, points (>= 0).
+    sign
+        -1 from ask to bid, +1 from bid to ask.
+    scale
+        Points in one unit of price.
+    """
+    return to_tick(price + sign * spread_points / scale, scale)

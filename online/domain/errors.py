@@ -1,0 +1,105 @@
+"""Errors of Sextant, one tree.
+
+::
+
+    SextantError
+    ├── InvalidInput            what was given is wrong; the giver mends it
+    │   ├── InvalidMarketData   a price, stamp or volume that cannot be
+    │   ├── InvalidManifest     a model bundle that contradicts itself
+    │   └── InvalidSettings     a configuration that must not start
+    ├── NotFound                a symbol, model, decision or file that is not there
+    ├── Unavailable             an outside system does not answer; try again
+    │   └── JournalUnavailable  nothing can be recorded, so nothing may be sent
+    ├── ModelRefused            a bundle failed its verification; the old one stays
+    └── JournalCorrupt          the hash chain is broken; trading must not go on
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SextantError(Exception):
+    """Base of every error that Sextant raises on purpose.
+
+    Attributes
+    ----------
+    code : str
+        Stable reason code in capitals, safe to match on.
+    remedy : str
+        What the reader can do about it, one sentence.
+    """
+
+    code: str = "SEXTANT_ERROR"
+    remedy: str = "Read the message; it says what was expected and what came."
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, code: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+        self.remedy = remedy or type(self).remedy
+
+
+class InvalidInput(SextantError):
+    """What was given is wrong; the giver mends it."""
+
+    code = "INVALID_INPUT"
+    remedy = "Correct the named field and try again."
+    exit_status = 2
+
+
+class InvalidMarketData(InvalidInput):
+    """A price, stamp or volume that cannot be."""
+
+    code = "INVALID_MARKET_DATA"
+    remedy = "Check the source file, its preset and its clock."
+
+
+class InvalidManifest(InvalidInput):
+    """A model bundle that contradicts itself."""
+
+    code = "INVALID_MANIFEST"
+    remedy = "Train and register the model again; never edit a bundle by hand."
+
+
+class InvalidSettings(InvalidInput):
+    """A configuration that must not start."""
+
+    code = "INVALID_SETTINGS"
+    remedy = "Correct the named setting; infra/config/SETTINGS.md documents each."
+
+
+class NotFound(SextantError):
+    """A symbol, model, decision or file that is not there."""
+
+    code = "NOT_FOUND"
+    remedy = "Check the name; the message lists what exists."
+    exit_status = 2
+
+
+class Unavailable(SextantError):
+    """An outside system does not answer; the same call may succeed later."""
+
+    code = "UNAVAILABLE"
+    remedy = "Check that the named service runs (`sextant status`), then try again."
+
+
+class JournalUnavailable(Unavailable):
+    """Nothing can be recorded, so nothing may be sent."""
+
+    code = "JOURNAL_UNAVAILABLE"
+    remedy = "Free space on the journal's disk; no order is sent until it can be written."
+
+
+class ModelRefused(SextantError):
+    """A bundle failed its verification; the one already loaded stays."""
+
+    code = "MODEL_REFUSED"
+    remedy = "Look at the named difference, then train and promote again."
+
+
+class JournalCorrupt(SextantError):
+    """The journal's hash chain is broken; trading must not go on."""
+
+    code = "JOURNAL_CORRUPT"
+    remedy = "Keep the file as evidence, restore a verified copy and find out who changed it."

@@ -1,0 +1,229 @@
+"""Market words: timeframe, bar, quote, instrument."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
+from functools import cached_property
+
+import msgspec
+
+from online.domain.errors import InvalidMarketData, NotFound
+
+NANOSECONDS_PER_SECOND = 1_000_000_000
+_SECONDS = {"M1": 60, "M5": 300, "M15": 900, "M30": 1800, "H1": 3600, "H4": 14400, "D1": 86400}
+
+
+class Timeframe(StrEnum):
+    """Length of a bar, in MetaTrader's spelling."""
+
+    M1 = "M1"
+    M5 = "M5"
+    M15 = "M15"
+    M30 = "M30"
+    H1 = "H1"
+    H4 = "H4"
+    D1 = "D1"
+
+    @property
+    def seconds(self) -> int:
+        """Length in seconds."""
+        return _SECONDS[self.value]
+
+    @property
+    def duration_ns(self) -> int:
+        """Length in nanoseconds."""
+        return self.seconds * NANOSECONDS_PER_SECOND
+
+    @classmethod
+    def parse(cls, text: str) -> Timeframe:
+        """Return the timeframe named `text`.
+
+        Raises
+        ------
+        NotFound
+            With code ``UNKNOWN_TIMEFRAME`` and the names that exist.
+
+        Examples
+        --------
+        >>> Timeframe.parse("H1").seconds
+        3600
+        """
+        try:
+            return cls(text)
+        except ValueError:
+            known = ", ".join(cls)
+            raise NotFound(
+                f"unknown timeframe {text!r}: expected one of {known}", code="UNKNOWN_TIMEFRAME"
+            ) from None
+
+
+class PriceSide(StrEnum):
+    """Which side of the market a bar's prices are."""
+
+    BID = "bid"
+    ASK = "ask"
+
+
+class Side(StrEnum):
+    """Direction of an order or a position."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """Open, high, low and close over a closed interval.
+
+    Parameters
+    ----------
+    closed_at_ns
+        End of the interval, nanoseconds since 1970-01-01 UTC.
+    open, high, low, close
+        Prices of one side of the market, finite and positive, with low the least and high the
+        greatest.
+    volume
+        Traded or tick volume, not negative.
+
+    Raises
+    ------
+    InvalidMarketData
+        If the prices or the volume cannot be.
+    """
+
+    closed_at_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+
+    def __post_init__(self) -> None:
+        prices = (self.open, self.high, self.low, self.close)
+        if not all(math.isfinite(p) and p > 0.0 for p in prices):
+            raise InvalidMarketData(f"bar prices must be finite and positive, got {prices}")
+        if self.low > min(self.open, self.close) or self.high < max(self.open, self.close):
+            raise InvalidMarketData(f"bar needs low <= open, close <= high, got {prices}")
+        if not (math.isfinite(self.volume) and self.volume >= 0.0):
+            raise InvalidMarketData(f"bar volume must be finite and not negative: {self.volume}")
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """Best bid and ask of a symbol.
+
+    A quote is what somebody said, right or wrong: it is judged by the risk rules, not here.
+
+    Parameters
+    ----------
+    symbol
+        The instrument's name.
+    bid, ask
+        Prices.
+    at_ns
+        When it was quoted, nanoseconds since 1970-01-01 UTC.
+    """
+
+    symbol: str
+    bid: float
+    ask: float
+    at_ns: int
+
+    def price_to_open(self, side: Side) -> float:
+        """Return the price at which an order of `side` fills: buys at the ask."""
+        return self.ask if side is Side.BUY else self.bid
+
+    def price_to_close(self, side: Side) -> float:
+        """Return the price at which a position of `side` closes: buys at the bid."""
+        return self.bid if side is Side.BUY else self.ask
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What the broker says of a symbol.
+
+    Parameters
+    ----------
+    symbol
+        Name at the broker.
+    base_currency, profit_currency
+        What is bought, and what profit is paid in.
+    digits
+        Decimals of a price (>= 0); the smallest step is ``10 ** -digits``.
+    contract_size
+        Units of the base in one lot (> 0).
+    volume_min, volume_max, volume_step
+        Tradable volumes, lots (> 0).
+    stops_level_points
+        Least distance of stop and target from the market, points (>= 0).
+    """
+
+    symbol: str
+    base_currency: str
+    profit_currency: str
+    digits: int
+    contract_size: float
+    volume_min: float = 0.01
+    volume_max: float = 500.0
+    volume_step: float = 0.01
+    stops_level_points: int = 0
+
+    @cached_property
+    def scale(self) -> float:
+        """Points in one unit of price: ``10 ** digits``."""
+        return 10.0**self.digits
+
+    @property
+    def point(self) -> float:
+        """Smallest step of the price."""
+        return 1.0 / self.scale
+
+    def floor_volume(self, volume_lots: float) -> float:
+        """Return the greatest tradable volume not above `volume_lots`, or 0.0 if there is none.
+
+        Computed in decimals: 0.29 lots stays 0.29 whatever binary fractions say.
+
+        Examples
+        --------
+        >>> eurusd = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
+        >>> eurusd.floor_volume(0.2999)
+        0.29
+        """
+        if not math.isfinite(volume_lots) or volume_lots <= 0.0:
+            return 0.0
+        step = Decimal(str(self.volume_step))
+        wanted = min(Decimal(str(volume_lots)), Decimal(str(self.volume_max)))
+        floored = (wanted / step).to_integral_value(ROUND_FLOOR) * step
+        return float(floored) if floored >= Decimal(str(self.volume_min)) else 0.0
+
+
+def to_tick(price: float, scale: float) -> float:
+    """Round `price` to the instrument's step; the one rounding rule of labels and orders.
+
+    Written with arithmetic alone, so that a NumPy array of prices takes the same path and gives
+    the same bits as each of its elements. Halves go up.
+
+    Parameters
+    ----------
+    price
+        Price, or array of prices.
+    scale
+        Points in one unit of price (`Instrument.scale`).
+
+    Examples
+    --------
+    >>> to_tick(1.123456, 100_000.0)
+    1.12346
+    """
+    return (price * scale + 0.5) // 1.0 / scale

@@ -1,0 +1,126 @@
+"""Orders: the intent before it is sent, and the broker's reply."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from online.domain.errors import InvalidInput
+from online.domain.market import Side
+
+STRATEGY_BITS, SEQUENCE_BITS = 16, 47
+COMMENT_LIMIT = 24
+
+
+class Purpose(StrEnum):
+    """What an order is for."""
+
+    ENTRY = "entry"
+    CLOSE = "close"
+
+
+class Intent(msgspec.Struct, frozen=True, gc=False):
+    """An order as decided, journaled before it is sent.
+
+    Parameters
+    ----------
+    intent_id
+        Unique; the same bar, symbol and purpose give the same id, so it is sent at most once.
+    magic
+        16 bits of strategy and 47 bits of sequence; the broker keeps it on order and position.
+    comment
+        At most 24 ASCII characters; the second thread back to the intent.
+    side, volume_lots
+        What to do at the market.
+    stop, target
+        Broker-side exits, prices; 0.0 on a close.
+    position
+        Ticket to close; 0 on an entry.
+    expires_at_ns
+        When the position times out; 0 on a close.
+    quoted
+        Price of the deciding quote on the order's side.
+    """
+
+    intent_id: str
+    magic: int
+    comment: str
+    purpose: Purpose
+    symbol: str
+    side: Side
+    volume_lots: float
+    stop: float
+    target: float
+    position: int
+    expires_at_ns: int
+    quoted: float
+
+
+class OrderStatus(StrEnum):
+    """Fate of an order."""
+
+    FILLED = "filled"
+    PARTIAL = "partial"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+class OrderReply(msgspec.Struct, frozen=True, gc=False):
+    """What came back for an order.
+
+    Parameters
+    ----------
+    status
+        `UNKNOWN` whenever the order may live at the broker without our knowing.
+    retcode
+        MetaTrader's return code, 0 where there was none.
+    order, deal, position
+        Tickets, 0 where there is none.
+    price, volume_lots
+        Of the fill, 0.0 where there was none.
+    comment
+        The broker's words.
+    """
+
+    status: OrderStatus
+    retcode: int
+    order: int
+    deal: int
+    position: int
+    price: float
+    volume_lots: float
+    comment: str
+
+
+def make_magic(strategy: int, sequence: int) -> int:
+    """Return the magic number of a strategy's n-th order.
+
+    Parameters
+    ----------
+    strategy
+        0 to 65535.
+    sequence
+        1 to 2**47 - 1.
+
+    Raises
+    ------
+    InvalidInput
+        If either is out of range.
+
+    Examples
+    --------
+    >>> split_magic(make_magic(7, 42))
+    (7, 42)
+    """
+    if not 0 <= strategy < 1 << STRATEGY_BITS:
+        raise InvalidInput(f"strategy must be within 0..65535, got {strategy}")
+    if not 1 <= sequence < 1 << SEQUENCE_BITS:
+        raise InvalidInput(f"sequence must be within 1..2**47-1, got {sequence}")
+    return strategy << SEQUENCE_BITS | sequence
+
+
+def split_magic(magic: int) -> tuple[int, int]:
+    """Return the strategy and sequence in a magic number."""
+    return magic >> SEQUENCE_BITS, magic & ((1 << SEQUENCE_BITS) - 1)

@@ -1,0 +1,97 @@
+"""Reason codes: why a decision took no trade, each with its meaning.
+
+Codes are stable; clients and reports match on them. The page is the whole vocabulary of vetoes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Reason(StrEnum):
+    """Why something was not done."""
+
+    # Features
+    FEATURES_UNAVAILABLE = "FEATURES_UNAVAILABLE"
+    MISSING_FEATURE = "MISSING_FEATURE"
+    NON_FINITE_FEATURE = "NON_FINITE_FEATURE"
+    STALE_FEATURES = "STALE_FEATURES"
+    TORN_VECTOR = "TORN_VECTOR"
+    # Market
+    NO_QUOTE = "NO_QUOTE"
+    STALE_QUOTE = "STALE_QUOTE"
+    CROSSED_QUOTE = "CROSSED_QUOTE"
+    SPREAD_TOO_WIDE = "SPREAD_TOO_WIDE"
+    # Model
+    NON_FINITE_SCORE = "NON_FINITE_SCORE"
+    NO_EDGE = "NO_EDGE"
+    MODEL_NOT_APPROVED = "MODEL_NOT_APPROVED"
+    # Account and book
+    ACCOUNT_UNAVAILABLE = "ACCOUNT_UNAVAILABLE"
+    POSITION_OPEN = "POSITION_OPEN"
+    FOREIGN_POSITION = "FOREIGN_POSITION"
+    UNRESOLVED_ORDER = "UNRESOLVED_ORDER"
+    DUPLICATE_INTENT = "DUPLICATE_INTENT"
+    # Sizing and limits
+    VOLUME_TOO_SMALL = "VOLUME_TOO_SMALL"
+    VOLUME_ABOVE_LIMIT = "VOLUME_ABOVE_LIMIT"
+    NOTIONAL_ABOVE_LIMIT = "NOTIONAL_ABOVE_LIMIT"
+    GROSS_EXPOSURE_ABOVE_LIMIT = "GROSS_EXPOSURE_ABOVE_LIMIT"
+    DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
+    DRAWDOWN_LIMIT = "DRAWDOWN_LIMIT"
+    ORDER_RATE_LIMIT = "ORDER_RATE_LIMIT"
+    STOP_MISSING = "STOP_MISSING"
+    STOP_TOO_CLOSE = "STOP_TOO_CLOSE"
+    NO_CONVERSION_RATE = "NO_CONVERSION_RATE"
+    SYMBOL_NOT_ALLOWED = "SYMBOL_NOT_ALLOWED"
+    HALTED = "HALTED"
+
+
+MEANING: dict[Reason, str] = {
+    Reason.FEATURES_UNAVAILABLE: "The online store did not answer.",
+    Reason.MISSING_FEATURE: "The online store holds no value for a feature the model asks for.",
+    Reason.NON_FINITE_FEATURE: "A feature is NaN or infinite.",
+    Reason.STALE_FEATURES: "A feature is older than its maximum age.",
+    Reason.TORN_VECTOR: "The views of the vector do not all carry the requested bar's stamp.",
+    Reason.NO_QUOTE: "The broker gave no quote for the symbol.",
+    Reason.STALE_QUOTE: "The quote is older than the limit, or from the future.",
+    Reason.CROSSED_QUOTE: "The quote is not finite and positive with bid at or below ask.",
+    Reason.SPREAD_TOO_WIDE: "The spread exceeds its cap.",
+    Reason.NON_FINITE_SCORE: "A member of the model returned something that is no probability.",
+    Reason.NO_EDGE: "The model's edge is below the threshold fitted out of fold.",
+    Reason.MODEL_NOT_APPROVED: "The model's policy does not allow sending orders in this mode.",
+    Reason.ACCOUNT_UNAVAILABLE: "The broker did not tell the account's state.",
+    Reason.POSITION_OPEN: "The symbol already has a position; the exit is its barriers.",
+    Reason.FOREIGN_POSITION: "The account holds a position that this journal did not open.",
+    Reason.UNRESOLVED_ORDER: "An earlier order of the symbol has an unknown fate.",
+    Reason.DUPLICATE_INTENT: "This bar's order was already journaled.",
+    Reason.VOLUME_TOO_SMALL: "The risk budget does not buy the smallest tradable volume.",
+    Reason.VOLUME_ABOVE_LIMIT: "The order's volume exceeds the limit.",
+    Reason.NOTIONAL_ABOVE_LIMIT: "The order's notional value exceeds the limit.",
+    Reason.GROSS_EXPOSURE_ABOVE_LIMIT: "Positions and this order together exceed gross exposure.",
+    Reason.DAILY_LOSS_LIMIT: "The day's loss reached its limit; latched until the next day.",
+    Reason.DRAWDOWN_LIMIT: "Equity fell too far from its peak; latched until resumed.",
+    Reason.ORDER_RATE_LIMIT: "Too many orders within the window.",
+    Reason.STOP_MISSING: "An entry without a stop loss is never sent.",
+    Reason.STOP_TOO_CLOSE: "The stop or target is nearer to the market than the broker allows.",
+    Reason.NO_CONVERSION_RATE: "The symbol's profit currency cannot be valued in the account's.",
+    Reason.SYMBOL_NOT_ALLOWED: "The symbol is not on the allowlist of the limits.",
+    Reason.HALTED: "Trading is halted; resume it by hand.",
+}
+
+
+class Veto(msgspec.Struct, frozen=True, gc=False):
+    """A rule's refusal.
+
+    Parameters
+    ----------
+    reason
+        The stable code.
+    detail
+        What was measured against what limit, for the reader of `explain`.
+    """
+
+    reason: Reason
+    detail: str

@@ -1,0 +1,117 @@
+"""The signal: calibrated probabilities of a model and how they are combined."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from online.domain.errors import InvalidManifest
+
+Probabilities = tuple[float, float, float]
+"""Of a short reaching its target, of neither, of a long reaching its target."""
+
+_TINY = 1e-7  # float32 softmax underflows to exactly 0.0; its logarithm must stay finite
+_SUM_TOLERANCE = 1e-3
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Vector scaling: a weight and a bias for each class's log probability.
+
+    ``softmax(weights * log(p) + biases)``; fitted on out-of-fold outputs of the ONNX file that
+    serves. Weights of one and biases of zero change nothing.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+
+    Parameters
+    ----------
+    weights, biases
+        One number a class: short, neither, long.
+    """
+
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    biases: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(x) for x in (*self.weights, *self.biases)):
+            raise InvalidManifest(f"calibration must be finite, got {self}")
+
+    def apply(self, raw: Probabilities) -> Probabilities:
+        """Return the calibrated probabilities of one raw output."""
+        w, b = self.weights, self.biases
+        short = w[0] * math.log(max(raw[0], _TINY)) + b[0]
+        neither = w[1] * math.log(max(raw[1], _TINY)) + b[1]
+        long = w[2] * math.log(max(raw[2], _TINY)) + b[2]
+        top = max(short, neither, long)
+        e_short, e_neither, e_long = (
+            math.exp(short - top),
+            math.exp(neither - top),
+            math.exp(long - top),
+        )
+        total = e_short + e_neither + e_long
+        return e_short / total, e_neither / total, e_long / total
+
+
+class MemberOutput(msgspec.Struct, frozen=True, gc=False):
+    """Raw output of one member of the ensemble."""
+
+    name: str
+    raw: Probabilities
+
+
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    """What the model says of one bar.
+
+    Parameters
+    ----------
+    members
+        Raw output of every member, in the manifest's order.
+    probabilities
+        Calibrated and combined: short, neither, long; they add up to one.
+    """
+
+    members: tuple[MemberOutput, ...]
+    probabilities: Probabilities
+
+    @property
+    def edge(self) -> float:
+        """P(long reaches its target) - P(short reaches its target), in [-1, 1]."""
+        return self.probabilities[2] - self.probabilities[0]
+
+    @property
+    def confidence(self) -> float:
+        """Size of the edge, in [0, 1]."""
+        return abs(self.edge)
+
+
+def is_distribution(raw: Probabilities) -> bool:
+    """Tell whether `raw` is finite, within [0, 1] and adds up to one."""
+    return all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in raw) and (
+        abs(sum(raw) - 1.0) <= _SUM_TOLERANCE
+    )
+
+
+def combine(
+    outputs: tuple[MemberOutput, ...],
+    calibrations: tuple[Calibration, ...],
+    weights: tuple[float, ...],
+) -> Signal:
+    """Return the ensemble's signal: the weighted mean of its members' calibrated outputs.
+
+    Parameters
+    ----------
+    outputs
+        Raw outputs, one a member.
+    calibrations
+        Each member's calibration, same order.
+    weights
+        Each member's weight (> 0), same order; they need not add up to one.
+    """
+    short = neither = long = total = 0.0
+    for output, calibration, weight in zip(outputs, calibrations, weights, strict=True):
+        p = calibration.apply(output.raw)
+        short += weight * p[0]
+        neither += weight * p[1]
+        long += weight * p[2]
+        total += weight
+    return Signal(outputs, (short / total, neither / total, long / total))

@@ -1,0 +1,147 @@
+"""The feature vector: what a model asks for, what the store held, and whether it may be used."""
+
+from __future__ import annotations
+
+import math
+import struct
+from functools import cached_property
+
+import msgspec
+
+from online.domain.errors import InvalidManifest
+from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.reasons import Reason, Veto
+
+
+class ViewContract(msgspec.Struct, frozen=True):
+    """The part of a vector that one Feast view serves.
+
+    Parameters
+    ----------
+    name
+        Feast view, for example ``h1_momentum``.
+    version
+        Version of the view's definition in the catalogue.
+    features
+        Feature names in the order the model reads them.
+    max_age_seconds
+        Age above which the view's values must not be used (> 0).
+    """
+
+    name: str
+    version: int
+    features: tuple[str, ...]
+    max_age_seconds: int
+
+    def __post_init__(self) -> None:
+        if not self.features or len(set(self.features)) != len(self.features):
+            raise InvalidManifest(
+                f"view {self.name!r} needs distinct features, got {self.features}"
+            )
+        if self.max_age_seconds <= 0:
+            raise InvalidManifest(
+                f"view {self.name!r} needs max_age_seconds > 0, got {self.max_age_seconds}"
+            )
+
+
+class VectorContract(msgspec.Struct, frozen=True, dict=True):
+    """The ordered features a model reads: the views' features, one view after the other."""
+
+    views: tuple[ViewContract, ...]
+
+    def __post_init__(self) -> None:
+        if not self.views or len(set(self.names)) != len(self.names):
+            raise InvalidManifest(f"a vector needs views with distinct features, got {self.names}")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Feature names in the model's order, shape ``(n_features,)``."""
+        return tuple(name for view in self.views for name in view.features)
+
+    def index(self, name: str) -> int:
+        """Return the place of `name` in the vector.
+
+        Raises
+        ------
+        InvalidManifest
+            If the vector has no such feature.
+        """
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise InvalidManifest(
+                f"the vector has no feature {name!r}; it has {', '.join(self.names)}"
+            ) from None
+
+
+class VectorReading(msgspec.Struct, frozen=True, gc=False):
+    """What the online store held when it was asked.
+
+    Parameters
+    ----------
+    values
+        Stored float32 values in the contract's order; None where the store holds nothing.
+    stamps_ns
+        Event time of each view, nanoseconds UTC; None where the view was never written.
+    """
+
+    values: tuple[float | None, ...]
+    stamps_ns: tuple[int | None, ...]
+
+
+def judge_reading(
+    reading: VectorReading, contract: VectorContract, bar_closed_at_ns: int, now_ns: int
+) -> tuple[Veto, ...]:
+    """Return why a reading must not be scored; an empty tuple lets it through.
+
+    Every view must carry exactly the requested bar's stamp, be young enough and hold a finite
+    value for every feature.
+
+    Parameters
+    ----------
+    reading
+        What the store held.
+    contract
+        What the model asks for.
+    bar_closed_at_ns
+        The bar the decision is about, nanoseconds UTC.
+    now_ns
+        The clock, nanoseconds UTC.
+    """
+    vetoes: list[Veto] = []
+    for view, stamp_ns in zip(contract.views, reading.stamps_ns, strict=True):
+        if stamp_ns != bar_closed_at_ns:
+            held = "nothing" if stamp_ns is None else f"bar {stamp_ns}"
+            vetoes.append(
+                Veto(
+                    Reason.TORN_VECTOR,
+                    f"{view.name} holds {held}, bar {bar_closed_at_ns} was asked for",
+                )
+            )
+        if stamp_ns is not None:
+            age_ns = now_ns - stamp_ns
+            if age_ns > view.max_age_seconds * NANOSECONDS_PER_SECOND or age_ns < 0:
+                vetoes.append(
+                    Veto(
+                        Reason.STALE_FEATURES,
+                        f"{view.name} is {age_ns / NANOSECONDS_PER_SECOND:.3f} s old, "
+                        f"0 to {view.max_age_seconds} s are allowed",
+                    )
+                )
+    for name, value in zip(contract.names, reading.values, strict=True):
+        if value is None:
+            vetoes.append(Veto(Reason.MISSING_FEATURE, f"{name} has no value"))
+        elif not math.isfinite(value):
+            vetoes.append(Veto(Reason.NON_FINITE_FEATURE, f"{name} is {value}"))
+    return tuple(vetoes)
+
+
+def vector_bits(values: tuple[float | None, ...]) -> str:
+    """Return the vector's exact float32 bits in hexadecimal; a missing value is ``--------``.
+
+    Examples
+    --------
+    >>> vector_bits((1.0, None))
+    '0000803f--------'
+    """
+    return "".join("--------" if v is None else struct.pack("<f", v).hex() for v in values)

@@ -1,0 +1,69 @@
+"""The instruments Sextant knows, read from ``infra/config/instruments.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from online.domain.errors import InvalidSettings, NotFound
+from online.domain.market import Instrument
+
+CONFIG_FOLDER = Path(__file__).resolve().parents[1] / "infra" / "config"
+
+
+@lru_cache(maxsize=4)
+def load_instruments(path: Path = CONFIG_FOLDER / "instruments.toml") -> Mapping[str, Instrument]:
+    """Return every known instrument by symbol.
+
+    Parameters
+    ----------
+    path
+        TOML file, one table a symbol.
+
+    Raises
+    ------
+    InvalidSettings
+        If the file is missing, not TOML, or an entry is wrong; the message names the entry.
+    """
+    try:
+        tables = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InvalidSettings(f"instruments file {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"instruments file {path} is not TOML: {error}") from error
+    found: dict[str, Instrument] = {}
+    for symbol, table in tables.items():
+        try:
+            found[symbol] = msgspec.convert({"symbol": symbol, **table}, Instrument)
+        except msgspec.ValidationError as error:
+            raise InvalidSettings(f"instrument {symbol} in {path}: {error}") from error
+    return found
+
+
+def find_instrument(symbol: str, known: Mapping[str, Instrument] | None = None) -> Instrument:
+    """Return the instrument named `symbol`.
+
+    Raises
+    ------
+    NotFound
+        With code ``UNKNOWN_SYMBOL`` and the symbols that exist.
+
+    Examples
+    --------
+    >>> find_instrument("EURUSD").digits
+    5
+    """
+    instruments = load_instruments() if known is None else known
+    try:
+        return instruments[symbol]
+    except KeyError:
+        names = ", ".join(sorted(instruments))
+        raise NotFound(
+            f"unknown symbol {symbol!r}: known are {names}; "
+            "add others to infra/config/instruments.toml",
+            code="UNKNOWN_SYMBOL",
+        ) from None
