@@ -100,9 +100,19 @@ def touches_target(side: Side, target: float, high: float, low: float) -> bool:
     return high >= target if side is Side.BUY else low <= target
 
 
-def stop_fill(side: Side, stop: float, opened: float) -> float:
-    """Return where a stop fills: at its price, or worse when the bar opens beyond it."""
-    return min(stop, opened) if side is Side.BUY else max(stop, opened)
+def exit_at_open(
+    side: Side, stop: float, target: float, opened: float
+) -> tuple[Exit, float] | None:
+    """Return how and where a bar's first price ends a position, or None while it lives on.
+
+    Asked before a time-out: what the broker holds is executed before an order that comes later.
+    A target fills at its price, never better: what a gap would add is not counted.
+    """
+    if touches_stop(side, stop, opened, opened):
+        return Exit.STOP, opened
+    if touches_target(side, target, opened, opened):
+        return Exit.TARGET, target
+    return None
 
 
 def exit_within_bar(
@@ -110,8 +120,7 @@ def exit_within_bar(
 ) -> tuple[Exit, float] | None:
     """Return how and where a bar ends a position, or None while it lives on.
 
-    When one bar touches both barriers the stop is assumed to come first. A target fills at its
-    price, never better: what a gap would add is not counted.
+    The open comes first. Within the bar the stop is assumed to come before the target.
 
     Parameters
     ----------
@@ -122,8 +131,11 @@ def exit_within_bar(
     opened, high, low
         The bar's prices on the side the position closes at.
     """
+    at_open = exit_at_open(side, stop, target, opened)
+    if at_open is not None:
+        return at_open
     if touches_stop(side, stop, high, low):
-        return Exit.STOP, stop_fill(side, stop, opened)
+        return Exit.STOP, stop
     if touches_target(side, target, high, low):
         return Exit.TARGET, target
     return None

@@ -1,0 +1,135 @@
+"""The book: state as a fold of the journal. The same records give the same book."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from online.domain.account import Position
+from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.order import Intent, OrderStatus, Purpose
+from online.domain.reasons import Reason
+from online.domain.record import (
+    DealRecord,
+    DecisionRecord,
+    HaltRecord,
+    LimitsRecord,
+    ModelRecord,
+    Record,
+    ResultRecord,
+)
+from online.domain.risk import Limits, RiskState
+
+_DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+
+
+class Book:
+    """What the journal says so far.
+
+    The book is the one mutable object of the core; only `apply` and `allocate` change it.
+    """
+
+    def __init__(self) -> None:
+        self.halted = ""
+        self.last_number = 0
+        self.last_deal = 0
+        self.day_start_equity = 0.0
+        self.peak_equity = 0.0
+        self._day = -1
+        self._loss_day = -1
+        self._equity = 0.0
+        self._entry_times_ns: deque[int] = deque()
+        self._entries: dict[int, Intent] = {}
+        self._pending: dict[str, Intent] = {}
+        self._intent_ids: set[str] = set()
+
+    def allocate(self) -> int:
+        """Return the next decision's number; no number is given twice."""
+        self.last_number += 1
+        return self.last_number
+
+    def knows(self, intent_id: str) -> bool:
+        """Tell whether an order with this id was journaled before."""
+        return intent_id in self._intent_ids
+
+    def entry(self, magic: int) -> Intent | None:
+        """Return the entry that carries `magic`, None if this journal sent none."""
+        return self._entries.get(magic)
+
+    @property
+    def pending(self) -> tuple[Intent, ...]:
+        """Orders that were journaled and have no known fate."""
+        return tuple(self._pending.values())
+
+    def state(self, now_ns: int, limits: Limits, positions: tuple[Position, ...]) -> RiskState:
+        """Return what the risk rules need at `now_ns`.
+
+        Parameters
+        ----------
+        now_ns
+            The clock, nanoseconds UTC; entries before the limits' window are not counted.
+        limits
+            In force.
+        positions
+            Open at the broker; those without a known magic number are foreign.
+        """
+        window_start_ns = now_ns - limits.order_window_seconds * NANOSECONDS_PER_SECOND
+        times = self._entry_times_ns
+        while times and times[0] < window_start_ns:
+            times.popleft()
+        return RiskState(
+            halted=self.halted,
+            loss_latched=self._loss_day == now_ns // _DAY_NS,
+            day_start_equity=self.day_start_equity,
+            peak_equity=self.peak_equity,
+            entries_in_window=len(times),
+            unresolved=tuple(sorted({intent.symbol for intent in self._pending.values()})),
+            foreign_tickets=tuple(p.ticket for p in positions if p.magic not in self._entries),
+        )
+
+    def apply(self, record: Record) -> None:
+        """Fold one record into the book."""
+        match record:
+            case DecisionRecord():
+                self._apply_decision(record)
+            case ResultRecord():
+                if record.reply.status is not OrderStatus.UNKNOWN:
+                    self._pending.pop(record.intent_id, None)
+            case DealRecord():
+                self.last_deal = max(self.last_deal, record.deal.ticket)
+            case HaltRecord():
+                self._apply_halt(record)
+            case ModelRecord() | LimitsRecord():
+                pass
+
+    def _apply_decision(self, record: DecisionRecord) -> None:
+        self.last_number = max(self.last_number, record.number)
+        if record.account is not None:
+            self._observe_equity(record.account.equity, record.at_ns)
+        self._latch(record)
+        intent = record.intent
+        if intent is None or not record.request.send:
+            return
+        self._intent_ids.add(intent.intent_id)
+        self._pending[intent.intent_id] = intent
+        if intent.purpose is Purpose.ENTRY:
+            self._entries[intent.magic] = intent
+            self._entry_times_ns.append(record.at_ns)
+
+    def _apply_halt(self, record: HaltRecord) -> None:
+        self.halted = record.reason
+        if not record.reason:  # resumed by hand: the fall so far is accepted
+            self.peak_equity = self._equity
+
+    def _latch(self, record: DecisionRecord) -> None:
+        for veto in record.vetoes:
+            if veto.reason is Reason.DAILY_LOSS_LIMIT:
+                self._loss_day = record.at_ns // _DAY_NS
+            elif veto.reason is Reason.DRAWDOWN_LIMIT and not self.halted:
+                self.halted = f"drawdown limit: {veto.detail}"
+
+    def _observe_equity(self, equity: float, at_ns: int) -> None:
+        day = at_ns // _DAY_NS
+        if day != self._day:
+            self._day, self.day_start_equity = day, equity
+        self._equity = equity
+        self.peak_equity = max(self.peak_equity, equity)

@@ -1,0 +1,165 @@
+"""Journal records: everything needed to explain and replay, as canonical JSON."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from online.domain.account import Account, Deal, Position
+from online.domain.decision import Decision
+from online.domain.errors import JournalCorrupt
+from online.domain.market import Quote, Timeframe
+from online.domain.order import Intent, OrderReply
+from online.domain.reasons import Veto
+from online.domain.risk import Limits, RiskState
+from online.domain.signal import Signal
+
+GENESIS = "0" * 64
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """What was asked: decide about a bar, and whether an order may be sent.
+
+    Parameters
+    ----------
+    symbol, timeframe
+        What is traded on which bars.
+    bar_closed_at_ns
+        The bar, by the stamp of its close, nanoseconds UTC.
+    send
+        True for trade, False for decide only.
+    """
+
+    symbol: str
+    timeframe: Timeframe
+    bar_closed_at_ns: int
+    send: bool
+
+
+class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
+    """A model was loaded and verified; the manifest is its JSON text."""
+
+    at_ns: int
+    name: str
+    alias: str
+    version: str
+    sha256: str
+    manifest: str
+    runtime: str
+    bit_equal: bool
+
+
+class LimitsRecord(msgspec.Struct, frozen=True, tag="limits"):
+    """These limits are in force from now on."""
+
+    at_ns: int
+    limits: Limits
+
+
+class HaltRecord(msgspec.Struct, frozen=True, tag="halt"):
+    """Trading was halted (`reason`) or resumed (empty `reason`) by somebody."""
+
+    at_ns: int
+    reason: str
+    by: str
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, tag="decision"):
+    """One decision with every fact it rests on.
+
+    Parameters
+    ----------
+    decision_id
+        Unique and readable, for example ``EURUSD-H1-20171002T0100Z-17``.
+    number
+        Of the decision in this journal.
+    at_ns
+        The clock when it was taken.
+    request
+        What was asked.
+    model_sha256
+        The bundle that scored; a `ModelRecord` holds its manifest.
+    features, view_stamps_ns
+        The vector as the store held it, and each view's event time; null where nothing was held.
+    quote, account, positions, state
+        The market, the account and the book as they were; null where they were not told.
+    signal
+        Raw outputs and calibrated probabilities; null where nothing was scored.
+    decision
+        What to do.
+    vetoes
+        Every rule that refused.
+    intent
+        The order that is sent once this record is durable; null where none is.
+    """
+
+    decision_id: str
+    number: int
+    at_ns: int
+    request: Request
+    model_sha256: str
+    features: tuple[float | None, ...] | None
+    view_stamps_ns: tuple[int | None, ...] | None
+    quote: Quote | None
+    account: Account | None
+    positions: tuple[Position, ...] | None
+    state: RiskState
+    signal: Signal | None
+    decision: Decision
+    vetoes: tuple[Veto, ...]
+    intent: Intent | None
+
+
+class ResultRecord(msgspec.Struct, frozen=True, tag="result"):
+    """What came back for an intent."""
+
+    decision_id: str
+    intent_id: str
+    at_ns: int
+    reply: OrderReply
+
+
+class DealRecord(msgspec.Struct, frozen=True, tag="deal"):
+    """A fill the broker reported."""
+
+    at_ns: int
+    deal: Deal
+
+
+Record = ModelRecord | LimitsRecord | HaltRecord | DecisionRecord | ResultRecord | DealRecord
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the record's canonical bytes: the same record gives the same bytes."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(raw: bytes) -> Record:
+    """Return the record in `raw`.
+
+    Raises
+    ------
+    JournalCorrupt
+        If it is no record of this journal.
+    """
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.DecodeError as error:
+        raise JournalCorrupt(f"a journal record cannot be read: {error}") from error
+
+
+def chain(previous: str, body: bytes) -> str:
+    """Return the hash that seals `body` behind the record sealed by `previous`.
+
+    Parameters
+    ----------
+    previous
+        Hash of the record before, hexadecimal; `GENESIS` for the first.
+    body
+        Canonical bytes.
+    """
+    return hashlib.sha256(previous.encode("ascii") + body).hexdigest()
