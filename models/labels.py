@@ -1,0 +1,332 @@
+"""Triple-barrier labels: what a position opened after each bar's decision would have become.
+
+The label is the exit. A decision at the close of bar t enters at the open of bar t+1 (a buy at
+the ask, a sell at the bid), with the stop and target of `online.domain.barriers`, and ends by the
+very functions the simulated terminal and the backtest use.
+
+Source: López de Prado, Advances in Financial Machine Learning, 2018, chapter 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bars import Bars, Floats, Stamps, TwoSided
+from online.domain.barriers import (
+    BarrierRule,
+    Exit,
+    barrier_prices,
+    deadline_ns,
+    touches_stop,
+    touches_target,
+)
+from online.domain.errors import InvalidInput, InvalidMarketData
+from online.domain.market import Side
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+EXITS: tuple[Exit, Exit, Exit] = (Exit.STOP, Exit.TARGET, Exit.TIMEOUT)
+"""Exits by the code stored in `Outcome.exit`."""
+STOPPED, REACHED, TIMED_OUT = range(3)
+_ALIVE = -1
+
+
+class Outcome(IntEnum):
+    """Class of a label, in the order of a signal's probabilities."""
+
+    SHORT = 0
+    NEITHER = 1
+    LONG = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What trading costs beyond the spread.
+
+    Parameters
+    ----------
+    commission_per_lot_side
+        In the account's currency, for one lot, at entry and again at exit (>= 0).
+    contract_size
+        Units of the base in one lot (> 0).
+    account_per_profit
+        Account currency in one unit of the symbol's profit currency (> 0).
+    """
+
+    commission_per_lot_side: float
+    contract_size: float
+    account_per_profit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (
+            self.commission_per_lot_side >= 0.0
+            and self.contract_size > 0.0
+            and self.account_per_profit > 0.0
+        ):
+            raise InvalidInput(f"costs must be positive and finite, got {self}")
+
+    @property
+    def commission_price(self) -> float:
+        """Commission of entry and exit together, in price."""
+        return 2.0 * self.commission_per_lot_side / (self.contract_size * self.account_per_profit)
+
+
+@dataclass(frozen=True, slots=True)
+class SideLabels:
+    """What became of one side's position, one row a label, shape ``(n_labels,)`` each.
+
+    Parameters
+    ----------
+    exit
+        Code into `EXITS`.
+    entry, filled
+        Prices of entry and exit.
+    ended_at_ns
+        Close of the bar that ended the position, nanoseconds UTC.
+    net_price
+        Profit after spread and commission, in price.
+    net_units
+        The same in units of risk, the distance from entry to stop.
+    """
+
+    exit: npt.NDArray[np.int8]
+    entry: Floats
+    filled: Floats
+    ended_at_ns: Stamps
+    net_price: Floats
+    net_units: Floats
+
+    def take(self, rows: Rows | slice) -> SideLabels:
+        """Return the labels at `rows`."""
+        return SideLabels(
+            self.exit[rows],
+            self.entry[rows],
+            self.filled[rows],
+            self.ended_at_ns[rows],
+            self.net_price[rows],
+            self.net_units[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of decision bars, one row each, oldest first.
+
+    Parameters
+    ----------
+    decided_at_ns
+        Close of the decision bar, nanoseconds UTC.
+    ended_at_ns
+        Close of the bar at which the later side's exit is known, nanoseconds UTC.
+    classes
+        `Outcome` codes.
+    long, short
+        What became of each side.
+    """
+
+    decided_at_ns: Stamps
+    ended_at_ns: Stamps
+    classes: npt.NDArray[np.int64]
+    long: SideLabels
+    short: SideLabels
+
+    def __len__(self) -> int:
+        """Return the number of labels."""
+        return len(self.classes)
+
+    def take(self, rows: Rows | slice) -> Labels:
+        """Return the labels at `rows`."""
+        return Labels(
+            self.decided_at_ns[rows],
+            self.ended_at_ns[rows],
+            self.classes[rows],
+            self.long.take(rows),
+            self.short.take(rows),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Labels and the bars that could have none.
+
+    Parameters
+    ----------
+    rows
+        Position of each labelled bar among the bars given, shape ``(n_labels,)``.
+    labels
+        Their labels.
+    left_out
+        Number of bars without a label, by reason.
+    """
+
+    rows: Rows
+    labels: Labels
+    left_out: dict[str, int]
+
+
+def horizon_ns(rule: BarrierRule) -> int:
+    """Return the longest span from a decision to the close of the bar that ends its label.
+
+    Entry is one bar after the decision and a time-out closes at the open of the bar after its
+    deadline; market closures come on top, which is why purging uses each label's own end.
+    """
+    return rule.timeout_ns + rule.timeframe.duration_ns
+
+
+def label_bars(
+    market: TwoSided, unit: Floats, rule: BarrierRule, costs: Costs, scale: float
+) -> Labelled:
+    """Label every bar that can be.
+
+    Parameters
+    ----------
+    market
+        Both sides of the bars, shape ``(n_bars,)``.
+    unit
+        The rule's unit feature at each bar, float32 values held as float64; not finite where it
+        is missing, shape ``(n_bars,)``.
+    rule
+        The barriers.
+    costs
+        Commission; the spread is in the two sides already.
+    scale
+        Points in one unit of price (`Instrument.scale`).
+
+    Returns
+    -------
+    Labelled
+        Labels whose whole life lies within the bars given.
+
+    Raises
+    ------
+    InvalidMarketData
+        If bars overlap: closer together than the rule's timeframe.
+    """
+    closed = market.bid.closed_at_ns
+    duration = rule.timeframe.duration_ns
+    if np.any(np.diff(closed) < duration):
+        raise InvalidMarketData(f"bars overlap: closer together than one {rule.timeframe}")
+    n_bars = len(closed)
+    row = np.arange(n_bars, dtype=np.int64)
+    has_unit = np.isfinite(unit) & (unit > 0.0)
+    has_next = np.zeros(n_bars, dtype=np.bool_)
+    has_next[:-1] = closed[1:] - duration == closed[:-1]
+    is_last = row == n_bars - 1
+    rows = row[has_unit & has_next]
+    stamps = closed - duration
+    long = _live(Side.BUY, market.ask, market.bid, stamps, rows, unit[rows], rule, scale)
+    short = _live(Side.SELL, market.bid, market.ask, stamps, rows, unit[rows], rule, scale)
+    complete = (long.code != _ALIVE) & (short.code != _ALIVE)
+    flat = complete & ((long.risk <= 0.0) | (short.risk <= 0.0))
+    kept = complete & ~flat
+    long, short, rows_kept = long.take(kept), short.take(kept), rows[kept]
+    classes = np.full(len(rows_kept), Outcome.NEITHER, dtype=np.int64)
+    classes[short.code == REACHED] = Outcome.SHORT
+    classes[long.code == REACHED] = Outcome.LONG
+    labels = Labels(
+        decided_at_ns=closed[rows_kept],
+        ended_at_ns=closed[np.maximum(long.bar, short.bar)],
+        classes=classes,
+        long=_settle(Side.BUY, long, closed, costs),
+        short=_settle(Side.SELL, short, closed, costs),
+    )
+    left_out = {
+        "no_unit": int(np.sum(~has_unit)),
+        "gap_after_decision": int(np.sum(has_unit & ~has_next & ~is_last)),
+        "beyond_window": int(np.sum(~complete)) + int(np.sum(has_unit & is_last)),
+        "no_risk": int(np.sum(flat)),
+    }
+    return Labelled(rows_kept, labels, left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """Working state of one side: exit code, entry, fill, risk in price and the ending bar."""
+
+    code: npt.NDArray[np.int8]
+    entry: Floats
+    filled: Floats
+    risk: Floats
+    bar: Rows
+
+    def take(self, kept: Mask) -> _Life:
+        return _Life(
+            self.code[kept], self.entry[kept], self.filled[kept], self.risk[kept], self.bar[kept]
+        )
+
+
+def _live(
+    side: Side,
+    opening: Bars,
+    closing: Bars,
+    opened_at_ns: Stamps,
+    rows: Rows,
+    unit: Floats,
+    rule: BarrierRule,
+    scale: float,
+) -> _Life:
+    """Open a position after each of `rows` and follow all of them, one bar further a step."""
+    entry = opening.open[rows + 1]
+    entry_any: Any = entry  # the domain's float functions take arrays elementwise
+    unit_any: Any = unit
+    prices: Any = barrier_prices(side, entry_any, unit_any, rule, scale)
+    stop, target = prices
+    opened_any: Any = opened_at_ns[rows + 1]
+    deadline: Any = deadline_ns(opened_any, rule)
+    life = _Life(
+        code=np.full(len(rows), _ALIVE, dtype=np.int8),
+        entry=entry,
+        filled=np.zeros(len(rows)),
+        risk=(entry - stop) * side.sign,
+        bar=np.zeros(len(rows), dtype=np.int64),
+    )
+    alive = np.arange(len(rows), dtype=np.int64)
+    for step in range(1, rule.timeout_bars + 2):
+        alive = alive[rows[alive] + step < len(closing)]
+        bar = rows[alive] + step
+        opened: Any = closing.open[bar]
+        high: Any = closing.high[bar]
+        low: Any = closing.low[bar]
+        # The order of `exit_at_open`, the time-out, and then the rest of `exit_within_bar`.
+        at_open = _touched(side, stop[alive], target[alive], opened, opened)
+        late = (opened_at_ns[bar] >= deadline[alive]) & (step > 1)
+        within = _touched(side, stop[alive], target[alive], high, low)
+        code = np.where(at_open != _ALIVE, at_open, np.where(late, TIMED_OUT, within))
+        at_market = (at_open == STOPPED) | (code == TIMED_OUT)
+        price = np.where(code == REACHED, target[alive], stop[alive])
+        life.filled[alive] = np.where(at_market, opened, price)
+        life.code[alive] = code
+        life.bar[alive] = bar
+        alive = alive[code == _ALIVE]
+    return life
+
+
+def _touched(
+    side: Side,
+    stop: Any,  # noqa: ANN401 - the domain's float functions, on arrays
+    target: Any,  # noqa: ANN401 - see above
+    high: Any,  # noqa: ANN401 - see above
+    low: Any,  # noqa: ANN401 - see above
+) -> npt.NDArray[np.int8]:
+    """Return which barrier each range touches, the stop first; `_ALIVE` where none."""
+    stopped, reached = touches_stop(side, stop, high, low), touches_target(side, target, high, low)
+    return np.where(stopped, STOPPED, np.where(reached, REACHED, _ALIVE)).astype(np.int8)
+
+
+def _settle(side: Side, life: _Life, closed: Stamps, costs: Costs) -> SideLabels:
+    """Turn finished lives into labels with their net results."""
+    net_price = (life.filled - life.entry) * side.sign - costs.commission_price
+    return SideLabels(
+        exit=life.code,
+        entry=life.entry,
+        filled=life.filled,
+        ended_at_ns=closed[life.bar],
+        net_price=net_price,
+        net_units=net_price / life.risk,
+    )

@@ -1,0 +1,162 @@
+"""Laws of labels: the vectorised labels are the scalar domain functions, bar by bar."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.bars import Bars, quote_both_sides
+from models.labels import EXITS, Costs, Outcome, horizon_ns, label_bars
+from online.domain.barriers import (
+    BarrierRule,
+    Exit,
+    barrier_prices,
+    deadline_ns,
+    exit_at_open,
+    exit_within_bar,
+)
+from online.domain.market import PriceSide, Side, Timeframe
+
+HOUR = Timeframe.H1.duration_ns
+SCALE = 100_000.0
+COSTS = Costs(3.5, 100_000.0)
+
+
+def random_market(seed: int, n_bars: int, gap_share: float) -> tuple[Bars, np.ndarray]:
+    """Return a random walk of bars on the price step, with closures, and a unit."""
+    rng = np.random.default_rng(seed)
+    gaps = np.where(rng.random(n_bars) < gap_share, rng.integers(2, 60, n_bars), 1)
+    closed = 1_483_228_800_000_000_000 + np.cumsum(gaps) * HOUR
+    points = 112_000 + np.cumsum(rng.integers(-60, 61, n_bars))
+    opened = points + rng.integers(-25, 26, n_bars)
+    high = np.maximum(points, opened) + rng.integers(0, 60, n_bars)
+    low = np.minimum(points, opened) - rng.integers(0, 60, n_bars)
+    bars = Bars(closed.astype(np.int64), *(x / SCALE for x in (opened, high, low, points)))
+    unit = rng.integers(2, 200, n_bars) / SCALE
+    return bars, unit.astype(np.float32).astype(np.float64)
+
+
+def follow(
+    side: Side, opening: Bars, closing: Bars, decided: int, unit: float, rule: BarrierRule
+) -> tuple[Exit, float, int] | None:
+    """Live one position as the simulated terminal does: one bar after the other."""
+    first = decided + 1
+    entry = float(opening.open[first])
+    stop, target = barrier_prices(side, entry, unit, rule, SCALE)
+    deadline = deadline_ns(int(closing.closed_at_ns[first]) - HOUR, rule)
+    for bar in range(first, len(closing)):
+        opened = float(closing.open[bar])
+        at_open = exit_at_open(side, stop, target, opened)
+        if at_open is not None:
+            return *at_open, bar
+        if bar > first and int(closing.closed_at_ns[bar]) - HOUR >= deadline:
+            return Exit.TIMEOUT, opened, bar
+        found = exit_within_bar(
+            side, stop, target, opened, float(closing.high[bar]), float(closing.low[bar])
+        )
+        if found is not None:
+            return *found, bar
+    return None
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    gap_share=st.sampled_from([0.0, 0.02, 0.2]),
+    stop_units=st.sampled_from([0.5, 1.0, 1.7]),
+    extra_units=st.sampled_from([0.0, 0.3, 2.0]),
+    timeout_bars=st.integers(1, 12),
+    price_side=st.sampled_from(list(PriceSide)),
+    spread_points=st.sampled_from([0.0, 8.0, 30.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_labels_are_what_following_each_position_bar_by_bar_gives(
+    seed: int,
+    gap_share: float,
+    stop_units: float,
+    extra_units: float,
+    timeout_bars: int,
+    price_side: PriceSide,
+    spread_points: float,
+) -> None:
+    bars, unit = random_market(seed, 80, gap_share)
+    rule = BarrierRule(stop_units, stop_units + extra_units, timeout_bars, Timeframe.H1)
+    market = quote_both_sides(bars, price_side, spread_points, SCALE)
+    labelled = label_bars(market, unit, rule, COSTS, SCALE)
+    place = {int(row): n for n, row in enumerate(labelled.rows)}
+    for row in range(len(bars)):
+        contiguous = (
+            row + 1 < len(bars) and bars.closed_at_ns[row + 1] - HOUR == bars.closed_at_ns[row]
+        )
+        long = short = None
+        if contiguous:
+            long = follow(Side.BUY, market.ask, market.bid, row, float(unit[row]), rule)
+            short = follow(Side.SELL, market.bid, market.ask, row, float(unit[row]), rule)
+        if long is None or short is None:
+            assert row not in place
+            continue
+        label = labelled.labels.take(slice(place[row], place[row] + 1))
+        for expected, side in ((long, label.long), (short, label.short)):
+            assert EXITS[side.exit[0]] is expected[0]
+            assert side.filled[0] == expected[1]
+            assert side.ended_at_ns[0] == bars.closed_at_ns[expected[2]]
+        assert label.ended_at_ns[0] == bars.closed_at_ns[max(long[2], short[2])]
+        by_class = {
+            Outcome.LONG: long[0] is Exit.TARGET,
+            Outcome.SHORT: short[0] is Exit.TARGET,
+        }
+        assert not all(by_class.values())
+        wanted = next((c for c, reached in by_class.items() if reached), Outcome.NEITHER)
+        assert label.classes[0] == wanted
+
+
+@given(seed=st.integers(0, 2**32 - 1), cut=st.integers(30, 79))
+@settings(max_examples=40, deadline=None)
+def test_no_label_looks_beyond_its_end_stamp(seed: int, cut: int) -> None:
+    bars, unit = random_market(seed, 80, 0.05)
+    rule = BarrierRule(1.0, 1.0, 6, Timeframe.H1)
+    everything = label_bars(
+        quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE), unit, rule, COSTS, SCALE
+    )
+    past = bars.take(np.arange(cut))
+    known = label_bars(
+        quote_both_sides(past, PriceSide.ASK, 8.0, SCALE), unit[:cut], rule, COSTS, SCALE
+    )
+    ended = everything.labels.ended_at_ns <= bars.closed_at_ns[cut - 1]
+    assert np.array_equal(everything.rows[ended], known.rows)
+    expected = everything.labels.take(np.flatnonzero(ended))
+    assert np.array_equal(expected.classes, known.labels.classes)
+    assert np.array_equal(expected.long.net_units, known.labels.long.net_units)
+    assert np.array_equal(expected.short.net_units, known.labels.short.net_units)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_every_bar_is_labelled_or_counted_as_left_out(seed: int) -> None:
+    bars, unit = random_market(seed, 120, 0.05)
+    unit[:14] = np.nan
+    rule = BarrierRule(1.0, 1.5, 6, Timeframe.H1)
+    labelled = label_bars(
+        quote_both_sides(bars, PriceSide.BID, 8.0, SCALE), unit, rule, COSTS, SCALE
+    )
+    assert len(labelled.labels) + sum(labelled.left_out.values()) == len(bars)
+
+
+def test_costs_make_every_outcome_worse_by_exactly_the_commission() -> None:
+    bars, unit = random_market(7, 200, 0.0)
+    rule = BarrierRule(1.0, 1.0, 6, Timeframe.H1)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    free = label_bars(market, unit, rule, Costs(0.0, 100_000.0), SCALE).labels
+    paid = label_bars(market, unit, rule, COSTS, SCALE).labels
+    assert paid.long.net_price == pytest.approx(free.long.net_price - 0.00007)
+    assert paid.short.net_price == pytest.approx(free.short.net_price - 0.00007)
+
+
+def test_the_horizon_covers_every_label_of_an_uninterrupted_market() -> None:
+    bars, unit = random_market(11, 300, 0.0)
+    rule = BarrierRule(3.0, 3.0, 9, Timeframe.H1)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    labels = label_bars(market, unit, rule, COSTS, SCALE).labels
+    longest = int((labels.ended_at_ns - labels.decided_at_ns).max())
+    assert longest <= horizon_ns(rule)
