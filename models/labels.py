@@ -89,16 +89,19 @@ class SideLabels:
         Prices of entry and exit.
     ended_at_ns
         Close of the bar that ended the position, nanoseconds UTC.
+    risk
+        Distance from entry to stop, in price (> 0).
     net_price
         Profit after spread and commission, in price.
     net_units
-        The same in units of risk, the distance from entry to stop.
+        The same in units of `risk`.
     """
 
     exit: npt.NDArray[np.int8]
     entry: Floats
     filled: Floats
     ended_at_ns: Stamps
+    risk: Floats
     net_price: Floats
     net_units: Floats
 
@@ -109,6 +112,7 @@ class SideLabels:
             self.entry[rows],
             self.filled[rows],
             self.ended_at_ns[rows],
+            self.risk[rows],
             self.net_price[rows],
             self.net_units[rows],
         )
@@ -327,6 +331,7 @@ def _settle(side: Side, life: _Life, closed: Stamps, costs: Costs) -> SideLabels
         entry=life.entry,
         filled=life.filled,
         ended_at_ns=closed[life.bar],
+        risk=life.risk,
         net_price=net_price,
         net_units=net_price / life.risk,
     )

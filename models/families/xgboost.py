@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import xgboost
 
 from models.bars import Floats
 from models.dataset import Features
@@ -68,12 +67,16 @@ class XgboostFamily:
 
     def fit(self, training: TrainingSet, seed: int) -> XgboostModel:
         """Choose the number of rounds on the inner fold, then fit all rows with it."""
+        import xgboost  # noqa: PLC0415 - heavy: imported where it is used
+
         rounds = self._choose_rounds(training, seed)
         everything = np.arange(len(training.classes), dtype=np.int64)
         booster = xgboost.train(self._parameters(seed), _matrix(training, everything), rounds)
         return XgboostModel(booster, rounds, training.features.shape[1])
 
     def _choose_rounds(self, training: TrainingSet, seed: int) -> int:
+        import xgboost  # noqa: PLC0415 - heavy: imported where it is used
+
         probe = xgboost.train(
             self._parameters(seed),
             _matrix(training, training.inner_fit),
@@ -123,6 +126,8 @@ class XgboostModel:
 
     def predict(self, features: Features) -> Floats:
         """Return the booster's probabilities, shape ``(n_rows, 3)``."""
+        import xgboost  # noqa: PLC0415 - heavy: imported where it is used
+
         return np.asarray(self.booster.predict(xgboost.DMatrix(features)), dtype=np.float64)
 
     def gains(self) -> Floats:
@@ -150,6 +155,8 @@ class XgboostModel:
 
 
 def _matrix(training: TrainingSet, rows: Any) -> Any:  # noqa: ANN401 - the library has no types
+    import xgboost  # noqa: PLC0415 - heavy: imported where it is used
+
     return xgboost.DMatrix(
         training.features[rows], label=training.classes[rows], weight=training.weights[rows]
     )

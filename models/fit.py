@@ -1,0 +1,108 @@
+"""Fitting: on every fold for honest outputs, and on everything for the model that serves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.bars import Floats
+from models.dataset import Dataset
+from models.export import ExportedMember, OnnxScorer, Scores, export_member
+from models.families.family import Exportable, Family, TrainingSet
+from models.labels import Outcome, Rows
+from models.splits import Fold, inner_split
+from models.weights import weigh
+
+logger = logging.getLogger(__name__)
+STOPPING_SHARE = 0.2
+"""Part of a training set, its last, by which the number of rounds is chosen."""
+FOLD_PARITY_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFit:
+    """What one fold's model said of its test rows.
+
+    Parameters
+    ----------
+    fold
+        The split.
+    raw
+        ONNX outputs of the test rows, shape ``(n_test, 3)``.
+    prior
+        Class shares of the training rows, shape ``(3,)``.
+    gains
+        Share of each feature in the fit, shape ``(n_features,)``; None if the family has none.
+    member
+        The fold's ONNX file.
+    """
+
+    fold: Fold
+    raw: Scores
+    prior: Floats
+    gains: Floats | None
+    member: ExportedMember
+
+
+def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
+    """Return `rows` of the dataset, ready for a family.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``TOO_FEW_ROWS`` if nothing is left to fit on.
+    """
+    taken = dataset.take(rows)
+    labels = taken.labels
+    everything = np.arange(len(rows), dtype=np.int64)
+    inner_fit, inner_valid = inner_split(
+        labels.decided_at_ns,
+        labels.ended_at_ns,
+        everything,
+        valid_share=STOPPING_SHARE,
+        embargo_ns=embargo_ns,
+    )
+    weights = weigh(labels.decided_at_ns, labels.ended_at_ns)
+    return TrainingSet(taken.features, labels.classes, weights, inner_fit, inner_valid)
+
+
+def fit_folds(
+    dataset: Dataset, folds: Sequence[Fold], family: Family, *, embargo_ns: int, seed: int
+) -> tuple[FoldFit, ...]:
+    """Fit every fold on its training rows alone and score its test rows through ONNX."""
+    fits: list[FoldFit] = []
+    for fold in folds:
+        training = training_set(dataset, fold.train, embargo_ns)
+        fitted = family.fit(training, seed)
+        tested = dataset.features[fold.test]
+        member = export_member(family.name, fitted, training.features, seed, FOLD_PARITY_ROWS)
+        raw = OnnxScorer(member.onnx).score(tested)
+        prior = np.bincount(training.classes, minlength=len(Outcome)) / len(training.classes)
+        fits.append(FoldFit(fold, raw, prior, fitted.gains(), member))
+        logger.info(
+            "fold %d of %d: %s fitted on %d rows, scored %d",
+            *(fold.number + 1, len(folds), family.name, len(fold.train), len(fold.test)),
+        )
+    return tuple(fits)
+
+
+def fit_everything(
+    dataset: Dataset, family: Family, *, embargo_ns: int, seed: int
+) -> tuple[Exportable, ExportedMember]:
+    """Fit on every row and export; every label of the dataset ends inside its window."""
+    everything = np.arange(len(dataset), dtype=np.int64)
+    fitted = family.fit(training_set(dataset, everything, embargo_ns), seed)
+    return fitted, export_member(family.name, fitted, dataset.features, seed)
+
+
+def gather(fits: Sequence[FoldFit], n_rows: int) -> tuple[Rows, Scores, Floats]:
+    """Return the tested rows, and raw outputs and priors of all rows; untested ones are NaN."""
+    raw = np.full((n_rows, len(Outcome)), np.nan, dtype=np.float32)
+    prior = np.full((n_rows, len(Outcome)), np.nan)
+    for fit in fits:
+        raw[fit.fold.test] = fit.raw
+        prior[fit.fold.test] = fit.prior
+    return np.concatenate([fit.fold.test for fit in fits]), raw, prior

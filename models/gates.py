@@ -1,0 +1,293 @@
+"""Gates: what a model must show before an alias may point at it.
+
+Policy ``paper`` asks for a valid, reproducible, calibrated and leak-free model. Policy ``live``
+asks for all of that and for profit: more than the baseline and the champion after costs, with a
+deflated Sharpe ratio and enough trades. A figure that is missing or not finite never passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from models.evaluate import Comparison
+from online.domain.bundle import GOLDEN_TOLERANCE
+
+AT_MOST: Final = "<="
+AT_LEAST: Final = ">="
+ABOVE: Final = ">"
+_HOLDS: dict[str, Callable[[float, float], bool]] = {
+    AT_MOST: lambda measured, threshold: measured <= threshold,
+    AT_LEAST: lambda measured, threshold: measured >= threshold,
+    ABOVE: lambda measured, threshold: measured > threshold,
+}
+
+
+class Policy(StrEnum):
+    """How much a model must show."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Alias(StrEnum):
+    """What an alias of a registered model allows."""
+
+    PAPER = "paper"
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Where the gates stand.
+
+    Parameters
+    ----------
+    max_ece
+        Greatest expected calibration error.
+    min_rows
+        Fewest out-of-fold rows.
+    min_trades
+        Fewest out-of-fold trades.
+    min_deflated_sharpe
+        Least probability that the Sharpe ratio is no luck of many trials.
+    """
+
+    max_ece: float = 0.05
+    min_rows: int = 500
+    min_trades: int = 100
+    min_deflated_sharpe: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured of a model.
+
+    Parameters
+    ----------
+    comparison
+        Out-of-fold figures beside the baseline's.
+    refit_differs
+        Members whose second fit gave other bytes.
+    purge_violations
+        Training labels that overlap their fold's test.
+    labels_beyond_window
+        Labels that end after the training window.
+    golden_difference
+        Greatest difference of the golden outputs, read back from the bundle.
+    parity
+        Greatest difference between ONNX and the library at export.
+    champion_units
+        Total units of the present champion on the rows it never learnt from; None if there is no
+        champion.
+    model_units_beside_champion
+        The model's on the same rows; None if there is no champion.
+    """
+
+    comparison: Comparison
+    refit_differs: int
+    purge_violations: int
+    labels_beyond_window: int
+    golden_difference: float
+    parity: float
+    champion_units: float | None = None
+    model_units_beside_champion: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One question and its answer.
+
+    Parameters
+    ----------
+    name
+        Stable.
+    policy
+        The first policy that asks it.
+    measured
+        The figure.
+    relation, threshold
+        What it must be.
+    meaning
+        One sentence for people.
+    """
+
+    name: str
+    policy: Policy
+    measured: float
+    relation: str
+    threshold: float
+    meaning: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure is finite and holds."""
+        finite = math.isfinite(self.measured) and math.isfinite(self.threshold)
+        return finite and _HOLDS[self.relation](self.measured, self.threshold)
+
+    def __str__(self) -> str:
+        """Return the gate as one line."""
+        verdict = "pass" if self.passed else "FAIL"
+        return f"{verdict}: {self.measured:.6g} {self.relation} {self.threshold:.6g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All gates of a model."""
+
+    gates: tuple[Gate, ...]
+
+    def passes(self, policy: Policy) -> bool:
+        """Tell whether the model passes `policy`; ``live`` includes ``paper``."""
+        asked = [g for g in self.gates if policy is Policy.LIVE or g.policy is policy]
+        return bool(asked) and all(gate.passed for gate in asked)
+
+    @property
+    def best_alias(self) -> Alias | None:
+        """Return the best alias the model may carry, None if it may carry none."""
+        if self.passes(Policy.LIVE):
+            return Alias.CHAMPION
+        return Alias.PAPER if self.passes(Policy.PAPER) else None
+
+    def allows(self, alias: Alias) -> bool:
+        """Tell whether `alias` may point at the model; a challenger needs what paper needs."""
+        return self.passes(Policy.LIVE if alias is Alias.CHAMPION else Policy.PAPER)
+
+    def table(self) -> list[dict[str, str | float]]:
+        """Return one row a gate, for people."""
+        return [
+            {
+                "gate": gate.name,
+                "policy": str(gate.policy),
+                "measured": f"{gate.measured:.6g}",
+                "wanted": f"{gate.relation} {gate.threshold:.6g}",
+                "verdict": "pass" if gate.passed else "FAIL",
+                "meaning": gate.meaning,
+            }
+            for gate in self.gates
+        ]
+
+
+def judge(evidence: Evidence, thresholds: Thresholds | None = None) -> Verdict:
+    """Put every question to the evidence."""
+    asked = Thresholds() if thresholds is None else thresholds
+    return Verdict((*_paper_gates(evidence, asked), *_live_gates(evidence, asked)))
+
+
+def _paper_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
+    figures = evidence.comparison.model.pooled
+    paper = Policy.PAPER
+    return (
+        Gate(
+            "valid_rows",
+            paper,
+            figures.reliability.n_rows,
+            AT_LEAST,
+            asked.min_rows,
+            "There are enough out-of-fold rows to say anything.",
+        ),
+        Gate(
+            "reproducible",
+            paper,
+            evidence.refit_differs,
+            AT_MOST,
+            0,
+            "The same data and seed gave the same ONNX bytes again.",
+        ),
+        Gate(
+            "calibrated",
+            paper,
+            figures.reliability.ece,
+            AT_MOST,
+            asked.max_ece,
+            "Expected calibration error out of fold.",
+        ),
+        Gate(
+            "purged",
+            paper,
+            evidence.purge_violations,
+            AT_MOST,
+            0,
+            "Training labels that overlap their fold's test.",
+        ),
+        Gate(
+            "inside_window",
+            paper,
+            evidence.labels_beyond_window,
+            AT_MOST,
+            0,
+            "Labels that look beyond the training window.",
+        ),
+        Gate(
+            "golden_parity",
+            paper,
+            evidence.golden_difference,
+            AT_MOST,
+            GOLDEN_TOLERANCE,
+            "The bundle, read back, gives its golden outputs.",
+        ),
+        Gate(
+            "export_parity",
+            paper,
+            evidence.parity,
+            AT_MOST,
+            GOLDEN_TOLERANCE,
+            "ONNX and the training library agree.",
+        ),
+    )
+
+
+def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
+    comparison = evidence.comparison
+    mine = comparison.model.pooled.performance
+    baseline = comparison.baseline.pooled.performance
+    no_champion = evidence.champion_units is None and evidence.model_units_beside_champion is None
+    champion = 0.0 if no_champion else _known(evidence.champion_units)
+    beside = mine.total_units if no_champion else _known(evidence.model_units_beside_champion)
+    said = "There is no champion yet." if no_champion else "On rows the champion never learnt from."
+    live = Policy.LIVE
+    return (
+        Gate(
+            "positive_net",
+            live,
+            mine.total_units,
+            ABOVE,
+            0.0,
+            "Units of risk earned after spread and commission.",
+        ),
+        Gate(
+            "beats_baseline",
+            live,
+            mine.total_units,
+            ABOVE,
+            baseline.total_units,
+            "More units than the rule baseline.",
+        ),
+        Gate(
+            "beats_champion", live, beside, ABOVE, champion, f"More units than the champion. {said}"
+        ),
+        Gate(
+            "enough_trades",
+            live,
+            mine.n_trades,
+            AT_LEAST,
+            asked.min_trades,
+            "Out-of-fold trades behind the figures.",
+        ),
+        Gate(
+            "deflated_sharpe",
+            live,
+            comparison.deflated_sharpe,
+            AT_LEAST,
+            asked.min_deflated_sharpe,
+            f"Probability that it is no luck of {comparison.n_trials} trials.",
+        ),
+    )
+
+
+def _known(figure: float | None) -> float:
+    return math.nan if figure is None else figure
