@@ -34,7 +34,7 @@ help: ## Show this list
 
 $(BIN)/python:
 	@echo '[1/3] creating $(VENV)'
-	@python="$$($(FIND_PYTHON))"; "$$python" -m venv $(VENV)
+	@python="$$($(FIND_PYTHON))"; "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@torch="$$(grep -E '^torch==' $(CONSTRAINTS))"; \
@@ -64,7 +64,7 @@ check: $(INSTALLED) ## Lint, format, types and the import rules; changes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: fix
 fix: $(INSTALLED) ## Mend what the linter and the formatter can mend
@@ -77,7 +77,7 @@ bench: $(INSTALLED) ## List the benchmarks, or run one: make bench NAME=decide
 
 $(LEAN_VENV)/bin/python:
 	@echo '[1/2] creating $(LEAN_VENV)'
-	@python="$$($(FIND_PYTHON))"; "$$python" -m venv $(LEAN_VENV)
+	@python="$$($(FIND_PYTHON))"; "$$python" -m venv $(LEAN_VENV) || { rm -rf $(LEAN_VENV); exit 1; }
 
 $(LEAN_INSTALLED): pyproject.toml $(CONSTRAINTS) Makefile | $(LEAN_VENV)/bin/python
 	@echo '[2/2] installing the scorer alone'

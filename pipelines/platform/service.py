@@ -1,0 +1,43 @@
+"""A service of the embedded platform, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.platform.probes import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program that runs until it is stopped.
+
+    Parameters
+    ----------
+    name
+        Unique on the platform; also the name of its log.
+    command
+        Program and arguments.
+    probe
+        How to learn that it is ready.
+    url
+        Where people or programs reach it; empty if nowhere.
+    environment
+        Added to the supervisor's own environment.
+    ready_within_s
+        How long it may take to become ready (> 0).
+    clear
+        Files of an earlier run that are removed before it starts, such as a stale socket.
+    stop_within_s
+        How long it may take to end after SIGTERM before it is killed (> 0).
+    """
+
+    name: str
+    command: tuple[str, ...]
+    probe: Probe
+    url: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_within_s: float = 60.0
+    clear: tuple[Path, ...] = ()
+    stop_within_s: float = 10.0
