@@ -1,0 +1,81 @@
+"""The history of the account: every order and every deal."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+
+from online.domain.account import Deal
+from online.domain.market import Side
+from online.simulator import constants as mt5
+from online.simulator.records import DealRow, Order
+
+_REASONS = {
+    mt5.DEAL_REASON_CLIENT: "client",
+    mt5.DEAL_REASON_EXPERT: "expert",
+    mt5.DEAL_REASON_SL: "stop",
+    mt5.DEAL_REASON_TP: "target",
+    mt5.DEAL_REASON_SO: "stop_out",
+}
+
+
+class History:
+    """Orders that are done and all deals, oldest first.
+
+    Attributes
+    ----------
+    deals
+        Every change of the balance, deposits included.
+    orders
+        Finished orders by ticket.
+    """
+
+    def __init__(self) -> None:
+        self.deals: list[DealRow] = []
+        self.orders: dict[int, Order] = {}
+        self._trades: list[Deal] = []
+        self._trade_tickets: list[int] = []
+        self._by_magic: defaultdict[int, list[DealRow]] = defaultdict(list)
+
+    @property
+    def next_ticket(self) -> int:
+        """Ticket of the deal to come."""
+        return len(self.deals) + 1
+
+    def add(self, deal: DealRow) -> None:
+        """Append a deal; its ticket must be `next_ticket`."""
+        self.deals.append(deal)
+        if deal.type > mt5.DEAL_TYPE_SELL:
+            return
+        self._by_magic[deal.magic].append(deal)
+        self._trades.append(_as_told(deal))
+        self._trade_tickets.append(deal.ticket)
+
+    def trades_after(self, ticket: int) -> tuple[Deal, ...]:
+        """Return the fills with tickets above `ticket`, oldest first."""
+        tickets = self._trade_tickets
+        if not tickets or tickets[-1] <= ticket:
+            return ()
+        return tuple(self._trades[bisect_right(tickets, ticket) :])
+
+    def of_magic(self, magic: int) -> tuple[DealRow, ...]:
+        """Return the fills that carry `magic`, oldest first."""
+        return tuple(self._by_magic.get(magic, ()))
+
+
+def _as_told(deal: DealRow) -> Deal:
+    return Deal(
+        ticket=deal.ticket,
+        order=deal.order,
+        position=deal.position,
+        magic=deal.magic,
+        symbol=deal.symbol,
+        side=Side.SELL if deal.type == mt5.DEAL_TYPE_SELL else Side.BUY,
+        entry=deal.entry == mt5.DEAL_ENTRY_IN,
+        reason=_REASONS[deal.reason],
+        volume_lots=deal.volume,
+        price=deal.price,
+        at_ns=deal.at_ns,
+        profit=deal.profit,
+        commission=deal.commission,
+    )

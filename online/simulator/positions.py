@@ -1,0 +1,193 @@
+"""The position book: how fills open, average, reduce, reverse and close positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from online.domain.account import Position
+from online.domain.market import Side
+from online.simulator import constants as mt5
+from online.simulator.account import Ledger
+from online.simulator.history import History
+from online.simulator.markets import Market
+from online.simulator.records import DealRow, HeldPosition, Order
+
+_VOLUME_DECIMALS = 8
+
+
+class PositionBook:
+    """All open positions; a fill changes them and leaves a deal.
+
+    Parameters
+    ----------
+    markets
+        By symbol.
+    ledger
+        Where deals are booked.
+    history
+        Where deals are kept.
+    """
+
+    def __init__(self, markets: Mapping[str, Market], ledger: Ledger, history: History) -> None:
+        self.open: dict[int, HeldPosition] = {}
+        self._markets = markets
+        self._ledger = ledger
+        self._history = history
+        self._told: tuple[Position, ...] = ()
+
+    def as_told(self) -> tuple[Position, ...]:
+        """Return the positions in the words of the domain, oldest first."""
+        return self._told
+
+    def find(self, number: int) -> HeldPosition | None:
+        """Return the open position with this ticket or identifier."""
+        found = self.open.get(number)
+        if found is not None:
+            return found
+        return next((p for p in self.open.values() if number == p.identifier), None)
+
+    def affected_by(self, order: Order) -> HeldPosition | None:
+        """Return the position that a fill of `order` would change; None if it opens one."""
+        if order.position:
+            return self.find(order.position)
+        if self._ledger.rules.hedging:
+            return None
+        positions = self._markets[order.symbol].positions
+        return positions[0] if positions else None
+
+    def fill(self, order: Order, volume: float, price: float, at_ns: int) -> DealRow:
+        """Let `order` trade `volume` lots at `price`.
+
+        An order without a position opens one; on a netting account it changes the symbol's.
+        """
+        order.remaining = round(order.remaining - volume, _VOLUME_DECIMALS)
+        held = self.affected_by(order)
+        if held is None:
+            return self._open(order, volume, price, at_ns)
+        if held.side is order.side:
+            return self._increase(held, order, volume, price, at_ns)
+        if volume <= held.volume:
+            return self._reduce(held, order, volume, price, at_ns)
+        return self._reverse(held, order, volume, price, at_ns)
+
+    def set_exits(self, held: HeldPosition, stop: float, target: float, at_ns: int) -> None:
+        """Replace the stop and target of a position."""
+        held.stop, held.target, held.updated_at_ns = stop, target, at_ns
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take notice that positions have changed."""
+        positions = list(self.open.values())
+        self._ledger.track(positions)
+        self._told = tuple(position.as_told() for position in positions)
+
+    def _open(self, order: Order, volume: float, price: float, at_ns: int) -> DealRow:
+        market = self._markets[order.symbol]
+        held = HeldPosition(
+            ticket=order.ticket,
+            identifier=order.ticket,
+            magic=order.magic,
+            symbol=order.symbol,
+            side=order.side,
+            volume=volume,
+            price=price,
+            opened_at_ns=at_ns,
+            updated_at_ns=at_ns,
+            reason=order.reason,
+            comment=order.comment,
+            stop=order.stop,
+            target=order.target,
+            margin=self._ledger.margin_of(market, volume, price),
+        )
+        self.open[held.ticket] = held
+        market.positions.append(held)
+        order.position = held.identifier
+        return self._book(order, held, volume, price, at_ns, entry=mt5.DEAL_ENTRY_IN)
+
+    def _increase(
+        self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
+    ) -> DealRow:
+        total = round(held.volume + volume, _VOLUME_DECIMALS)
+        held.price = (held.price * held.volume + price * volume) / total
+        held.volume = total
+        held.stop, held.target = order.stop, order.target
+        held.updated_at_ns = at_ns
+        self._set_margin(held)
+        return self._book(order, held, volume, price, at_ns, entry=mt5.DEAL_ENTRY_IN)
+
+    def _reduce(
+        self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
+    ) -> DealRow:
+        profit, swap = self._realise(held, volume, price)
+        held.volume = round(held.volume - volume, _VOLUME_DECIMALS)
+        held.updated_at_ns = at_ns
+        if held.volume > 0.0:
+            self._set_margin(held)
+        else:
+            del self.open[held.ticket]
+            self._markets[held.symbol].positions.remove(held)
+        entry = mt5.DEAL_ENTRY_OUT_BY if order.position_by else mt5.DEAL_ENTRY_OUT
+        return self._book(order, held, volume, price, at_ns, entry=entry, profit=profit, swap=swap)
+
+    def _reverse(
+        self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
+    ) -> DealRow:
+        profit, swap = self._realise(held, held.volume, price)
+        del self.open[held.ticket]
+        held.ticket, held.magic, held.comment = order.ticket, order.magic, order.comment
+        held.side = order.side
+        held.volume = round(volume - held.volume, _VOLUME_DECIMALS)
+        held.price = price
+        held.stop, held.target = order.stop, order.target
+        held.updated_at_ns = at_ns
+        self.open[held.ticket] = held
+        self._set_margin(held)
+        return self._book(
+            order, held, volume, price, at_ns, mt5.DEAL_ENTRY_INOUT, profit=profit, swap=swap
+        )
+
+    def _realise(self, held: HeldPosition, volume: float, price: float) -> tuple[float, float]:
+        """Return profit and swap of a part that closes; its swap leaves the position."""
+        ledger, market = self._ledger, self._markets[held.symbol]
+        profit = ledger.profit(market, held.side, volume, held.price, price)
+        swap = ledger.round(held.swap * volume / held.volume)
+        held.swap = ledger.round(held.swap - swap)
+        return profit, swap
+
+    def _set_margin(self, held: HeldPosition) -> None:
+        market = self._markets[held.symbol]
+        held.margin = self._ledger.margin_of(market, held.volume, held.price)
+
+    def _book(
+        self,
+        order: Order,
+        held: HeldPosition,
+        volume: float,
+        price: float,
+        at_ns: int,
+        entry: int,
+        profit: float = 0.0,
+        swap: float = 0.0,
+    ) -> DealRow:
+        ledger = self._ledger
+        deal = DealRow(
+            ticket=self._history.next_ticket,
+            order=order.ticket,
+            position=held.identifier,
+            at_ns=at_ns,
+            type=mt5.DEAL_TYPE_BUY if order.side is Side.BUY else mt5.DEAL_TYPE_SELL,
+            entry=entry,
+            reason=order.reason,
+            magic=order.magic,
+            symbol=order.symbol,
+            volume=volume,
+            price=price,
+            profit=profit,
+            commission=-ledger.round(ledger.rules.commission_per_lot * volume) or 0.0,
+            swap=swap,
+            comment=order.comment,
+        )
+        self._history.add(deal)
+        ledger.post(deal)
+        self.refresh()
+        return deal
