@@ -1,0 +1,198 @@
+"""Feature reader: a model's vector straight from the Redis layout of Feast 0.67.
+
+Feast's own client is never imported: it costs seconds to start and enforces no age. The layout
+(entity key serialization version 3), kept honest by a round-trip contract test against Feast:
+
+- key: ``<I n_join_keys>``, for each join key ``<I STRING><I length>name``, for each value
+  ``<I type><I length>value``, then the project's name;
+- hash field of a feature: murmur3_32 of ``view:feature`` as 4 little-endian bytes;
+- hash field ``_ts:<view>``: a protobuf Timestamp, the event time of the view's row;
+- value: a protobuf oneof; float32 is byte 0x35 and 4 bytes, float64 byte 0x29 and 8 bytes, both
+  little-endian; empty for NaN and for a missing value.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import cast
+
+import mmh3
+
+from online.adapters.redis_connection import RedisAddress, RedisConnection, pack_command
+from online.domain.errors import Unavailable
+from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.vector import VectorContract, VectorReading
+
+_STRING_TYPE = 2
+_FLOAT32_TAG, _FLOAT64_TAG = 0x35, 0x29
+_SECONDS_TAG, _NANOS_TAG = 0x08, 0x10
+_FLOAT32, _FLOAT64 = struct.Struct("<f"), struct.Struct("<d")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A vector's command, packed once, and how many values and stamps it answers with."""
+
+    contract: VectorContract
+    command: bytes
+    n_features: int
+    n_views: int
+
+
+class FeastRedisReader:
+    """Reads a whole vector with one HMGET.
+
+    Parameters
+    ----------
+    address
+        The server Feast materializes to.
+    project
+        Feast's project name.
+    join_key
+        Name of the entity's join key, a string.
+    timeout_seconds
+        Longest wait for the store (> 0).
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        project: str,
+        *,
+        join_key: str = "symbol",
+        timeout_seconds: float = 0.25,
+    ) -> None:
+        self._connection = RedisConnection(address, timeout_seconds)
+        self._project = project
+        self._join_key = join_key
+        self._plans: dict[str, _Plan] = {}
+
+    async def read(self, symbol: str, contract: VectorContract) -> VectorReading:
+        """Return what the store holds, missing values and stamps included.
+
+        Raises
+        ------
+        Unavailable
+            If the store does not answer, or holds what is no feature of Feast.
+        """
+        plan = self._plans.get(symbol)
+        if plan is None or plan.contract is not contract:
+            plan = self._plans[symbol] = self._make_plan(symbol, contract)
+        reply = await self._connection.execute(plan.command)
+        if not isinstance(reply, list) or len(reply) != plan.n_features + plan.n_views:
+            raise Unavailable(f"the store answered HMGET with {type(reply).__name__}")
+        cells = cast("list[bytes | None]", reply)
+        return VectorReading(
+            tuple([decode_float(cell) for cell in cells[: plan.n_features]]),
+            tuple([decode_timestamp_ns(cell) for cell in cells[plan.n_features :]]),
+        )
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life.
+
+        Raises
+        ------
+        Unavailable
+            If it gives none.
+        """
+        await self._connection.execute(pack_command(b"PING"))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+    def _make_plan(self, symbol: str, contract: VectorContract) -> _Plan:
+        fields = [hash_field(v.name, name) for v in contract.views for name in v.features]
+        fields += [stamp_field(view.name) for view in contract.views]
+        key = entity_key(self._project, self._join_key, symbol)
+        command = pack_command(b"HMGET", key, *fields)
+        return _Plan(contract, command, len(contract.names), len(contract.views))
+
+
+def entity_key(project: str, join_key: str, value: str) -> bytes:
+    """Return the Redis key of an entity with one string join key.
+
+    Examples
+    --------
+    >>> entity_key("demo", "symbol", "EURUSD")[-4:]
+    b'demo'
+    """
+    name, text = join_key.encode(), value.encode()
+    header = struct.pack("<III", 1, _STRING_TYPE, len(name))
+    return header + name + struct.pack("<II", _STRING_TYPE, len(text)) + text + project.encode()
+
+
+def hash_field(view: str, feature: str) -> bytes:
+    """Return the hash field of a feature."""
+    return struct.pack("<I", mmh3.hash(f"{view}:{feature}", signed=False))
+
+
+def stamp_field(view: str) -> bytes:
+    """Return the hash field of a view's event time."""
+    return b"_ts:" + view.encode()
+
+
+def decode_float(cell: bytes | None) -> float | None:
+    """Return the float32 in a stored value; None where the store holds nothing or NaN.
+
+    A float64 is rounded to float32, which is what a model reads.
+
+    Raises
+    ------
+    Unavailable
+        If the value is neither a float32 nor a float64.
+
+    Examples
+    --------
+    >>> decode_float(bytes.fromhex("350000803f"))
+    1.0
+    """
+    if not cell:
+        return None
+    number: float
+    if cell[0] == _FLOAT32_TAG and len(cell) == 1 + _FLOAT32.size:
+        (number,) = _FLOAT32.unpack_from(cell, 1)
+    elif cell[0] == _FLOAT64_TAG and len(cell) == 1 + _FLOAT64.size:
+        number = _round_to_float32(_FLOAT64.unpack_from(cell, 1)[0])
+    else:
+        raise Unavailable(f"the store holds {cell[:16].hex()}, expected a float32 or float64")
+    return None if math.isnan(number) else number
+
+
+def decode_timestamp_ns(cell: bytes | None) -> int | None:
+    """Return the instant in a protobuf Timestamp, nanoseconds UTC; None where there is none.
+
+    Raises
+    ------
+    Unavailable
+        If the bytes are no Timestamp.
+    """
+    if cell is None:
+        return None
+    found = {_SECONDS_TAG: 0, _NANOS_TAG: 0}
+    place = 0
+    try:
+        while place < len(cell):
+            tag, number, shift, place = cell[place], 0, 0, place + 1
+            while True:
+                byte = cell[place]
+                number |= (byte & 0x7F) << shift
+                shift, place = shift + 7, place + 1
+                if byte < 0x80:  # noqa: PLR2004 - the top bit says that a varint goes on
+                    break
+            if tag not in found:
+                raise Unavailable(f"the store holds {cell.hex()}, expected a Timestamp")
+            found[tag] = number - (1 << 64) if number >> 63 else number
+    except IndexError:
+        raise Unavailable(f"the store holds {cell.hex()}, a Timestamp cut short") from None
+    return found[_SECONDS_TAG] * NANOSECONDS_PER_SECOND + found[_NANOS_TAG]
+
+
+def _round_to_float32(number: float) -> float:
+    try:
+        rounded: float = _FLOAT32.unpack(_FLOAT32.pack(number))[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
+    return rounded

@@ -1,0 +1,185 @@
+"""Bundles from MLflow's registry over its REST API; MLflow itself is never imported.
+
+Three steps: the alias gives a version, the version gives an artifact location, the server's proxy
+gives the files. What passed its verification is kept, and used when MLflow does not answer.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from online.adapters.bundle_source import FetchedBundle
+from online.domain.errors import ModelRefused, NotFound, Unavailable
+
+_ALIAS = "/api/2.0/mlflow/registered-models/alias"
+_DOWNLOAD_URI = "/api/2.0/mlflow/model-versions/get-download-uri"
+_ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+_PROXIED = "mlflow-artifacts:"
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What an alias last pointed at and verified."""
+
+    version: str
+    folder: str
+
+
+class MlflowRegistry:
+    """Source of bundles registered in MLflow.
+
+    Parameters
+    ----------
+    url
+        Of the server, for example ``http://127.0.0.1:5000``.
+    cache
+        Folder for fetched bundles and for what was verified last.
+    timeout_seconds
+        Longest wait for one answer (> 0).
+    """
+
+    def __init__(self, url: str, cache: Path, timeout_seconds: float = 10.0) -> None:
+        self._url = url.rstrip("/")
+        self._cache = cache
+        self._timeout_seconds = timeout_seconds
+
+    async def fetch(self, name: str, alias: str) -> FetchedBundle:
+        """Return the bundle an alias points at, downloaded; the kept one if MLflow is down.
+
+        Raises
+        ------
+        NotFound
+            With code ``NO_MODEL`` if MLflow knows no such name or alias.
+        ModelRefused
+            If the registered version is no bundle.
+        Unavailable
+            If MLflow does not answer and nothing was kept.
+        """
+        try:
+            async with httpx.AsyncClient(
+                base_url=self._url, timeout=self._timeout_seconds, trust_env=False
+            ) as client:
+                return await self._download(client, name, alias)
+        except (httpx.HTTPError, Unavailable) as error:
+            kept = self._read_kept(name, alias)
+            if kept is None:
+                raise Unavailable(
+                    f"MLflow at {self._url} does not answer ({type(error).__name__}: {error}) "
+                    f"and no verified bundle of {name}@{alias} was kept"
+                ) from error
+            origin = f"kept bundle; MLflow at {self._url} does not answer"
+            return FetchedBundle(Path(kept.folder), kept.version, origin)
+
+    def keep(self, name: str, alias: str, bundle: FetchedBundle) -> None:
+        """Remember a verified bundle for the time MLflow does not answer."""
+        pointer = self._pointer(name, alias)
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        new = pointer.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(_Kept(bundle.version, str(bundle.folder))))
+        new.replace(pointer)
+        self._prune(name)
+
+    async def _download(self, client: httpx.AsyncClient, name: str, alias: str) -> FetchedBundle:
+        found = await _ask(client, _ALIAS, {"name": name, "alias": alias})
+        version = str(_dig(found, "model_version", "version"))
+        located = await _ask(client, _DOWNLOAD_URI, {"name": name, "version": version})
+        location = str(_dig(located, "artifact_uri"))
+        if not location.startswith(_PROXIED):
+            raise ModelRefused(
+                f"{name} version {version} lies at {location}, not behind the MLflow server",
+                remedy="Start the MLflow server with --serve-artifacts and register again.",
+            )
+        path = location.removeprefix(_PROXIED).split("?")[0].strip("/")
+        listed = await _ask(client, _ARTIFACTS, {"path": path})
+        files: dict[str, bytes] = {}
+        for file in _file_names(listed):
+            answer = await client.get(f"{_ARTIFACTS}/{quote(f'{path}/{file}')}")
+            _check(answer)
+            files[file] = answer.content
+        folder = self._write(name, version, files)
+        return FetchedBundle(folder, version, f"MLflow at {self._url}")
+
+    def _write(self, name: str, version: str, files: dict[str, bytes]) -> Path:
+        """Write files into a folder of their own: the kept bundle stays until this one proves."""
+        parent = self._cache / name
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=parent))
+        for file, raw in files.items():
+            (folder / file).write_bytes(raw)
+        return folder
+
+    def _prune(self, name: str) -> None:
+        """Remove the folders that no alias was verified from."""
+        parent = self._cache / name
+        pointers = [msgspec.json.decode(p.read_bytes(), type=_Kept) for p in parent.glob("*.json")]
+        kept = {Path(pointer.folder).name for pointer in pointers}
+        for folder in parent.iterdir():
+            if folder.is_dir() and folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _pointer(self, name: str, alias: str) -> Path:
+        return self._cache / name / f"{alias}.json"
+
+    def _read_kept(self, name: str, alias: str) -> _Kept | None:
+        try:
+            kept = msgspec.json.decode(self._pointer(name, alias).read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return kept if Path(kept.folder).is_dir() else None
+
+
+async def _ask(client: httpx.AsyncClient, path: str, query: dict[str, str]) -> object:
+    answer = await client.get(path, params=query)
+    _check(answer)
+    try:
+        return msgspec.json.decode(answer.content)
+    except msgspec.DecodeError as error:
+        raise Unavailable(f"MLflow's answer to {path} is not JSON: {error}") from error
+
+
+def _check(answer: httpx.Response) -> None:
+    """Raise what an answer means that is not a success."""
+    if answer.is_success:
+        return
+    if answer.status_code < 500:  # noqa: PLR2004 - 5xx is the server's own fault
+        try:
+            code = _dig(msgspec.json.decode(answer.content), "error_code")
+        except (msgspec.DecodeError, Unavailable):
+            code = ""
+        if code in _ABSENT:
+            raise NotFound(
+                f"MLflow knows no such model or alias: {answer.text}",
+                code="NO_MODEL",
+                remedy="Train and promote a model, then POST /v1/model/reload.",
+            )
+    raise Unavailable(f"MLflow answered {answer.status_code} to {answer.request.url}")
+
+
+def _dig(found: object, *names: str) -> object:
+    for name in names:
+        if not isinstance(found, dict) or name not in found:
+            raise Unavailable(f"MLflow's answer lacks {name!r}: {found}")
+        found = found[name]
+    return found
+
+
+def _file_names(listed: object) -> list[str]:
+    """Return the plain names of a listing's files, refusing names that lead elsewhere."""
+    files = _dig(listed, "files") if isinstance(listed, dict) and listed else []
+    found = []
+    for file in files if isinstance(files, list) else []:
+        name = str(_dig(file, "path")).rpartition("/")[2]
+        if _dig(file, "is_dir"):
+            continue
+        if not name or name.startswith(".") or "\\" in name:
+            raise ModelRefused(f"a bundle's file needs a plain name, got {name!r}")
+        found.append(name)
+    if not found:
+        raise ModelRefused("the registered version holds no file")
+    return found

@@ -1,0 +1,285 @@
+"""Model: a bundle folder verified file by file and vector by vector, scored by ONNX Runtime.
+
+A bundle is refused, never half-loaded: every member's bytes must have the manifest's SHA-256, and
+the golden vectors must come out again on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import struct
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    RuntimeException,
+)
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotInRuntime
+
+from online.domain.bundle import GOLDEN_FILE, GOLDEN_TOLERANCE, MANIFEST_FILE, bundle_digest
+from online.domain.errors import InvalidManifest, ModelRefused
+from online.domain.manifest import Manifest, decode_manifest
+from online.domain.signal import MemberOutput
+
+Array = npt.NDArray[np.float32]
+_INPUT, _OUTPUT = "input", "probabilities"
+_N_CLASSES = 3
+_WARM_UP_RUNS = 50
+_RUNTIME_ERRORS = (  # ONNX Runtime's errors share no base of their own
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotInRuntime,
+    RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What was found when a bundle was loaded.
+
+    Parameters
+    ----------
+    bit_equal
+        True if every golden output came out with the very bits of the trainer's machine.
+    greatest_difference
+        Of a golden output, at most `GOLDEN_TOLERANCE`.
+    n_golden
+        Golden vectors replayed.
+    runtime
+        Fingerprint of what scores here: ONNX Runtime, processor, operating system.
+    """
+
+    bit_equal: bool
+    greatest_difference: float
+    n_golden: int
+    runtime: str
+
+
+class _MemberSession:
+    """One ONNX file with its buffers bound once; a run allocates nothing but the result."""
+
+    def __init__(self, name: str, raw: bytes, row: Array) -> None:
+        self.name = name
+        try:
+            self._session = _open_session(raw)
+            self._binding = self._session.io_binding()
+            found = [o.name for o in self._session.get_outputs()]
+            expected = self._session.get_inputs()[0].shape[-1]
+        except _RUNTIME_ERRORS as error:
+            raise ModelRefused(f"member {name!r} is no ONNX model: {error}") from error
+        if _OUTPUT not in found or self._session.get_inputs()[0].name != _INPUT:
+            raise ModelRefused(
+                f"member {name!r} needs input {_INPUT!r} and output {_OUTPUT!r}, "
+                f"its outputs are {found}"
+            )
+        if isinstance(expected, int) and expected != row.shape[1]:
+            raise ModelRefused(
+                f"member {name!r} reads {expected} features, the manifest names {row.shape[1]}"
+            )
+        self._result = np.zeros((1, _N_CLASSES), dtype=np.float32)
+        self._binding.bind_input(_INPUT, "cpu", 0, np.float32, row.shape, row.ctypes.data)
+        self._binding.bind_output(
+            _OUTPUT, "cpu", 0, np.float32, self._result.shape, self._result.ctypes.data
+        )
+
+    def run(self) -> list[float]:
+        """Return the probabilities of what the bound row holds now."""
+        self._session.run_with_iobinding(self._binding)
+        answer: list[float] = self._result[0].tolist()
+        return answer
+
+
+class OnnxModel:
+    """A verified model; use `load_bundle`.
+
+    Parameters
+    ----------
+    manifest, sha256, alias, version
+        Of the bundle; `version` as the registry calls it.
+    files
+        Bytes of every member's file, in the manifest's order.
+
+    Notes
+    -----
+    `score` uses one preallocated row: call it from one thread.
+    """
+
+    def __init__(
+        self, manifest: Manifest, sha256: str, alias: str, version: str, files: list[bytes]
+    ) -> None:
+        self._manifest, self._sha256 = manifest, sha256
+        self._alias, self.version = alias, version
+        n_features = len(manifest.vector.names)
+        self._row: Array = np.zeros((1, n_features), dtype=np.float32)
+        self._row_bytes = self._row.data.cast("B")
+        self._pack = struct.Struct(f"={n_features}f").pack_into
+        self._members = [
+            _MemberSession(member.name, raw, self._row)
+            for member, raw in zip(manifest.members, files, strict=True)
+        ]
+        self.verification = Verification(
+            bit_equal=False,
+            greatest_difference=float("inf"),
+            n_golden=0,
+            runtime=runtime_fingerprint(),
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """The bundle's manifest."""
+        return self._manifest
+
+    @property
+    def sha256(self) -> str:
+        """The bundle's digest."""
+        return self._sha256
+
+    @property
+    def alias(self) -> str:
+        """The alias it was loaded by."""
+        return self._alias
+
+    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+        """Return every member's raw output for one vector in the manifest's order."""
+        self._pack(self._row_bytes, 0, *values)
+        outputs = []
+        for member in self._members:
+            short, neither, long = member.run()
+            outputs.append(MemberOutput(member.name, (short, neither, long)))
+        return tuple(outputs)
+
+
+def load_bundle(folder: Path, alias: str, version: str = "") -> OnnxModel:
+    """Return the model in a bundle folder, verified and warm.
+
+    Parameters
+    ----------
+    folder
+        Holds ``manifest.json``, the members' ONNX files and ``golden.npz``, nothing else.
+    alias
+        The alias it was fetched by.
+    version
+        As the registry calls it.
+
+    Raises
+    ------
+    ModelRefused
+        If a file is missing or changed, is no model, or a golden vector comes out differently:
+        then member, row and difference are named.
+    """
+    try:
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    except OSError as error:
+        raise ModelRefused(f"bundle {folder} cannot be read: {error}") from error
+    manifest, members = _check_files(files, folder)
+    hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
+    model = OnnxModel(manifest, bundle_digest(hashes), alias, version, members)
+    model.verification = _replay_golden(model, files[GOLDEN_FILE])
+    for _ in range(_WARM_UP_RUNS):
+        model.score((0.0,) * len(manifest.vector.names))
+    return model
+
+
+def runtime_fingerprint() -> str:
+    """Return what scores here, so that two hosts' bits can be told apart.
+
+    Examples
+    --------
+    >>> runtime_fingerprint().startswith("onnxruntime ")
+    True
+    """
+    system = f"{platform.system()} {platform.machine()}"
+    return f"onnxruntime {onnxruntime.__version__}, {_processor()}, {system}"
+
+
+def _check_files(files: dict[str, bytes], folder: Path) -> tuple[Manifest, list[bytes]]:
+    for name in (MANIFEST_FILE, GOLDEN_FILE):
+        if name not in files:
+            raise ModelRefused(f"bundle {folder} lacks {name}; it holds {sorted(files)}")
+    try:
+        manifest = decode_manifest(files[MANIFEST_FILE])
+    except InvalidManifest as error:
+        raise ModelRefused(f"bundle {folder}: {error}") from error
+    members = []
+    for member in manifest.members:
+        raw = files.get(member.file)
+        if raw is None:
+            raise ModelRefused(f"bundle {folder} lacks {member.file} of member {member.name!r}")
+        found = hashlib.sha256(raw).hexdigest()
+        if found != member.sha256:
+            raise ModelRefused(
+                f"{member.file} of member {member.name!r} has SHA-256 {found}, "
+                f"the manifest says {member.sha256}"
+            )
+        members.append(raw)
+    return manifest, members
+
+
+def _replay_golden(model: OnnxModel, raw: bytes) -> Verification:
+    """Score every golden vector on its own, as requests will be, and compare."""
+    inputs, expected = _read_golden(model.manifest, raw)
+    worst, bit_equal = 0.0, True
+    for row in range(len(inputs)):
+        found = model.score(tuple(inputs[row].tolist()))
+        for place, output in enumerate(found):
+            wanted = expected[place, row]
+            got = np.array(output.raw, dtype=np.float32)
+            difference = float(np.abs(got.astype(np.float64) - wanted).max())
+            if not difference <= GOLDEN_TOLERANCE:
+                raise ModelRefused(
+                    f"member {output.name!r} differs by {difference:.3g} on golden vector {row}; "
+                    f"at most {GOLDEN_TOLERANCE:g} is allowed",
+                    code="GOLDEN_VECTOR_MISMATCH",
+                )
+            worst = max(worst, difference)
+            bit_equal = bit_equal and got.tobytes() == wanted.tobytes()
+    return Verification(bit_equal, worst, len(inputs), runtime_fingerprint())
+
+
+def _read_golden(manifest: Manifest, raw: bytes) -> tuple[Array, Array]:
+    try:
+        with np.load(BytesIO(raw), allow_pickle=False) as arrays:
+            inputs, outputs = arrays["inputs"], arrays["outputs"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelRefused(f"{GOLDEN_FILE} cannot be read: {error}") from error
+    n_features, n_members = len(manifest.vector.names), len(manifest.members)
+    expected = (n_members, len(inputs), _N_CLASSES)
+    if inputs.ndim != 2 or inputs.shape[1] != n_features or not len(inputs):  # noqa: PLR2004 - rows and columns
+        raise ModelRefused(f"golden inputs have shape {inputs.shape}, expected (n, {n_features})")
+    if outputs.shape != expected:
+        raise ModelRefused(f"golden outputs have shape {outputs.shape}, expected {expected}")
+    if inputs.dtype != np.float32 or outputs.dtype != np.float32:
+        raise ModelRefused(f"golden vectors are {inputs.dtype}, {outputs.dtype}, not float32")
+    return inputs, outputs
+
+
+def _open_session(raw: bytes) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(raw, options, ["CPUExecutionProvider"])
+
+
+def _processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"

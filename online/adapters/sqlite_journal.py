@@ -1,0 +1,290 @@
+"""Journal in SQLite: append-only, hash-chained, durable when `append` returns.
+
+WAL mode with ``synchronous=FULL``. One writer thread takes everything that waits and commits it
+together, so that concurrent appends share one fsync. Triggers refuse UPDATE and DELETE, a second
+database beside the journal is held locked by its one writer, and the chain shows what got past
+both. Readers (`read_decision`, `iterate`) may look on while the scorer runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from online.domain.book import Book
+from online.domain.errors import JournalCorrupt, JournalUnavailable, NotFound
+from online.domain.record import GENESIS, Record, chain, decode_record, encode_record
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+    sequence INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    decision_id TEXT,
+    body BLOB NOT NULL,
+    previous_hash TEXT NOT NULL,
+    hash TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS records_of_decision
+    ON records (decision_id) WHERE decision_id IS NOT NULL;
+CREATE TRIGGER IF NOT EXISTS records_refuse_update BEFORE UPDATE ON records
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only: no UPDATE'); END;
+CREATE TRIGGER IF NOT EXISTS records_refuse_delete BEFORE DELETE ON records
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only: no DELETE'); END;
+"""
+_INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_ROWS = "SELECT sequence, body, previous_hash, hash FROM records ORDER BY sequence"
+_HEAD = "SELECT sequence, hash FROM records ORDER BY sequence DESC LIMIT 1"
+_OF_DECISION = "SELECT body FROM records WHERE decision_id = ? ORDER BY sequence"
+
+
+class _Entry(NamedTuple):
+    """A record as it is written, before it has its place in the chain."""
+
+    kind: str
+    decision_id: str | None
+    body: bytes
+
+
+class _Batch(NamedTuple):
+    """Records that belong together, and whom to tell."""
+
+    entries: tuple[_Entry, ...]
+    done: Callable[[JournalUnavailable | None], None]
+
+
+class SqliteJournal:
+    """The durable journal; use `open_journal`.
+
+    Parameters
+    ----------
+    connection
+        Of the journal, owned by this object from now on.
+    owner
+        Connection that holds the lock of the one writer.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, owner: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._owner = owner
+        self._waiting: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    async def append(self, *records: Record) -> None:
+        """Append records together; they are durable when this returns.
+
+        Raises
+        ------
+        JournalUnavailable
+            If they could not be made durable; none of them was appended.
+        """
+        if self._closed:
+            raise JournalUnavailable("the journal is closed")
+        entries = tuple([_make_entry(record) for record in records])
+        if not entries:
+            return
+        loop = asyncio.get_running_loop()
+        durable: asyncio.Future[None] = loop.create_future()
+
+        def tell(error: JournalUnavailable | None) -> None:
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+
+        def done(error: JournalUnavailable | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(tell, error)
+
+        self._waiting.put(_Batch(entries, done))
+        await durable
+
+    def close(self) -> None:
+        """Write what waits, end the writer and give up the lock."""
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.put(None)
+        self._writer.join()
+        self._connection.close()
+        self._owner.close()
+
+    def _write(self) -> None:
+        """Take everything that waits, commit it together, tell; until closed."""
+        open_ = True
+        while open_:
+            batches = [self._waiting.get()]
+            while not self._waiting.empty():
+                batches.append(self._waiting.get())
+            open_ = None not in batches
+            told = [batch for batch in batches if batch is not None]
+            error = self._commit(told) if told else None
+            if error is not None and len(told) > 1:  # one too large must not fail the others
+                for batch in told:
+                    batch.done(self._commit([batch]))
+            else:
+                for batch in told:
+                    batch.done(error)
+
+    def _commit(self, batches: list[_Batch]) -> JournalUnavailable | None:
+        """Write batches in one transaction: all or nothing."""
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            sequence, previous = connection.execute(_HEAD).fetchone() or (0, GENESIS)
+            rows = []
+            for batch in batches:
+                for entry in batch.entries:
+                    sequence += 1
+                    sealed = chain(previous, entry.body)
+                    rows.append((sequence, *entry, previous, sealed))
+                    previous = sealed
+            connection.executemany(_INSERT, rows)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
+                connection.execute("ROLLBACK")
+            return JournalUnavailable(f"the journal cannot be written: {error}")
+        return None
+
+
+def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
+    """Open a journal for writing, verify its whole chain and fold it into a book.
+
+    Parameters
+    ----------
+    path
+        SQLite file; made with its folder if absent.
+
+    Returns
+    -------
+    tuple
+        The journal, and the book its records give.
+
+    Raises
+    ------
+    JournalUnavailable
+        If it cannot be opened, or another process writes it.
+    JournalCorrupt
+        Naming the first record that is not as it was written.
+    """
+    owner = connection = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        owner = _take_ownership(path)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(_SCHEMA)
+        book = Book()
+        for record in _verified(connection, path):
+            book.apply(record)
+    except (OSError, sqlite3.Error, JournalCorrupt, JournalUnavailable) as error:
+        for opened in (connection, owner):
+            if opened is not None:
+                opened.close()
+        if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
+            raise JournalCorrupt(f"journal {path}: {error}") from error
+        if isinstance(error, (OSError, sqlite3.Error)):
+            raise JournalUnavailable(f"journal {path} cannot be opened: {error}") from error
+        raise
+    return SqliteJournal(connection, owner), book
+
+
+def verify(path: Path) -> int:
+    """Check a journal's whole chain and return the number of its records.
+
+    Raises
+    ------
+    NotFound
+        If there is no journal.
+    JournalCorrupt
+        Naming the first record that is not as it was written.
+    """
+    with closing(_open_for_reading(path)) as connection:
+        return sum(1 for _ in _verified(connection, path))
+
+
+def iterate(path: Path) -> Iterator[Record]:
+    """Yield every record of a journal, oldest first, the chain checked on the way.
+
+    Raises
+    ------
+    NotFound
+        If there is no journal.
+    JournalCorrupt
+        Naming the first record that is not as it was written.
+    """
+    with closing(_open_for_reading(path)) as connection:
+        yield from _verified(connection, path)
+
+
+def read_decision(path: Path, decision_id: str) -> tuple[Record, ...]:
+    """Return a decision's record and what followed from it, oldest first.
+
+    Raises
+    ------
+    NotFound
+        With code ``UNKNOWN_DECISION`` if the journal holds no such decision.
+    """
+    with closing(_open_for_reading(path)) as connection:
+        rows = connection.execute(_OF_DECISION, (decision_id,)).fetchall()
+    if not rows:
+        raise NotFound(
+            f"the journal holds no decision {decision_id!r}",
+            code="UNKNOWN_DECISION",
+            remedy="Take the decision_id from an answer of the scorer, or from the journal.",
+        )
+    return tuple(decode_record(body) for (body,) in rows)
+
+
+def _take_ownership(path: Path) -> sqlite3.Connection:
+    """Lock the database beside the journal; the lock ends with the process, however it ends."""
+    owner = sqlite3.connect(path.with_name(path.name + ".owner"), isolation_level=None, timeout=0.0)
+    try:
+        owner.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        owner.close()
+        raise JournalUnavailable(
+            f"journal {path} has another writer: {error}",
+            code="JOURNAL_IN_USE",
+            remedy="Stop the other scorer; one account has one journal and one writer.",
+        ) from error
+    return owner
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise NotFound(f"there is no journal at {path}", remedy="Name the scorer's journal.")
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
+def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
+    previous, expected = GENESIS, 1
+    for sequence, body, before, sealed in connection.execute(_ROWS):
+        if sequence != expected:
+            raise JournalCorrupt(f"journal {path}: record {expected} is missing")
+        if before != previous or chain(previous, body) != sealed:
+            raise JournalCorrupt(
+                f"journal {path}: record {sequence} is not as it was written: "
+                f"its hash does not follow from the one before"
+            )
+        try:
+            yield decode_record(body)
+        except JournalCorrupt as error:
+            raise JournalCorrupt(f"journal {path}: record {sequence}: {error}") from error
+        previous, expected = sealed, expected + 1
+
+
+def _make_entry(record: Record) -> _Entry:
+    kind = str(record.__struct_config__.tag)
+    return _Entry(kind, getattr(record, "decision_id", None) or None, encode_record(record))
