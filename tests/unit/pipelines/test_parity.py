@@ -1,0 +1,76 @@
+"""Parity of a run with itself, and of runs that differ in one bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from online.domain.market import Bar
+from pipelines.parity import KINDS, compare
+from pipelines.simulation import Backtest, simulate
+from tests import worlds
+
+BARS = worlds.random_bars(300, seed=5)
+
+
+def _run(columns: dict[str, npt.NDArray[np.float32]], bars: tuple[Bar, ...] = BARS) -> Backtest:
+    return simulate(
+        worlds.market_of(bars),
+        np.array([bar.closed_at_ns for bar in BARS]),
+        columns,
+        worlds.ToneModel(worlds.manifest_of()),
+        worlds.LIMITS,
+        worlds.TERMS,
+        {"EURUSD": worlds.EURUSD},
+    )
+
+
+@pytest.fixture(scope="module")
+def run() -> Backtest:
+    return _run(worlds.columns_of(BARS, seed=6))
+
+
+def test_the_same_run_twice_has_no_difference_in_any_kind(run: Backtest) -> None:
+    parity = compare(run.records, _run(worlds.columns_of(BARS, seed=6)).records)
+    assert parity.total_different == 0
+    assert parity.first == []
+    assert all(parity.compared[kind] > 0 for kind in KINDS)
+    assert parity.compared["vector"] == len(BARS) - 1
+
+
+@pytest.mark.parametrize("name", ["atr_14", "rsi_14", "tone"])
+def test_one_feature_moved_by_one_unit_in_the_last_place_is_seen(run: Backtest, name: str) -> None:
+    columns = worlds.columns_of(BARS, seed=6)
+    columns[name][100] = np.nextafter(columns[name][100], np.float32(np.inf))
+    parity = compare(run.records, _run(columns).records)
+    assert parity.different["vector"] == 1
+    assert parity.total_different >= 2  # the decision's record carries the vector
+    assert parity.first[0].kind == "vector"
+
+
+def test_one_price_moved_by_one_point_is_seen_in_fills(run: Backtest) -> None:
+    ordered = next(r for r in run.records if getattr(r, "intent", None) is not None)
+    place = next(
+        i
+        for i, b in enumerate(BARS)
+        if b.closed_at_ns == ordered.request.bar_closed_at_ns  # type: ignore[union-attr]
+    )
+    bar = BARS[place + 1]
+    moved = Bar(
+        bar.closed_at_ns,
+        bar.open + 1e-5,
+        max(bar.high, bar.open + 1e-5),
+        bar.low,
+        bar.close,
+        bar.volume,
+    )
+    bars = (*BARS[: place + 1], moved, *BARS[place + 2 :])
+    parity = compare(run.records, _run(worlds.columns_of(BARS, seed=6), bars).records)
+    assert parity.different["fill"] > 0
+    assert parity.different["vector"] == 0
+
+
+def test_a_missing_decision_counts_as_different(run: Backtest) -> None:
+    parity = compare(run.records[:-1], run.records)
+    assert parity.total_different > 0
