@@ -56,9 +56,10 @@ def random_bars(count: int, seed: int) -> tuple[Bar, ...]:
     for place in range(count):
         steps = random.integers(-40, 41, size=6).cumsum() + price
         opened, closed = int(steps[0]), int(steps[-1])
-        prices = [opened, int(steps.max()), int(steps.min()), closed]
+        high, low = int(steps.max()), int(steps.min())
         stamp = START_NS + (place + 1) * Timeframe.H1.duration_ns
-        bars.append(Bar(stamp, *(p / EURUSD.scale for p in prices), volume=1.0))
+        scale = EURUSD.scale
+        bars.append(Bar(stamp, opened / scale, high / scale, low / scale, closed / scale, 1.0))
         price = closed
     return tuple(bars)
 
