@@ -1,0 +1,109 @@
+"""The exit is the label: a position in the simulated terminal ends as its label foretold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.bars import Bars, quote_both_sides
+from models.labels import EXITS, Costs, SideLabels, label_bars
+from online.adapters.simulated_broker import SimulatedBroker
+from online.domain.barriers import BarrierRule, barrier_prices, deadline_ns
+from online.domain.market import Bar, PriceSide, Side, Timeframe
+from online.domain.order import Intent, Purpose
+from online.simulator.bars import BidAskBar
+from online.simulator.terminal import SimulatedTerminal
+from online.trade import run_to_completion
+from tests import worlds
+
+COMMISSION = 3.5
+COUNT = 160
+
+
+def _gapped(seed: int) -> tuple[Bar, ...]:
+    """Return bars of which every 37th and its follower are missing, as over a night."""
+    bars = worlds.random_bars(COUNT, seed)
+    return tuple(bar for place, bar in enumerate(bars) if place % 37 not in {0, 1})
+
+
+def _order(purpose: Purpose, side: Side, stop: float, target: float, position: int) -> Intent:
+    return Intent(
+        intent_id="law",
+        magic=1,
+        comment="law",
+        purpose=purpose,
+        symbol="EURUSD",
+        side=side,
+        volume_lots=1.0,
+        stop=stop,
+        target=target,
+        position=position,
+        expires_at_ns=0,
+        quoted=0.0,
+    )
+
+
+def _live_through(
+    quotes: tuple[BidAskBar, ...], decided: int, side: Side, unit: float, rule: BarrierRule
+) -> tuple[str, float, float]:
+    """Return how, where and with what profit the terminal ends a position opened after a bar."""
+    terminal = SimulatedTerminal([worlds.EURUSD], "USD", 1_000_000.0, COMMISSION, 100.0)
+    broker = SimulatedBroker(terminal)
+    first = quotes[decided + 1]
+    terminal.begin_bar("EURUSD", first)
+    entry = first.ask_open if side is Side.BUY else first.bid_open
+    stop, target = barrier_prices(side, entry, unit, rule, worlds.EURUSD.scale)
+    opened = run_to_completion(broker.send(_order(Purpose.ENTRY, side, stop, target, 0)))
+    assert opened.price == entry
+    deadline = deadline_ns(first.opened_at_ns, rule)
+    terminal.finish_bar("EURUSD", first)
+    for bar in quotes[decided + 2 :]:
+        if not terminal.positions():
+            break
+        terminal.begin_bar("EURUSD", bar)
+        if terminal.positions() and bar.opened_at_ns >= deadline:
+            close = _order(Purpose.CLOSE, side.opposite, 0.0, 0.0, opened.position)
+            run_to_completion(broker.send(close))
+        terminal.finish_bar("EURUSD", bar)
+    last = terminal.deals_after(0)[-1]
+    profit = terminal.account().balance - 1_000_000.0
+    return {"expert": "timeout"}.get(last.reason, last.reason), last.price, profit
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("stop_units", "target_units"), [(1.0, 1.0), (0.7, 1.6)])
+def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
+    seed: int, stop_units: float, target_units: float
+) -> None:
+    bars = _gapped(seed)
+    rule = BarrierRule(stop_units, target_units, 5, Timeframe.H1)
+    unit = np.random.default_rng(seed).uniform(0.0002, 0.0009, len(bars)).astype(np.float32)
+    arrays = Bars(
+        *(
+            np.array([getattr(bar, name) for bar in bars])
+            for name in ("closed_at_ns", "open", "high", "low", "close")
+        )
+    )
+    scale = worlds.EURUSD.scale
+    labelled = label_bars(
+        quote_both_sides(arrays, PriceSide.ASK, worlds.SPREAD_POINTS, scale),
+        unit.astype(np.float64),
+        rule,
+        Costs(COMMISSION, worlds.EURUSD.contract_size),
+        scale,
+    )
+    quotes = worlds.market_of(bars).quotes
+    seen: set[str] = set()
+    sides: tuple[tuple[Side, SideLabels], ...] = (
+        (Side.BUY, labelled.labels.long),
+        (Side.SELL, labelled.labels.short),
+    )
+    for place, row in enumerate(labelled.rows.tolist()):
+        for side, labels in sides:
+            how, where, profit = _live_through(quotes, row, side, float(unit[row]), rule)
+            assert how == EXITS[labels.exit[place]].value
+            assert where == labels.filled[place]
+            expected = labels.net_price[place] * worlds.EURUSD.contract_size
+            assert profit == pytest.approx(expected, abs=0.011)  # deals are in cents
+            seen.add(how)
+    assert seen == {"stop", "target", "timeout"}
