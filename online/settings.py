@@ -1,0 +1,339 @@
+"""Settings of the scorer: frozen, checked as a whole, and refused where anything is unknown.
+
+Low to high: defaults in code (harmless) < ``infra/config/<mode>.toml`` < environment
+(``SEXTANT_HTTP__PORT=8100``) < secret files (``<secrets_folder>/features__url``). Naming another
+``kind`` in a higher layer replaces the lower layer's whole table. Layers are joined here and not
+by pydantic-settings, which ignores unknown variables and mixes the tables of two kinds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+
+from online.domain.errors import InvalidSettings, SextantError
+from online.domain.risk import Limits
+from online.instruments import CONFIG_FOLDER
+
+PREFIX = "SEXTANT_"
+TOKEN_LENGTH = 32
+"""Fewest characters of a bearer token."""
+
+Tree = dict[str, Any]
+
+
+class _Section(BaseModel):
+    """Base of every table: frozen, extras forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class SystemClockSettings(_Section):
+    """The host's clock."""
+
+    kind: Literal["system"] = Field(default="system", description="The host's clock.")
+
+
+class VirtualClockSettings(_Section):
+    """A clock the replaying feed sets; with the simulated broker in replay mode only."""
+
+    kind: Literal["virtual"] = Field(default="virtual", description="A clock that the replay sets.")
+
+
+class SimulatedBrokerSettings(_Section):
+    """The simulated MetaTrader 5 terminal."""
+
+    kind: Literal["simulated"] = Field(default="simulated", description="The simulated terminal.")
+    currency: str = Field(default="USD", min_length=3, description="Currency of the account.")
+    balance: float = Field(default=10_000.0, gt=0, description="First deposit, account currency.")
+    commission_per_lot: float = Field(
+        default=0.0, ge=0, description="Commission per lot and side, account currency."
+    )
+    assumed_spread_points: float = Field(
+        default=0.0,
+        ge=0,
+        description="Spread assumed on one-sided bars, points; printed in reports.",
+    )
+    leverage: float = Field(
+        default=100.0, gt=0, description="Notional value a unit of margin carries."
+    )
+
+
+class FeastRedisSettings(_Section):
+    """Feast's online store in Redis or Valkey; one of `url` and `socket_path`."""
+
+    kind: Literal["feast_redis"] = Field(default="feast_redis", description="Feast's Redis layout.")
+    url: str | None = Field(
+        default=None, description="redis:// or rediss:// URL; one with a password is a secret file."
+    )
+    socket_path: Path | None = Field(default=None, description="Unix socket, instead of a URL.")
+    project: str = Field(default="sextant", min_length=1, description="Feast's project name.")
+    join_key: str = Field(default="symbol", min_length=1, description="The entity's join key.")
+    timeout_seconds: float = Field(
+        default=0.25, gt=0, le=10, description="Longest wait for a vector."
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> FeastRedisSettings:
+        if (self.url is None) == (self.socket_path is None):
+            raise ValueError("exactly one of url and socket_path must be given")
+        return self
+
+
+class FolderModelsSettings(_Section):
+    """Bundles in a folder, ``<root>/<name>/<alias>/``."""
+
+    kind: Literal["folder"] = Field(default="folder", description="Bundles in a local folder.")
+    root: Path = Field(description="Holds one folder a registered name.")
+
+
+class MlflowModelsSettings(_Section):
+    """Bundles registered in MLflow, read over its REST API."""
+
+    kind: Literal["mlflow"] = Field(default="mlflow", description="MLflow's registry.")
+    url: str = Field(pattern="^https?://", description="URL of the MLflow server.")
+    cache: Path = Field(
+        default=Path("var/bundles/scorer"),
+        description="Keeps the last verified bundle for MLflow's outage.",
+    )
+    timeout_seconds: float = Field(
+        default=10.0, gt=0, le=120, description="Longest wait for an answer."
+    )
+
+
+class SqliteJournalSettings(_Section):
+    """The durable journal."""
+
+    kind: Literal["sqlite"] = Field(default="sqlite", description="SQLite, WAL, synchronous=FULL.")
+    path: Path = Field(default=Path("var/journal/journal.db"), description="The journal's file.")
+
+
+class ModelChoice(_Section):
+    """Which registered model trades."""
+
+    name: str = Field(
+        pattern=r"^[^./\\]+\.[A-Z0-9]+\.[^./\\]+$",
+        description="Registered name, <symbol>.<timeframe>.<target>.",
+    )
+    alias: str = Field(
+        default="champion", pattern=r"^[A-Za-z0-9_-]+$", description="Alias it is loaded by."
+    )
+
+
+class HttpSettings(_Section):
+    """Where the API listens."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Address; beyond loopback a token is required."
+    )
+    port: int = Field(default=8100, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if nobody on another host can reach the API."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def _read_limits(given: object) -> Limits:
+    if isinstance(given, Limits):
+        return given
+    try:
+        return msgspec.convert(given, Limits, strict=False)
+    except (msgspec.ValidationError, SextantError) as error:
+        raise ValueError(str(error)) from error
+
+
+class Settings(_Section):
+    """Everything the scorer is told when it starts."""
+
+    mode: Literal["replay", "paper", "live"] = Field(
+        description="replay: history on a virtual clock; paper: no real money; live: real money."
+    )
+    http: HttpSettings = Field(default=HttpSettings(), description="Where the API listens.")
+    token_file: Path | None = Field(
+        default=None,
+        description="Secret file with the bearer token of the order and halt routes: at least "
+        f"{TOKEN_LENGTH} characters, not readable by everybody. Without one those routes refuse.",
+    )
+    secrets_folder: Path | None = Field(
+        default=None, description="Folder of secret files named as settings, e.g. features__url."
+    )
+    clock: Annotated[SystemClockSettings | VirtualClockSettings, Field(discriminator="kind")] = (
+        Field(default=SystemClockSettings(), description="Where time comes from.")
+    )
+    broker: SimulatedBrokerSettings = Field(description="Where orders go.")
+    features: FeastRedisSettings = Field(description="The online feature store.")
+    models: Annotated[FolderModelsSettings | MlflowModelsSettings, Field(discriminator="kind")] = (
+        Field(description="Where model bundles come from.")
+    )
+    model: ModelChoice = Field(description="Which model trades.")
+    journal: SqliteJournalSettings = Field(
+        default=SqliteJournalSettings(), description="The record of everything."
+    )
+    strategy: int = Field(
+        default=1, ge=0, le=65535, description="Upper bits of every magic number."
+    )
+    limits: Annotated[Limits, PlainValidator(_read_limits)] = Field(
+        description="Pre-trade limits; none has a default."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.clock.kind == "virtual" and self.mode != "replay":
+            raise ValueError(f"clock virtual is for mode replay alone, mode is {self.mode}")
+        if self.mode == "replay" and self.clock.kind != "virtual":
+            raise ValueError("mode replay runs on clock virtual")
+        return self
+
+    def read_token(self) -> str | None:
+        """Return the bearer token, None where none is set and none is needed.
+
+        Raises
+        ------
+        InvalidSettings
+            If one is needed and missing, or its file is no good.
+        """
+        if self.token_file is None:
+            if self.mode == "live" or not self.http.is_loopback:
+                raise InvalidSettings(
+                    f"mode {self.mode} on {self.http.host} needs token_file: orders are accepted "
+                    "without a token from nobody, and live or beyond loopback none may be missing",
+                    code="TOKEN_REQUIRED",
+                )
+            return None
+        return _read_token(self.token_file)
+
+
+def load_settings(
+    mode: str | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    config_folder: Path = CONFIG_FOLDER,
+) -> Settings:
+    """Return the settings of a mode, every layer joined and checked.
+
+    Parameters
+    ----------
+    mode
+        ``replay``, ``paper`` or ``live``; ``SEXTANT_MODE`` where it is not given.
+    environment
+        Variables; the process' own where not given.
+    config_folder
+        Holds ``<mode>.toml``.
+
+    Raises
+    ------
+    InvalidSettings
+        Naming every setting that is unknown, missing or wrong.
+    """
+    variables = os.environ if environment is None else environment
+    named = (
+        (name[len(PREFIX) :], value)
+        for name, value in variables.items()
+        if name.upper().startswith(PREFIX)
+    )
+    outer = _nest(named)
+    chosen = mode or outer.get("mode")
+    if chosen not in {"replay", "paper", "live"}:
+        raise InvalidSettings(
+            f"mode must be replay, paper or live, got {chosen!r}; give it or set {PREFIX}MODE"
+        )
+    joined = _join(_read_toml(config_folder / f"{chosen}.toml"), {**outer, "mode": chosen})
+    if secrets_folder := joined.get("secrets_folder"):
+        joined = _join(joined, _nest(_read_secrets(Path(secrets_folder))))
+    try:
+        settings = Settings.model_validate(joined)
+    except ValidationError as error:
+        raise InvalidSettings(f"settings of mode {chosen}: {_describe(error)}") from error
+    settings.read_token()
+    return settings
+
+
+def _nest(named: Iterable[tuple[str, str]]) -> Tree:
+    """Return ``A__B=x`` as ``{"a": {"b": "x"}}``; a value that begins with [ or { is JSON."""
+    tree: Tree = {}
+    for name, value in named:
+        *tables, leaf = name.lower().split("__")
+        branch = tree
+        for table in tables:
+            branch = branch.setdefault(table, {})
+            if not isinstance(branch, dict):
+                raise InvalidSettings(f"{name} is set both as a value and as a table")
+        if isinstance(branch.get(leaf), dict):
+            raise InvalidSettings(f"{name} is set both as a value and as a table")
+        branch[leaf] = _read_value(name, value)
+    return tree
+
+
+def _read_value(name: str, text: str) -> object:
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidSettings(f"{name} begins like JSON and is none: {error}") from error
+
+
+def _join(low: Tree, high: Tree) -> Tree:
+    """Lay one layer over another; a table of another kind replaces the lower one."""
+    joined = dict(low)
+    for name, value in high.items():
+        below = joined.get(name)
+        if isinstance(below, dict) and isinstance(value, dict):
+            replaces = value.get("kind", below.get("kind")) != below.get("kind")
+            joined[name] = value if replaces else _join(below, value)
+        else:
+            joined[name] = value
+    return joined
+
+
+def _read_toml(path: Path) -> Tree:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"{path} is not TOML: {error}") from error
+
+
+def _read_secrets(folder: Path) -> list[tuple[str, str]]:
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        return [(path.name, path.read_text(encoding="utf-8").strip()) for path in files]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"secrets_folder {folder} cannot be read: {error}") from error
+
+
+def _read_token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+        everybody = os.name == "posix" and path.stat().st_mode & stat.S_IROTH
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"token_file {path} cannot be read: {error}") from error
+    if everybody:
+        raise InvalidSettings(f"token_file {path} is readable by everybody: chmod 600 it")
+    if len(token) < TOKEN_LENGTH or not token.isascii() or any(c.isspace() for c in token):
+        raise InvalidSettings(
+            f"token_file {path} needs one word of at least {TOKEN_LENGTH} ASCII characters"
+        )
+    return token
+
+
+def _describe(error: ValidationError) -> str:
+    """Return every fault in one line, without the values: one may be a secret."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+        for fault in faults
+    )
