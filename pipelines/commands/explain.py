@@ -1,0 +1,200 @@
+"""`sextant explain`: why a decision was taken, in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.order import OrderStatus
+from online.domain.reasons import MEANING, Veto
+from online.domain.record import DecisionRecord
+from pipelines.commands.story import Story
+
+ABSENT = "-"
+
+
+def tell(story: Story) -> Iterator[RenderableType]:
+    """Yield the story's paragraphs and tables in the order in which things happened."""
+    yield _headline(story)
+    yield _model(story)
+    yield from _features(story)
+    yield _market(story.decision)
+    yield from _signal(story)
+    yield from _reasons(story.decision)
+    yield from _limits(story)
+    yield from _order(story)
+
+
+def _headline(story: Story) -> Text:
+    decision, request = story.decision, story.decision.request
+    asked = "to trade" if request.send else "to decide only"
+    return Text.assemble(
+        (f"{decision.decision_id}: {decision.decision.action.upper()}\n", "bold"),
+        f"Decision {decision.number} of this journal, taken at {_when(decision.at_ns)}: asked "
+        f"{asked} {request.symbol} on the {request.timeframe} bar that closed at "
+        f"{_when(request.bar_closed_at_ns)}.",
+    )
+
+
+def _model(story: Story) -> Text:
+    model, manifest = story.model, story.manifest
+    if model is None or manifest is None:
+        return Text(f"Model: bundle {story.decision.model_sha256}, whose record is absent here.")
+    training, bits = manifest.training, "bit for bit" if model.bit_equal else "within tolerance"
+    return Text(
+        f"Model: {model.name} version {model.version} by alias {model.alias}, bundle "
+        f"{model.sha256}; its golden vectors were reproduced {bits} on {model.runtime}. Trained "
+        f"on {training.n_bars} bars from {_when(training.started_at_ns)} to "
+        f"{_when(training.ended_at_ns)}, data {training.data_digest[:12]}, code "
+        f"{training.code_version}, {training.n_trials} trial(s)."
+    )
+
+
+def _features(story: Story) -> Iterator[RenderableType]:
+    decision, manifest = story.decision, story.manifest
+    if decision.features is None or decision.view_stamps_ns is None:
+        yield Text("Features: the online store did not answer.")
+        return
+    table = _table("Features, as the online store held them", "view", "bar", "age", "feature")
+    table.add_column("value", justify="right")
+    if manifest is None:
+        for number, value in enumerate(decision.features):
+            table.add_row(ABSENT, ABSENT, ABSENT, f"feature {number}", _number(value))
+        yield table
+        return
+    values = iter(decision.features)
+    for view, stamp_ns in zip(manifest.vector.views, decision.view_stamps_ns, strict=True):
+        for name in view.features:
+            age = ABSENT if stamp_ns is None else _seconds(decision.at_ns - stamp_ns)
+            bar = ABSENT if stamp_ns is None else _when(stamp_ns)
+            table.add_row(
+                f"{view.name} v{view.version}", bar, age, name, _number(next(values, None))
+            )
+    yield table
+
+
+def _market(decision: DecisionRecord) -> Text:
+    quote, account, positions = decision.quote, decision.account, decision.positions
+    told = (
+        "no quote was told"
+        if quote is None
+        else f"bid {quote.bid}, ask {quote.ask}, {_seconds(decision.at_ns - quote.at_ns)} old"
+    )
+    money = (
+        "the broker told no account"
+        if account is None
+        else f"balance {account.balance:.2f}, equity {account.equity:.2f} {account.currency}"
+    )
+    held = (
+        "positions unknown"
+        if positions is None
+        else "; ".join(f"{p.side} {p.volume_lots} {p.symbol} ({p.ticket})" for p in positions)
+        or "no open position"
+    )
+    return Text(f"Market: {told}. Account: {money}; {held}.")
+
+
+def _signal(story: Story) -> Iterator[RenderableType]:
+    signal = story.decision.signal
+    if signal is None:
+        yield Text("Signal: none; nothing was scored.")
+        return
+    table = _table("Signal: probabilities", "of")
+    for column in ("short", "neither", "long"):
+        table.add_column(column, justify="right")
+    for member in signal.members:
+        table.add_row(f"{member.name}, raw", *(f"{p:.6f}" for p in member.raw))
+    table.add_row("calibrated, combined", *(f"{p:.6f}" for p in signal.probabilities))
+    yield table
+    least = "" if story.manifest is None else f"; traded from {story.manifest.min_edge:.6f} on"
+    yield Text(f"Edge {signal.edge:+.6f}, confidence {signal.confidence:.6f}{least}.")
+
+
+def _reasons(decision: DecisionRecord) -> Iterator[RenderableType]:
+    refusals: Iterable[Veto] = (*decision.decision.reasons, *decision.vetoes)
+    rows = [(veto.reason, MEANING[veto.reason], veto.detail) for veto in refusals]
+    if not rows:
+        yield Text("No rule refused.")
+        return
+    table = _table("Why nothing was entered", "code", "meaning", "measured")
+    for reason, meaning, detail in rows:
+        table.add_row(str(reason), meaning, detail)
+    yield table
+
+
+def _limits(story: Story) -> Iterator[RenderableType]:
+    if story.limits is None:
+        yield Text("Limits: their record is absent from this journal.")
+        return
+    title = f"Limits in force since {_when(story.limits.at_ns)}, and the book against them"
+    table = _table(title, "limit", "value")
+    for group in (story.limits.limits, story.decision.state):
+        for name, value in msgspec.structs.asdict(group).items():
+            text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            table.add_row(name.replace("_", " "), text or "none")
+    yield table
+
+
+def _order(story: Story) -> Iterator[RenderableType]:
+    intent = story.decision.intent
+    if intent is None:
+        yield Text("Order: none.")
+        return
+    exits = f", stop {intent.stop}, target {intent.target}" if intent.stop else ""
+    until = f", times out at {_when(intent.expires_at_ns)}" if intent.expires_at_ns else ""
+    yield Text(
+        f"Order {intent.intent_id} (magic {intent.magic}): {intent.purpose}, {intent.side} "
+        f"{intent.volume_lots} lots {intent.symbol}, quoted {intent.quoted}{exits}{until}."
+    )
+    if not story.results:
+        asked = story.decision.request.send
+        yield Text("Reply: none is recorded." if asked else "It was not sent: decide only.")
+    for result in story.results:
+        reply = result.reply
+        fill = f", {reply.volume_lots} lots at {reply.price}" if reply.price else ""
+        unknown = reply.status is OrderStatus.UNKNOWN
+        yield Text(
+            f"Reply at {_when(result.at_ns)}: {reply.status}, return code {reply.retcode}{fill}, "
+            f"order {reply.order}, deal {reply.deal}, position {reply.position}"
+            + (f" ({reply.comment})." if reply.comment else ".")
+            + (" It may live at the broker until evidence says otherwise." if unknown else "")
+        )
+    if story.deals:
+        table = _table("Deals", "ticket", "when", "what", "why")
+        for column in ("lots", "price", "profit", "commission"):
+            table.add_column(column, justify="right")
+        for record in story.deals:
+            deal = record.deal
+            table.add_row(
+                *(str(deal.ticket), _when(deal.at_ns)),
+                *(f"{deal.side} {'in' if deal.entry else 'out'}", deal.reason),
+                *(str(deal.volume_lots), str(deal.price)),
+                *(f"{deal.profit:.2f}", f"{deal.commission:.2f}"),
+            )
+        yield table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.9g}"
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / NANOSECONDS_PER_SECOND:.3f} s"
+
+
+def _when(stamp_ns: int) -> str:
+    moment = datetime.fromtimestamp(stamp_ns / NANOSECONDS_PER_SECOND, tz=UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.home import DEFAULT_HOME
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        help="Folder that holds the lake, the models, the journal and what runs.",
+        file_okay=False,
+    ),
+]
+SymbolOption = Annotated[str, typer.Option("--symbol", help="Instrument, such as EURUSD.")]
+TimeframeOption = Annotated[
+    str, typer.Option("--timeframe", help="Length of the bars: M1, M5, M15, H1, H4 or D1.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+HOME = DEFAULT_HOME.root
+SYMBOL = "EURUSD"
+TIMEFRAME = "H1"

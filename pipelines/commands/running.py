@@ -1,0 +1,68 @@
+"""`sextant demo`, `up` and `status`: the whole line, and the embedded platform."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.terminal import console, notes, write_json
+from pipelines.home import Home
+from pipelines.platform.state import PartStatus, judge_parts
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("demo", epilog="Example: sextant demo")(demo)
+    app.command("up", epilog="Example: sextant up --bar-seconds 5")(up)
+    app.command("status", epilog="Example: sextant status --json")(status)
+
+
+def demo(home: HomeOption = HOME) -> None:
+    """Run the whole line on a year of real prices and write a report."""
+    from pipelines.commands.environment import prepare_environment
+
+    prepare_environment(Home(home))
+    from pipelines.demo import run_demo
+
+    run_demo(Home(home))
+
+
+def up(
+    home: HomeOption = HOME,
+    bar_seconds: Annotated[
+        float, typer.Option(min=0.05, help="Seconds between two replayed bars.")
+    ] = 5.0,
+) -> None:
+    """Start the whole platform on this machine; Ctrl-C stops all of it."""
+    from pipelines.platform.embedded import run_platform
+
+    def show(parts: tuple[PartStatus, ...]) -> None:
+        console.print(_table(parts))
+        console.print("Ctrl-C stops everything.")
+
+    def say(step: str) -> None:
+        notes.print(step, style="dim")
+
+    run_platform(Home(home), bar_seconds, say=say, show=show)
+
+
+def status(home: HomeOption = HOME, json: JsonOption = False) -> None:
+    """Say of every part of the running platform whether it is ready; exit 0 if all are."""
+    parts = judge_parts(Home(home).run / "platform.json")
+    ready = all(part.ready for part in parts)
+    if json:
+        write_json({"ready": ready, "parts": parts})
+    else:
+        console.print(_table(parts))
+    raise typer.Exit(0 if ready else 1)
+
+
+def _table(parts: tuple[PartStatus, ...]) -> Table:
+    table = Table("part", "ready", "address", "process", "detail")
+    for part in parts:
+        mark = "[green]yes[/]" if part.ready else "[red]no[/]"
+        table.add_row(part.name, mark, part.url, str(part.pid or "-"), part.detail)
+    return table
