@@ -1,0 +1,106 @@
+"""The live replay: bar by bar through the real chain, as if each bar had just closed.
+
+1. A bar closes: its features come from the streams, opened on the bars before.
+2. They are pushed to Redis through Feast and read back.
+3. The simulated market moves to the next bar's open.
+4. The running scorer is asked over HTTP to trade; order and fill are its own affair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from feature_repo.bars import BarArrays
+from feature_repo.catalogue import available
+from feature_repo.engine import FeatureStream
+from feature_repo.store import open_store
+from online.domain.market import Bar
+from online.simulator.bars import BidAskBar
+from pipelines.featurize import store_paths
+from pipelines.home import Home
+from pipelines.market import Market
+from pipelines.push import VectorPusher
+from pipelines.scorer_client import ScorerClient
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One replayed bar: its decision and how long each part took, seconds."""
+
+    bar_closed_at_ns: int
+    decision: dict[str, Any]
+    features_seconds: float
+    push_seconds: float
+    market_seconds: float
+    trade_seconds: float
+
+
+class Replay:
+    """Replays a market into a running scorer.
+
+    Parameters
+    ----------
+    home
+        Its Feast registry and online store are used.
+    market
+        What is replayed.
+    history
+        Bars before it, from the anchor of their quarter on; see `FeatureStream`.
+    scorer
+        A client of the scorer, which runs in replay mode.
+    project
+        Feast's project; a fresh one, because Redis keeps no older stamp.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        market: Market,
+        history: BarArrays,
+        scorer: ScorerClient,
+        project: str = "sextant",
+    ) -> None:
+        self._market = market
+        self._scorer = scorer
+        features = available(history.inputs)
+        self._stream = FeatureStream(history, features)
+        store = open_store(store_paths(home), project)
+        symbol = market.instrument.symbol
+        self._pusher = VectorPusher(store, symbol, market.timeframe, features)
+
+    def __len__(self) -> int:
+        """Return the number of steps: every bar but the last, whose next open is not known."""
+        return len(self._market.bars) - 1
+
+    def steps(self) -> Iterator[Step]:
+        """Replay bar after bar; each is replayed when the step is asked for.
+
+        Raises
+        ------
+        Unavailable
+            If the scorer or the online store does not answer.
+        SextantError
+            If one of them refuses.
+        """
+        market, symbol = self._market, self._market.instrument.symbol
+        self._scorer.move_market(symbol, None, market.quotes[0])
+        for bar, (finished, upcoming) in zip(market.bars, pairwise(market.quotes), strict=False):
+            yield self._step(bar, finished, upcoming)
+        self._scorer.move_market(symbol, market.quotes[-1], None)
+
+    def _step(self, bar: Bar, finished: BidAskBar, upcoming: BidAskBar) -> Step:
+        symbol, timeframe = self._market.instrument.symbol, self._market.timeframe
+        marks = [time.perf_counter()]
+        vector = self._stream.update(bar)
+        marks.append(time.perf_counter())
+        self._pusher.push(bar.closed_at_ns, vector)
+        marks.append(time.perf_counter())
+        self._scorer.move_market(symbol, finished, upcoming)
+        marks.append(time.perf_counter())
+        decision = self._scorer.trade(symbol, timeframe, bar.closed_at_ns)
+        marks.append(time.perf_counter())
+        return Step(bar.closed_at_ns, decision, *(b - a for a, b in pairwise(marks)))

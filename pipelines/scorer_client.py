@@ -1,0 +1,101 @@
+"""A client of the scorer's API, for the replaying feed and the demo."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from online.domain.errors import InvalidInput, SextantError, Unavailable
+from online.domain.market import Timeframe
+from online.simulator.bars import BidAskBar
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ScorerClient:
+    """Talks to one scorer over one connection.
+
+    Parameters
+    ----------
+    url
+        Base address, for example ``http://127.0.0.1:8100``.
+    token
+        Secret file with the bearer token.
+    timeout_seconds
+        Longest wait for an answer.
+    """
+
+    def __init__(self, url: str, token: Path, timeout_seconds: float = 10.0) -> None:
+        try:
+            secret = token.read_text().strip()
+        except OSError as error:
+            raise InvalidInput(f"token file {token} cannot be read: {error}") from error
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
+            timeout=timeout_seconds,
+            trust_env=False,  # the scorer is on this host: no proxy
+        )
+
+    def __enter__(self) -> Self:
+        """Return the client; leaving the block closes its connection."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def trade(self, symbol: str, timeframe: Timeframe, bar_closed_at_ns: int) -> dict[str, Any]:
+        """Ask for a decision about a bar and for its order to be sent; return the answer."""
+        body = {
+            "symbol": symbol,
+            "timeframe": timeframe.value,
+            "bar_closed_at": _EPOCH + timedelta(microseconds=bar_closed_at_ns // 1000),
+        }
+        return self._post("/v1/trade", body)
+
+    def move_market(
+        self, symbol: str, finished: BidAskBar | None, upcoming: BidAskBar | None
+    ) -> None:
+        """Move the simulated market: finish one bar, open the next, set the virtual clock."""
+        body = {"symbol": symbol, "finished": finished, "upcoming": upcoming}
+        self._post("/v1/simulator/bar", body)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return what a GET of `path` answers.
+
+        Raises
+        ------
+        Unavailable, SextantError
+            As for the other calls.
+        """
+        return self._read(lambda: self._http.get(path), path)
+
+    def _post(self, path: str, body: object) -> dict[str, Any]:
+        content = msgspec.json.encode(body)
+        return self._read(lambda: self._http.post(path, content=content), path)
+
+    @staticmethod
+    def _read(call: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - a bound httpx call
+        try:
+            response: httpx.Response = call()
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the scorer does not answer {path}: {error}") from error
+        answer: dict[str, Any] = msgspec.json.decode(response.content)
+        if response.is_error:
+            raise SextantError(
+                f"the scorer refused {path}: {answer.get('detail', response.text)}",
+                code=answer.get("code", "SCORER_REFUSED"),
+                remedy=answer.get("remedy"),
+            )
+        return answer
