@@ -83,9 +83,9 @@ class TwoSided:
 
 
 def quote_both_sides(
-    bars: Bars, price_side: PriceSide, spread_points: float, scale: float
+    bars: Bars, price_side: PriceSide, spread_points: Floats | float, scale: float
 ) -> TwoSided:
-    """Return both sides of one-sided bars under an assumed spread.
+    """Return both sides of one-sided bars under a recorded or assumed spread.
 
     Each of the four prices is shifted and rounded to the instrument's step on its own, as the
     simulated terminal does.
@@ -97,16 +97,22 @@ def quote_both_sides(
     price_side
         The side they are.
     spread_points
-        Assumed spread, points (>= 0).
+        Of every bar, points (>= 0): one number, or one a bar.
     scale
         Points in one unit of price (`Instrument.scale`).
+
+    Raises
+    ------
+    InvalidMarketData
+        If a spread is negative or not a number, or leaves no price.
     """
-    if not (np.isfinite(spread_points) and spread_points >= 0.0):
-        raise InvalidMarketData(f"the spread must be finite and >= 0 points, got {spread_points}")
+    if not np.all(np.isfinite(spread_points) & (np.asarray(spread_points) >= 0.0)):
+        raise InvalidMarketData("spreads must be finite and not negative, in points")
+    spread: Any = spread_points
     sign = -1 if price_side is PriceSide.ASK else 1
 
     def shifted(prices: Any) -> Floats:  # noqa: ANN401 - the domain's float arithmetic, on an array
-        return np.asarray(other_side(prices, spread_points, sign, scale), dtype=np.float64)
+        return np.asarray(other_side(prices, spread, sign, scale), dtype=np.float64)
 
     other = Bars(
         bars.closed_at_ns,

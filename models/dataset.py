@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.bars import Bars, Stamps, quote_both_sides
+from models.bars import Bars, Floats, Stamps, quote_both_sides
 from models.labels import Costs, Labels, Outcome, Rows, label_bars
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
@@ -72,7 +72,7 @@ def build_dataset(
     rule: BarrierRule,
     costs: Costs,
     price_side: PriceSide,
-    spread_points: float,
+    spread_points: Floats | float,
     scale: float,
 ) -> Dataset:
     """Join features with bars and label them.

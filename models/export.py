@@ -22,7 +22,7 @@ from models.families.graph import INPUT, OUTPUT
 from models.labels import Outcome
 from online.domain.bundle import GOLDEN_FILE, GOLDEN_TOLERANCE, MANIFEST_FILE, bundle_digest
 from online.domain.errors import ModelRefused
-from online.domain.manifest import Manifest, encode_manifest
+from online.domain.manifest import Manifest, decode_manifest, encode_manifest
 
 PARITY_ROWS = 10_000
 GOLDEN_ROWS = 64
@@ -200,6 +200,22 @@ def write_bundle(
         (folder / member.file).write_bytes(members[member.name].onnx)
     (folder / GOLDEN_FILE).write_bytes(_npz(inputs=golden[0], outputs=golden[1]))
     return Bundle(folder, digest_folder(folder))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of the bundle in `folder`."""
+    return decode_manifest((folder / MANIFEST_FILE).read_bytes())
+
+
+def replay_golden(folder: Path, manifest: Manifest) -> float:
+    """Return the greatest difference of a golden output, everything read back from the bundle."""
+    with np.load(folder / GOLDEN_FILE, allow_pickle=False) as golden:
+        inputs, outputs = golden["inputs"], golden["outputs"]
+    worst = 0.0
+    for member, expected in zip(manifest.members, outputs, strict=True):
+        scores = OnnxScorer((folder / member.file).read_bytes()).score(inputs)
+        worst = max(worst, float(np.abs(scores.astype(np.float64) - expected).max()))
+    return worst
 
 
 def digest_folder(folder: Path) -> str:

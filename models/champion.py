@@ -1,0 +1,73 @@
+"""A new model beside the present champion, on rows the champion never learnt from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.calibrate import combine_rows
+from models.dataset import Dataset
+from models.evaluate import OutOfFold
+from models.export import OnnxScorer, read_manifest
+from models.labels import Outcome
+from models.trading import trade
+
+MIN_ROWS = 200
+"""Fewest rows after the champion's training on which the two are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Total units of risk of both on the same rows; NaN where they cannot be compared.
+
+    Parameters
+    ----------
+    champion_units, model_units
+        After costs.
+    n_rows
+        Rows they were compared on.
+    """
+
+    champion_units: float
+    model_units: float
+    n_rows: int
+
+
+def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) -> Duel:
+    """Trade the champion and the new model's out-of-fold signals on the same rows.
+
+    Parameters
+    ----------
+    folder
+        The champion's bundle.
+    dataset
+        The new model's data; the champion's features must be among its columns.
+    signals
+        The new model's, out of fold.
+    min_edge
+        The new model's threshold; the champion brings its own.
+    """
+    manifest = read_manifest(folder)
+    later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
+    known = set(manifest.vector.names) <= set(dataset.names)
+    if int(later.sum()) < MIN_ROWS or not known:
+        return Duel(math.nan, math.nan, int(later.sum()))
+    labels = signals.labels.take(np.flatnonzero(later))
+    rows = np.searchsorted(dataset.labels.decided_at_ns, labels.decided_at_ns)
+    columns = [dataset.names.index(name) for name in manifest.vector.names]
+    values = np.ascontiguousarray(dataset.features[rows][:, columns])
+    probabilities = combine_rows(
+        [
+            OnnxScorer((folder / member.file).read_bytes()).score(values)
+            for member in manifest.members
+        ],
+        tuple(member.calibration for member in manifest.members),
+        tuple(member.weight for member in manifest.members),
+    )
+    edge = probabilities[:, Outcome.LONG] - probabilities[:, Outcome.SHORT]
+    champion = trade(edge, labels, manifest.min_edge)
+    mine = trade(signals.edge[later], labels, min_edge)
+    return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), int(later.sum()))

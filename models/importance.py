@@ -1,0 +1,76 @@
+"""What the model listens to: permutation importance on the tested rows, fold by fold.
+
+Source: Breiman, Random Forests, Machine Learning 45, 2001, section 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.bars import Floats
+from models.dataset import Dataset
+from models.export import OnnxScorer
+from models.fit import FoldFit
+from models.reliability import log_loss
+
+MAX_ROWS = 1_000
+"""Tested rows of a fold that are permuted, evenly spread over it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """Importance of every feature, one row a fold.
+
+    Parameters
+    ----------
+    names
+        Feature names.
+    permutation
+        Rise of the log loss when the feature is shuffled, nats, shape ``(n_folds, n_features)``.
+    gain
+        Share of the fit's gain, same shape; None if the family has none.
+    """
+
+    names: tuple[str, ...]
+    permutation: Floats
+    gain: Floats | None
+
+    @property
+    def stability(self) -> float:
+        """Mean rank correlation of the permutation importances between folds, in [-1, 1]."""
+        ranks = np.argsort(np.argsort(self.permutation, axis=1), axis=1)
+        pairs = np.atleast_2d(np.corrcoef(ranks))
+        return float(pairs[np.triu_indices(len(pairs), 1)].mean())
+
+
+def measure_importance(dataset: Dataset, fits: Sequence[FoldFit], seed: int) -> Importance:
+    """Shuffle one feature at a time among the tested rows and score them again.
+
+    Parameters
+    ----------
+    dataset
+        All rows.
+    fits
+        The folds' models.
+    seed
+        Of the shuffles.
+    """
+    random = np.random.default_rng(seed)
+    rises = np.zeros((len(fits), len(dataset.names)))
+    for number, fit in enumerate(fits):
+        step = max(1, len(fit.fold.test) // MAX_ROWS)
+        rows = fit.fold.test[::step]
+        scorer = OnnxScorer(fit.member.onnx)
+        classes = dataset.labels.classes[rows]
+        known = log_loss(scorer.score(dataset.features[rows]).astype(np.float64), classes)
+        order = random.permutation(len(rows))
+        for column in range(len(dataset.names)):
+            shuffled = dataset.features[rows]
+            shuffled[:, column] = shuffled[order, column]
+            scores = scorer.score(shuffled).astype(np.float64)
+            rises[number, column] = log_loss(scores, classes) - known
+    gains = [fit.gains for fit in fits if fit.gains is not None]
+    return Importance(dataset.names, rises, np.stack(gains) if len(gains) == len(fits) else None)

@@ -1,0 +1,105 @@
+"""The recipe: every choice of a training run, as data that is recorded and counted as a trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from models.families.build import FamilyConfig
+from models.families.xgboost import XgboostConfig
+from models.labels import Costs
+from online.domain.barriers import BarrierRule
+from online.domain.market import Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChoice:
+    """Barriers and costs of the label.
+
+    Parameters
+    ----------
+    stop_units, target_units
+        Distance of stop and target, in units of the unit feature (> 0).
+    timeout_bars
+        Life of a position in bars (> 0).
+    unit_feature
+        What one unit is.
+    assumed_spread_points
+        Used where the bars bring no spread of their own (>= 0).
+    commission_per_lot_side
+        In the account's currency, for one lot, at entry and again at exit (>= 0).
+    """
+
+    stop_units: float = 1.0
+    target_units: float = 1.0
+    timeout_bars: int = 10
+    unit_feature: str = "atr_14"
+    assumed_spread_points: float = 8.0
+    commission_per_lot_side: float = 3.5
+
+    def rule(self, timeframe: Timeframe) -> BarrierRule:
+        """Return the barriers on bars of `timeframe`."""
+        return BarrierRule(
+            self.stop_units, self.target_units, self.timeout_bars, timeframe, self.unit_feature
+        )
+
+    def costs(self, contract_size: float, account_per_profit: float) -> Costs:
+        """Return the costs of one instrument."""
+        return Costs(self.commission_per_lot_side, contract_size, account_per_profit)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Every choice of a training run.
+
+    Parameters
+    ----------
+    family
+        What is fitted.
+    label
+        What it learns.
+    features
+        Names it reads, in any order; None for the store's default vector.
+    target
+        Last part of the registered name.
+    n_folds
+        Test sets of the walk-forward (>= 2).
+    first_train_share
+        Share of the labels before the first test set.
+    extra_embargo_bars
+        Embargo beyond the label's horizon, bars (>= 0).
+    min_coverage
+        Least share of bars that must be signalled, in (0, 1].
+    seed
+        Of every random choice.
+    """
+
+    family: FamilyConfig = field(default_factory=XgboostConfig)
+    label: LabelChoice = field(default_factory=LabelChoice)
+    features: tuple[str, ...] | None = None
+    target: str = "barrier"
+    n_folds: int = 5
+    first_train_share: float = 0.4
+    extra_embargo_bars: int = 0
+    min_coverage: float = 0.25
+    seed: int = 7
+
+    def trial(self, names: tuple[str, ...]) -> str:
+        """Return what tells this trial from every other: all choices and the features' names."""
+        text = json.dumps({**asdict(self), "features": names}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def parameters(self) -> dict[str, object]:
+        """Return every choice by a dotted name, as a run shows it."""
+        return _flatten("", asdict(self))
+
+
+def _flatten(prefix: str, nested: dict[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= _flatten(f"{prefix}{key}.", value)
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,153 @@
+"""What a training run reports, and where it shows: Prefect's artifacts and MLflow's run."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from models.gates import Verdict
+from models.learn import Study
+from models.plots import draw_all
+from models.registry import TRIAL_TAG, Run
+from pipelines.training_data import TrainingData, TrainPlan
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training run gave.
+
+    Parameters
+    ----------
+    name, version
+        Of the registered model.
+    run_id
+        In MLflow.
+    bundle, bundle_sha256
+        Folder of the bundle and its digest.
+    best_alias
+        Best alias the gates allow; None if they allow none.
+    headline
+        One plain sentence: does the model beat the baseline after costs?
+    rows, left_out
+        Rows learnt from, and bars left out by reason.
+    folds, trials
+        Test sets, and configurations times thresholds counted.
+    min_edge, coverage
+        The threshold and the share of bars it signals, out of fold.
+    figures, baseline_figures
+        Pooled out-of-fold figures of the model and of the rules.
+    comparison, gates
+        Tables for people.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    bundle: str
+    bundle_sha256: str
+    best_alias: str | None
+    headline: str
+    rows: int
+    left_out: dict[str, int]
+    folds: int
+    trials: int
+    min_edge: float
+    coverage: float
+    figures: dict[str, float]
+    baseline_figures: dict[str, float]
+    comparison: list[dict[str, str | float | int]]
+    gates: list[dict[str, str | float]]
+
+
+def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) -> None:
+    """Log choices, figures per fold and pooled, tables and plots."""
+    dataset, comparison = data.dataset, study.comparison
+    run.log_params(
+        {
+            **plan.recipe.parameters(),
+            "symbol": plan.symbol,
+            "timeframe": plan.timeframe,
+            "rows": len(dataset),
+            "price_side": data.price_side,
+            "data_sha256": dataset.digest,
+        }
+    )
+    run.log_tags({TRIAL_TAG: plan.recipe.trial(dataset.names), "headline": comparison.verdict()})
+    run.log_figures(
+        {
+            **comparison.model.pooled.figures(),
+            **{f"baseline.{k}": v for k, v in comparison.baseline.pooled.figures().items()},
+            "deflated_sharpe": comparison.deflated_sharpe,
+            "trials": float(comparison.n_trials),
+            "hold_units": comparison.hold_units,
+            "coin_units": comparison.coin_units,
+            "coins_beaten": comparison.coins_beaten,
+            "min_edge": study.threshold.chosen.min_edge,
+            "onnx_parity": study.member.parity,
+            "importance_stability": study.importance.stability,
+            **{f"left_out.{k}": float(v) for k, v in dataset.left_out.items()},
+        }
+    )
+    for number, (fold, rules) in enumerate(
+        zip(comparison.model.folds, comparison.baseline.folds, strict=True)
+    ):
+        run.log_figures({f"fold.{k}": v for k, v in fold.figures().items()}, step=number)
+        run.log_figures({f"fold.baseline.{k}": v for k, v in rules.figures().items()}, step=number)
+    run.log_table(comparison.table(), "comparison.json")
+    with tempfile.TemporaryDirectory() as scratch:
+        draw_all(Path(scratch), comparison, study.signals, study.baseline, study.importance)
+        run.log_folder(Path(scratch), "plots")
+
+
+def show_in_prefect(report: TrainReport) -> None:
+    """Show the comparison and the gates in Prefect's interface."""
+    key = report.name.replace(".", "-").replace("_", "-").lower()
+    create_markdown_artifact(
+        f"# {report.name} version {report.version}\n\n{report.headline}\n\n"
+        f"Best alias: **{report.best_alias or 'none'}**. {report.rows} rows, {report.folds} folds, "
+        f"{report.trials} trials, bundle `{report.bundle_sha256[:12]}`.",
+        key=f"train-{key}",
+        description=report.headline,
+    )
+    create_table_artifact(
+        report.comparison, key=f"comparison-{key}", description="Out of fold, after costs"
+    )
+    create_table_artifact(report.gates, key=f"gates-{key}", description="Gates of the model")
+
+
+def make_report(
+    plan: TrainPlan,
+    data: TrainingData,
+    study: Study,
+    verdict: Verdict,
+    *,
+    version: str,
+    run_id: str,
+    bundle: Path,
+    digest: str,
+) -> TrainReport:
+    """Return the report of a finished run."""
+    best = verdict.best_alias
+    comparison = study.comparison
+    return TrainReport(
+        name=plan.name,
+        version=version,
+        run_id=run_id,
+        bundle=str(bundle),
+        bundle_sha256=digest,
+        best_alias=None if best is None else str(best),
+        headline=comparison.verdict(),
+        rows=len(data.dataset),
+        left_out=data.dataset.left_out,
+        folds=study.n_folds,
+        trials=comparison.n_trials,
+        min_edge=study.threshold.chosen.min_edge,
+        coverage=study.threshold.chosen.coverage,
+        figures=comparison.model.pooled.figures(),
+        baseline_figures=comparison.baseline.pooled.figures(),
+        comparison=comparison.table(),
+        gates=verdict.table(),
+    )

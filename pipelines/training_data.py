@@ -1,0 +1,172 @@
+"""The data of a training run: features at each bar's close from Feast, bars from the lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from feature_repo.catalogue import contract
+from feature_repo.objects import EVENT_TIMESTAMP, JOIN_KEY, references, service_name
+from feature_repo.store import apply_definitions, open_store
+from models.bars import Bars
+from models.dataset import Dataset, build_dataset
+from models.labels import Costs
+from models.recipe import Recipe
+from online.domain.barriers import BarrierRule
+from online.domain.errors import InvalidInput
+from online.domain.market import Instrument, PriceSide, Timeframe
+from online.domain.vector import VectorContract
+from online.instruments import find_instrument
+from pipelines.featurize import store_paths
+from pipelines.home import Home
+from pipelines.lake import Lake
+
+ACCOUNT_CURRENCY = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPlan:
+    """What is trained, on what.
+
+    Parameters
+    ----------
+    home_root
+        Runtime folder.
+    symbol, timeframe
+        The series.
+    start_ns, end_ns
+        Bars that close within ``[start_ns, end_ns)`` are used, labels included; None is no bound.
+    recipe
+        Every choice.
+    project
+        Feast's name space.
+    """
+
+    home_root: Path
+    symbol: str
+    timeframe: Timeframe
+    start_ns: int | None
+    end_ns: int | None
+    recipe: Recipe
+    project: str
+
+    @property
+    def home(self) -> Home:
+        """Its paths."""
+        return Home(self.home_root)
+
+    @property
+    def name(self) -> str:
+        """Registered name, ``<symbol>.<timeframe>.<target>``."""
+        return f"{self.symbol}.{self.timeframe}.{self.recipe.target}"
+
+    @property
+    def experiment(self) -> str:
+        """MLflow experiment, ``<symbol>.<timeframe>``."""
+        return f"{self.symbol}.{self.timeframe}"
+
+    @property
+    def vector(self) -> VectorContract:
+        """The ordered features."""
+        return contract(self.timeframe, self.recipe.features)
+
+    @property
+    def rule(self) -> BarrierRule:
+        """The label's barriers."""
+        return self.recipe.label.rule(self.timeframe)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The dataset and what it says of the market.
+
+    Parameters
+    ----------
+    dataset
+        Rows to learn from.
+    costs
+        Of each label.
+    price_side
+        Side of the bars.
+    assumed_spread_points
+        None if every bar brought its own spread.
+    """
+
+    dataset: Dataset
+    costs: Costs
+    price_side: PriceSide
+    assumed_spread_points: float | None
+
+
+def load_training_data(plan: TrainPlan) -> TrainingData:
+    """Read bars and features of the plan's window and label them.
+
+    Raises
+    ------
+    NotFound
+        If the lake has no such series, or a feature is unknown.
+    InvalidInput
+        If there is too little to learn from.
+    """
+    vector, instrument = plan.vector, find_instrument(plan.symbol)
+    lake, label = Lake(plan.home.lake), plan.recipe.label
+    table = lake.read_bars(plan.symbol, plan.timeframe, plan.start_ns, plan.end_ns)
+    bars = Bars(
+        table["closed_at_ns"].to_numpy(dtype=np.int64),
+        *(table[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close")),
+    )
+    if not len(bars):
+        raise InvalidInput(
+            f"too few rows: no {plan.timeframe} bar of {plan.symbol} closes within the window",
+            code="TOO_FEW_ROWS",
+            remedy="Ingest a longer history or widen the training window.",
+        )
+    recorded = table["spread_points"].to_numpy(dtype=np.float64)
+    assumed = bool(np.isnan(recorded).any())
+    side = lake.price_side(plan.symbol, plan.timeframe)
+    costs = label.costs(instrument.contract_size, _account_per_profit(instrument, bars))
+    dataset = build_dataset(
+        read_features(plan, bars),
+        bars,
+        names=vector.names,
+        rule=plan.rule,
+        costs=costs,
+        price_side=side,
+        spread_points=np.where(np.isnan(recorded), label.assumed_spread_points, recorded),
+        scale=instrument.scale,
+    )
+    return TrainingData(dataset, costs, side, label.assumed_spread_points if assumed else None)
+
+
+def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:
+    """Return Feast's point-in-time features at every bar's close."""
+    paths = store_paths(plan.home)
+    store = open_store(paths, plan.project)
+    apply_definitions(store, paths.offline_root, [plan.timeframe])
+    wanted = (
+        store.get_feature_service(service_name(plan.timeframe))
+        if plan.recipe.features is None
+        else references(plan.vector)
+    )
+    entities = pd.DataFrame(
+        {JOIN_KEY: plan.symbol, EVENT_TIMESTAMP: pd.to_datetime(bars.closed_at_ns, utc=True)}
+    )
+    frame: pd.DataFrame = store.get_historical_features(entities, wanted).to_df()
+    return frame
+
+
+def _account_per_profit(instrument: Instrument, bars: Bars) -> float:
+    """Return the account's currency in one unit of the profit currency."""
+    if instrument.profit_currency == ACCOUNT_CURRENCY:
+        return 1.0
+    if instrument.base_currency == ACCOUNT_CURRENCY:
+        return 1.0 / float(np.median(bars.close))
+    raise InvalidInput(
+        f"{instrument.symbol} pays in {instrument.profit_currency}, which its own price does not "
+        f"convert to {ACCOUNT_CURRENCY}",
+        code="NO_CONVERSION_RATE",
+        remedy="Train on a symbol that has the account's currency on one side.",
+    )
