@@ -1,0 +1,219 @@
+"""Bars from a CSV file: HistData, MetaTrader 5 exports, or any layout that is described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from online.domain.errors import InvalidInput, InvalidMarketData
+from online.domain.market import Timeframe
+from pipelines.sources.clock import find_clock, to_utc
+from pipelines.sources.layout import PRESETS, CsvLayout, Preset
+from pipelines.sources.raw import MEASURES, PRICES, Fault, RawBars
+from pipelines.sources.text import (
+    SourceText,
+    read_text,
+    split_line,
+    split_lines,
+    to_floats,
+    to_wall_ns,
+)
+
+_DATED = ("", Fault.MISALIGNED_STAMP)  # rows whose time is known, fit or not
+
+
+class CsvConfig(BaseModel):
+    """A CSV file of bars, or a zip that holds one.
+
+    Attributes
+    ----------
+    path
+        The file.
+    preset
+        Whose export it is; ``generic`` with a `layout` of one's own.
+    layout
+        The columns of a ``generic`` file.
+    timeframe
+        Length of the bars, where neither preset nor layout says it.
+    clock
+        Overrides the clock of the preset (see `pipelines.sources.clock.find_clock`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["csv"] = "csv"
+    path: Path
+    preset: Preset | Literal["generic"]
+    layout: CsvLayout | None = None
+    timeframe: Timeframe | None = None
+    clock: str | None = None
+
+    @model_validator(mode="after")
+    def _layout_goes_with_generic(self) -> Self:
+        if (self.preset == "generic") != (self.layout is not None):
+            message = "a layout is needed with preset 'generic', and only with it"
+            raise ValueError(message)
+        return self
+
+
+class CsvBars:
+    """Bars read from a CSV file.
+
+    Parameters
+    ----------
+    config
+        Which file, and how to read it.
+    """
+
+    def __init__(self, config: CsvConfig) -> None:
+        self._config = config
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the one file."""
+        return (self._config.path,)
+
+    def read(self) -> RawBars:
+        """Read the file, every row of it.
+
+        Raises
+        ------
+        NotFound
+            ``FILE_NOT_FOUND``.
+        InvalidMarketData
+            ``EMPTY_FILE``, ``MALFORMED_FILE``, ``WRONG_PRESET`` if the file is not laid out so.
+        InvalidInput
+            ``TIMEFRAME_NEEDED``, ``WRONG_TIMEFRAME`` or ``UNKNOWN_CLOCK``.
+        """
+        config = self._config
+        text = read_text(config.path)
+        layout = self._layout_of(text)
+        source = f"csv:{config.preset}"
+        return read_bars(text, layout, source=source, timeframe=self._timeframe_of(layout))
+
+    def _layout_of(self, text: SourceText) -> CsvLayout:
+        config = self._config
+        if config.layout is not None:
+            candidates: tuple[CsvLayout, ...] = (config.layout,)
+        else:
+            candidates = PRESETS[config.preset]  # type: ignore[index]  # generic has a layout
+        for layout in candidates:
+            if set(layout.columns) <= set(header_of(text, layout)):
+                return layout.model_copy(update={"clock": config.clock or layout.clock})
+        expected = " or ".join(", ".join(layout.columns) for layout in candidates)
+        raise InvalidMarketData(
+            f"{text.name} is not of preset {config.preset!r}: expected the columns {expected}; "
+            f"the first line is {text.lines[0][:120]!r}",
+            code="WRONG_PRESET",
+        )
+
+    def _timeframe_of(self, layout: CsvLayout) -> Timeframe:
+        asked, declared = self._config.timeframe, layout.timeframe
+        if asked is None and declared is None:
+            raise InvalidInput(
+                f"{self._config.path.name} does not say how long its bars are: "
+                f"give the timeframe, one of {', '.join(Timeframe)}",
+                code="TIMEFRAME_NEEDED",
+            )
+        if asked is not None and declared is not None and asked is not declared:
+            raise InvalidInput(
+                f"preset {self._config.preset!r} has {declared} bars, timeframe {asked} was given",
+                code="WRONG_TIMEFRAME",
+            )
+        return asked or declared  # type: ignore[return-value]  # not both are None
+
+
+def header_of(text: SourceText, layout: CsvLayout) -> list[str]:
+    """Return the column names of a file, lower case; empty if they cannot be those of `layout`."""
+    if len(text.lines) <= layout.skip_lines:
+        return []
+    first = split_line(text.lines[layout.skip_lines], layout.separator)
+    if layout.names is None:
+        return [name.strip().lower() for name in first]
+    return [name.lower() for name in layout.names] if len(first) == len(layout.names) else []
+
+
+def read_bars(text: SourceText, layout: CsvLayout, *, source: str, timeframe: Timeframe) -> RawBars:
+    """Turn the lines of a file into raw bars.
+
+    Parameters
+    ----------
+    text
+        The file; it must have the columns of `layout`.
+    layout
+        How it is laid out.
+    source
+        Name for the rows' provenance.
+    timeframe
+        Length of the bars.
+
+    Raises
+    ------
+    InvalidMarketData
+        ``WRONG_PRESET`` if not one stamp can be read; ``EMPTY_FILE`` if there are no rows.
+    """
+    header = header_of(text, layout)
+    first_row = layout.skip_lines + (1 if layout.names is None else 0)
+    lines = text.lines[first_row:]
+    if not lines:
+        raise InvalidMarketData(f"{text.name} has a header and no rows", code="EMPTY_FILE")
+    columns, well_formed = split_lines(lines, layout.separator, len(header))
+    by_name = dict(zip(header, columns, strict=True))
+
+    fault = np.full(len(lines), Fault.MALFORMED_ROW, dtype=object)
+    closed_at_ns = np.zeros(len(lines), dtype=np.int64)
+    stamp = pc.binary_join_element_wise(*(by_name[name.lower()] for name in layout.stamp), " ")
+    closed_at_ns[well_formed], fault[well_formed] = _closes(stamp, layout, timeframe)
+    if not np.isin(fault, _DATED).any():
+        raise InvalidMarketData(
+            f"{text.name}: no row has a time written as {layout.stamp_format!r}; "
+            f"line {first_row + 1} is {lines[0][:120]!r}",
+            code="WRONG_PRESET",
+        )
+
+    rows: dict[str, NDArray[np.generic]] = {
+        "row_number": np.arange(first_row + 1, first_row + 1 + len(lines), dtype=np.int64),
+        "closed_at_ns": closed_at_ns,
+    }
+    for measure in MEASURES:
+        values = np.full(len(lines), np.nan)
+        name = getattr(layout, measure)
+        if name is not None:
+            column: pa.Array = by_name[name.lower()]
+            values[well_formed], unreadable = to_floats(column)
+            if measure not in PRICES:  # an unreadable price is NaN, which a price may not be
+                place = np.flatnonzero(well_formed)[unreadable]
+                fault[place[fault[place] == ""]] = Fault.NOT_A_NUMBER
+        rows[measure] = values
+    frame = pd.DataFrame(rows)
+    frame["fault"] = fault
+    return RawBars(
+        source=source,
+        source_file=text.name,
+        file_sha256=text.sha256,
+        side=layout.side,
+        timeframe=timeframe,
+        clock=layout.clock,
+        descending=layout.order == "descending",
+        rows=frame,
+        raw_text=lambda positions: [lines[i] for i in positions],
+    )
+
+
+def _closes(
+    stamp: pa.Array, layout: CsvLayout, timeframe: Timeframe
+) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Return when bars closed, UTC nanoseconds, and the faults of their stamps."""
+    wall_ns, bad = to_wall_ns(stamp, layout.stamp_format)
+    misaligned = wall_ns % timeframe.duration_ns != 0
+    opened_ns, fault = to_utc(wall_ns, find_clock(layout.clock))
+    delay_ns = timeframe.duration_ns if layout.stamped_at == "open" else 0
+    fault[misaligned & (fault == "")] = Fault.MISALIGNED_STAMP
+    fault[bad] = Fault.BAD_STAMP
+    return np.where(np.isin(fault, _DATED), opened_ns + delay_ns, 0), fault
