@@ -1,0 +1,224 @@
+"""The quality report of an ingestion: what came in, what did not, what is missing.
+
+The same facts as JSON for programs, as HTML with plots for people, as Markdown for Prefect.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipelines.page import Page, show
+from pipelines.quality_gaps import Gap
+
+GAPS_SHOWN = 20
+_POINTS_DRAWN = 4000
+
+
+class GapRecord(msgspec.Struct, frozen=True):
+    """A gap, for people: times are UTC in ISO 8601, the duration in days, hours and minutes."""
+
+    after: str
+    before: str
+    missing_bars: int
+    duration: str
+
+    @classmethod
+    def of(cls, gap: Gap) -> GapRecord:
+        """Return the record of a gap."""
+        return cls(
+            utc_text(gap.after_ns), utc_text(gap.before_ns), gap.missing_bars, str(gap.duration)
+        )
+
+
+class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ingestion did.
+
+    Parameters
+    ----------
+    symbol, timeframe, price_side
+        The series.
+    source, source_file, file_sha256
+        Where the rows came from.
+    clock
+        The source's clock, as its preset or the caller says it.
+    rows_read
+        Rows of the file; ``bars`` and the rows quarantined at reading make them up.
+    bars
+        Rows fit for the lake.
+    added, unchanged, replaced
+        What the lake did with them (see `pipelines.lake.WriteReport`).
+    quarantined
+        Rows not fit, by reason, those in conflict with the lake among them.
+    gaps, missing_bars
+        Holes against the session calendar, and the bars they lack.
+    largest_gaps
+        The largest of them.
+    bars_out_of_session
+        Bars at hours at which the calendar has the market closed: many mean a wrong clock.
+    decimals_seen, digits
+        Most decimals of a price, and what the instrument has; fewer mean coarser data.
+    first_closed_at_ns, last_closed_at_ns
+        Closes of the first and last fit bar, UTC nanoseconds.
+    report_html, report_json
+        Where this report was written.
+    quarantine
+        Where the quarantined rows were written; None if there were none.
+    """
+
+    symbol: str
+    timeframe: str
+    price_side: str
+    source: str
+    source_file: str
+    file_sha256: str
+    clock: str
+    rows_read: int
+    bars: int
+    added: int
+    unchanged: int
+    replaced: int
+    quarantined: dict[str, int]
+    gaps: int
+    missing_bars: int
+    largest_gaps: list[GapRecord]
+    bars_out_of_session: int
+    decimals_seen: int
+    digits: int
+    first_closed_at_ns: int
+    last_closed_at_ns: int
+    report_html: str
+    report_json: str
+    quarantine: str | None
+
+    @property
+    def headline(self) -> str:
+        """One sentence that says what happened."""
+        return (
+            f"{self.symbol} {self.timeframe} ({self.price_side}): {self.rows_read:,} rows read, "
+            f"{self.bars:,} bars usable, {self.added:,} added to the lake, "
+            f"{sum(self.quarantined.values()):,} rows in quarantine, {self.gaps:,} gaps"
+        )
+
+
+def utc_text(at_ns: int) -> str:
+    """Return a time as ISO 8601 in UTC, to the second.
+
+    Examples
+    --------
+    >>> utc_text(0)
+    '1970-01-01T00:00:00Z'
+    """
+    return pd.Timestamp(at_ns, unit="ns").strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_report(report: IngestReport, bars: pd.DataFrame, gaps: Sequence[Gap]) -> None:
+    """Write the report as HTML and JSON at the paths it names.
+
+    Parameters
+    ----------
+    report
+        The facts.
+    bars
+        The fit bars, for the plot of prices.
+    gaps
+        The gaps, for their marks in that plot.
+    """
+    page = Page(f"Ingestion of {report.symbol} {report.timeframe}", report.headline)
+    page.cards(
+        {
+            "rows read": report.rows_read,
+            "bars usable": report.bars,
+            "added": report.added,
+            "unchanged": report.unchanged,
+            "quarantined": sum(report.quarantined.values()),
+            "missing bars": report.missing_bars,
+        }
+    )
+    page.heading("Prices")
+    page.picture(draw_prices(bars, gaps), "Closing prices, with gaps marked in red")
+    page.heading("Rows in quarantine")
+    if report.quarantined:
+        page.picture(draw_reasons(report.quarantined), "Rows in quarantine by reason")
+        page.table(["reason", "rows"], list(report.quarantined.items()))
+    else:
+        page.paragraph("None: every row is usable.")
+    page.heading(f"Largest gaps (of {show(report.gaps)})")
+    page.table(
+        ["after (UTC)", "before (UTC)", "bars missing", "duration"],
+        [(gap.after, gap.before, gap.missing_bars, gap.duration) for gap in report.largest_gaps],
+    )
+    page.heading("Facts")
+    facts = msgspec.to_builtins(report)
+    page.table(
+        ["name", "value"],
+        [(name, value) for name, value in facts.items() if not isinstance(value, (list, dict))],
+    )
+    page.write(Path(report.report_html))
+    as_json = Path(report.report_json)
+    partial = as_json.with_name(as_json.name + ".partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    partial.replace(as_json)
+
+
+def to_markdown(report: IngestReport) -> str:
+    """Return the report as Markdown, for Prefect's page of artifacts."""
+    counts = report.quarantined or {"none": 0}
+    reasons = "".join(f"| {name} | {count:,} |\n" for name, count in counts.items())
+    gaps = "".join(
+        f"| {gap.after} | {gap.before} | {gap.missing_bars:,} | {gap.duration} |\n"
+        for gap in report.largest_gaps
+    )
+    return (
+        f"# Ingestion of {report.symbol} {report.timeframe}\n\n{report.headline}\n\n"
+        f"- source: `{report.source}`, file `{report.source_file}`, clock {report.clock}\n"
+        f"- closes: {utc_text(report.first_closed_at_ns)} to "
+        f"{utc_text(report.last_closed_at_ns)}\n"
+        f"- bars out of session: {report.bars_out_of_session:,}\n"
+        f"- decimals: {report.decimals_seen} of {report.digits}\n\n"
+        f"## Quarantine\n\n| reason | rows |\n| --- | ---: |\n{reasons}\n"
+        f"## Largest gaps ({report.gaps:,} in all, {report.missing_bars:,} bars)\n\n"
+        f"| after | before | bars | duration |\n| --- | --- | ---: | --- |\n{gaps}"
+    )
+
+
+def draw_prices(bars: pd.DataFrame, gaps: Sequence[Gap]) -> bytes:
+    """Return a PNG of the closes, the largest gaps shaded.
+
+    A long series is drawn as each stretch's lowest low to highest high, so that no spike hides.
+    """
+    figure = Figure(figsize=(11.0, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    stretch = np.arange(len(bars)) // max(1, len(bars) // _POINTS_DRAWN)
+    drawn = bars.groupby(stretch).agg({"closed_at_ns": "last", "low": "min", "high": "max"})
+    at = drawn["closed_at_ns"].to_numpy().view("M8[ns]")
+    axes.fill_between(at, drawn["low"], drawn["high"], color="#1f4e8c", linewidth=0.6)
+    for gap in sorted(gaps, key=lambda gap: -gap.missing_bars)[:GAPS_SHOWN]:
+        span = np.array([gap.after_ns, gap.before_ns], dtype="M8[ns]")
+        axes.axvspan(span[0], span[1], color="#c2412d", alpha=0.35, linewidth=0.8)
+    axes.set_ylabel("low to high")
+    axes.set_xlabel("close (UTC)")
+    return _png(figure)
+
+
+def draw_reasons(quarantined: dict[str, int]) -> bytes:
+    """Return a PNG of the quarantined rows by reason."""
+    figure = Figure(figsize=(11.0, 0.6 + 0.4 * len(quarantined)), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    names = list(quarantined)[::-1]
+    drawn = axes.barh(names, [quarantined[name] for name in names], color="#c2412d")
+    axes.bar_label(drawn, fmt="{:,.0f}")
+    axes.set_xlabel("rows")
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
