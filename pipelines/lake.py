@@ -1,0 +1,365 @@
+"""The lake: bars as Parquet, a file a month, ``bars/symbol=EURUSD/timeframe=H1/2017-01.parquet``.
+
+A month is that of a bar's close in UTC. Each file is replaced as a whole, so a run killed anywhere
+leaves every month either as it was or complete, and the same run again completes the rest: rows
+that are there already add nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
+from online.domain.market import PriceSide, Timeframe
+from pipelines.lake_files import (
+    ROW_SCHEMA,
+    only_writer,
+    read_header,
+    read_month,
+    write_month,
+    write_parquet,
+)
+from pipelines.quality import CLEAN_BARS
+from pipelines.sources.raw import BAR_COLUMNS, MEASURES
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReport:
+    """What became of the rows given to `Lake.write_bars`.
+
+    Parameters
+    ----------
+    added
+        Bars that were new.
+    unchanged
+        Bars that were there already, equal in every column.
+    replaced
+        Bars that took the place of a lower-ranking source's.
+    conflicting
+        Rows refused because the lake has another bar of that stamp, as they were given.
+    """
+
+    added: int
+    unchanged: int
+    replaced: int
+    conflicting: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class LakeEntry:
+    """One series of the lake.
+
+    Parameters
+    ----------
+    symbol, timeframe, side
+        What it is.
+    bars
+        How many there are.
+    first_ns, last_ns
+        Closes of the first and last bar, UTC nanoseconds.
+    sources
+        Where its rows came from, sorted.
+    files
+        How many months it has.
+    size_bytes
+        Their size on disk.
+    """
+
+    symbol: str
+    timeframe: Timeframe
+    side: PriceSide
+    bars: int
+    first_ns: int
+    last_ns: int
+    sources: tuple[str, ...]
+    files: int
+    size_bytes: int
+
+
+class Lake:
+    """Bars on disk.
+
+    Parameters
+    ----------
+    root
+        The lake's folder; it is made at the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write_bars(
+        self,
+        symbol: str,
+        timeframe: Timeframe | str,
+        side: PriceSide,
+        frame: pd.DataFrame,
+        source: str,
+        *,
+        priority: int = 0,
+    ) -> WriteReport:
+        """Add bars to a series.
+
+        Parameters
+        ----------
+        symbol, timeframe, side
+            The series; it has one side for ever.
+        frame
+            Cleaned bars (see `pipelines.quality.CLEAN_BARS`).
+        source
+            Name kept with each row.
+        priority
+            Rank of the source: where stamps are equal and bars differ, the higher rank stays, and
+            of equal ranks the one that came first.
+
+        Raises
+        ------
+        InvalidMarketData
+            ``MIXED_PRICE_SIDES`` if the series is of the other side; nothing is written.
+        Unavailable
+            ``LAKE_UNWRITABLE``; months already written stay, the same call completes the rest.
+        """
+        frame = CLEAN_BARS.validate(frame)
+        parsed = Timeframe.parse(timeframe)
+        folder = self._folder(symbol, parsed)
+        if frame.empty:
+            return WriteReport(0, 0, 0, frame)
+        rows = frame.assign(source=source, priority=np.int16(priority))
+        months = pd.DatetimeIndex(frame["closed_at_ns"].to_numpy().view("M8[ns]")).strftime("%Y-%m")
+        reports = []
+        with only_writer(folder):
+            self._require_side(folder, side)
+            for month, given in rows.groupby(np.asarray(months)):
+                path = folder / f"{month}.parquet"
+                merged, report = _merge(read_month(path) if path.exists() else None, given)
+                if report.added or report.replaced:
+                    write_month(path, merged, side)
+                reports.append(report)
+        return WriteReport(
+            added=sum(report.added for report in reports),
+            unchanged=sum(report.unchanged for report in reports),
+            replaced=sum(report.replaced for report in reports),
+            conflicting=pd.concat([report.conflicting for report in reports], ignore_index=True),
+        )
+
+    def read_bars(
+        self,
+        symbol: str,
+        timeframe: Timeframe | str,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        *,
+        provenance: bool = False,
+    ) -> pd.DataFrame:
+        """Return the bars with ``start_ns <= closed_at_ns < end_ns``, oldest first.
+
+        Parameters
+        ----------
+        symbol, timeframe
+            The series.
+        start_ns, end_ns
+            Interval of closes, UTC nanoseconds, half open; None is without bound.
+        provenance
+            Whether to add the columns ``source`` and ``priority``.
+
+        Returns
+        -------
+        frame
+            ``closed_at_ns`` (int64), ``open high low close volume spread_points`` (float64; volume
+            and spread are NaN where the source has none). Empty if no bar lies in the interval.
+
+        Raises
+        ------
+        NotFound
+            ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
+        """
+        paths = [p for p in self._months(symbol, timeframe) if _overlaps(p, start_ns, end_ns)]
+        frames = [read_month(path) for path in paths]
+        frame = (
+            pd.concat(frames, ignore_index=True) if frames else ROW_SCHEMA.empty_table().to_pandas()
+        )
+        stamps = frame["closed_at_ns"].to_numpy()
+        first = 0 if start_ns is None else int(np.searchsorted(stamps, start_ns))
+        last = len(stamps) if end_ns is None else int(np.searchsorted(stamps, end_ns))
+        columns = ROW_SCHEMA.names if provenance else list(BAR_COLUMNS)
+        return frame.iloc[first:last][columns].reset_index(drop=True)
+
+    def price_side(self, symbol: str, timeframe: Timeframe | str) -> PriceSide:
+        """Return which side of the market a series' prices are.
+
+        Raises
+        ------
+        NotFound
+            ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
+        """
+        return read_header(self._months(symbol, timeframe)[0]).side
+
+    def digest(
+        self,
+        symbol: str,
+        timeframe: Timeframe | str,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> str:
+        """Return the SHA-256 of the bars in an interval, hexadecimal.
+
+        It covers what the bars are and nothing of how they are stored: symbol, timeframe, side and
+        each column's bytes, little endian, with one bit pattern for NaN.
+
+        Raises
+        ------
+        NotFound
+            ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
+        """
+        frame = self.read_bars(symbol, timeframe, start_ns, end_ns)
+        side = self.price_side(symbol, timeframe)
+        about = f"{symbol}|{Timeframe.parse(timeframe)}|{side}|{len(frame)}|"
+        running = hashlib.sha256(about.encode())
+        running.update(frame["closed_at_ns"].to_numpy().astype("<i8").tobytes())
+        for name in MEASURES:
+            values = frame[name].to_numpy().astype("<f8")
+            running.update(np.where(np.isnan(values), np.nan, values).tobytes())
+        return running.hexdigest()
+
+    def describe(self) -> list[LakeEntry]:
+        """Return every series, by symbol and length of bar; empty if there is none."""
+        entries = []
+        for folder in sorted((self.root / "bars").glob("symbol=*/timeframe=*")):
+            paths = sorted(folder.glob("*.parquet"))
+            if not paths:
+                continue
+            headers = [read_header(path) for path in paths]
+            entries.append(
+                LakeEntry(
+                    symbol=folder.parent.name.removeprefix("symbol="),
+                    timeframe=Timeframe.parse(folder.name.removeprefix("timeframe=")),
+                    side=headers[0].side,
+                    bars=sum(header.bars for header in headers),
+                    first_ns=headers[0].first_ns,
+                    last_ns=headers[-1].last_ns,
+                    sources=tuple(sorted({s for header in headers for s in header.sources})),
+                    files=len(paths),
+                    size_bytes=sum(path.stat().st_size for path in paths),
+                )
+            )
+        return sorted(entries, key=lambda entry: (entry.symbol, entry.timeframe.seconds))
+
+    def write_quarantine(
+        self, symbol: str, timeframe: Timeframe | str, name: str, frame: pd.DataFrame
+    ) -> Path:
+        """Keep the rows that were not fit, in place of an earlier table of that name.
+
+        Parameters
+        ----------
+        symbol, timeframe
+            The series they would have belonged to.
+        name
+            Name of the table; one that stands for the file and its content makes this idempotent.
+        frame
+            Rows as `pipelines.quality.QUARANTINE_COLUMNS`.
+        """
+        parsed = Timeframe.parse(timeframe)
+        folder = self.root / "quarantine" / f"symbol={_safe(symbol)}" / f"timeframe={parsed}"
+        path = folder / f"{_safe(name)}.parquet"
+        write_parquet(path, pa.Table.from_pandas(frame, preserve_index=False))
+        return path
+
+    def _folder(self, symbol: str, timeframe: Timeframe) -> Path:
+        return self.root / "bars" / f"symbol={_safe(symbol)}" / f"timeframe={timeframe}"
+
+    def _require_side(self, folder: Path, side: PriceSide) -> None:
+        for path in sorted(folder.glob("*.parquet"))[:1]:
+            kept = read_header(path).side
+            if kept is not side:
+                raise InvalidMarketData(
+                    f"{folder.parent.name} {folder.name} holds {kept} prices, {side} came: "
+                    "a series has one side",
+                    code="MIXED_PRICE_SIDES",
+                    remedy="Ingest into another lake, or remove the series first.",
+                )
+
+    def _months(self, symbol: str, timeframe: Timeframe | str) -> list[Path]:
+        """Return the files of a series, at least one, oldest first."""
+        parsed = Timeframe.parse(timeframe)
+        entries = {
+            (p.parent.parent.name.removeprefix("symbol="), p.parent.name.removeprefix("timeframe="))
+            for p in (self.root / "bars").glob("symbol=*/timeframe=*/*.parquet")
+        }
+        if not entries:
+            raise NotFound(
+                f"the lake at {self.root} holds no bars",
+                code="EMPTY_LAKE",
+                remedy="Bring data in first: `sextant ingest --help`.",
+            )
+        if symbol not in {known for known, _ in entries}:
+            names = ", ".join(sorted({known for known, _ in entries}))
+            raise NotFound(
+                f"the lake has no bars of {symbol!r}: it holds {names}", code="UNKNOWN_SYMBOL"
+            )
+        if (symbol, parsed.value) not in entries:
+            known = ", ".join(sorted(length for name, length in entries if name == symbol))
+            raise NotFound(
+                f"the lake has no {parsed} bars of {symbol}: it holds {known}",
+                code="UNKNOWN_TIMEFRAME",
+            )
+        return sorted(self._folder(symbol, parsed).glob("*.parquet"))
+
+
+def _merge(kept: pd.DataFrame | None, given: pd.DataFrame) -> tuple[pd.DataFrame, WriteReport]:
+    """Return a month's rows with the given ones among them, and what became of those."""
+    given = given.reset_index(drop=True)
+    if kept is None:
+        return given, WriteReport(len(given), 0, 0, given.iloc[:0][list(BAR_COLUMNS)])
+    place = pd.Index(kept["closed_at_ns"]).get_indexer(pd.Index(given["closed_at_ns"]))
+    known = place >= 0
+    theirs, ours = kept.iloc[place[known]], given[known]
+    held, came = theirs[list(MEASURES)].to_numpy(), ours[list(MEASURES)].to_numpy()
+    same = np.asarray(((held == came) | (np.isnan(held) & np.isnan(came))).all(axis=1))
+    outranks = ours["priority"].to_numpy() > theirs["priority"].to_numpy()
+    replacing = ours[~same & outranks]
+    merged = pd.concat(
+        [
+            kept[~kept["closed_at_ns"].isin(replacing["closed_at_ns"])],
+            replacing,
+            given[~known],
+        ]
+    ).sort_values("closed_at_ns", ignore_index=True)
+    return merged, WriteReport(
+        added=int((~known).sum()),
+        unchanged=int(same.sum()),
+        replaced=len(replacing),
+        conflicting=ours.loc[~same & ~outranks, list(BAR_COLUMNS)],
+    )
+
+
+def _overlaps(path: Path, start_ns: int | None, end_ns: int | None) -> bool:
+    """Return whether a month's file can hold closes in an interval."""
+    month = np.datetime64(path.stem, "M")
+    opens_ns = int(month.astype("M8[ns]").astype(np.int64))
+    ends_ns = int((month + 1).astype("M8[ns]").astype(np.int64))
+    return (start_ns is None or start_ns < ends_ns) and (end_ns is None or opens_ns < end_ns)
+
+
+def _safe(name: str) -> str:
+    """Return `name` if it can be part of a path.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``UNSAFE_NAME``.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise InvalidInput(
+            f"{name!r} cannot be the name of a series: expected letters, digits and . _ # -",
+            code="UNSAFE_NAME",
+        )
+    return name
