@@ -1,0 +1,222 @@
+"""Bring market data into the lake: read, check, write, report."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.tasks import Task
+
+from online.domain.errors import InvalidInput, NotFound, Unavailable
+from online.instruments import find_instrument, load_instruments
+from pipelines.home import Home
+from pipelines.lake import Lake, WriteReport
+from pipelines.quality import CheckedBars, check
+from pipelines.quality_gaps import calendar_of, count_out_of_session, find_gaps
+from pipelines.quality_report import (
+    GAPS_SHOWN,
+    GapRecord,
+    IngestReport,
+    to_markdown,
+    write_report,
+)
+from pipelines.sources.raw import Fault
+from pipelines.sources.source import SourceConfig, open_source
+
+_log = logging.getLogger(__name__)
+_RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
+
+
+def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Return whether the same call may succeed later: wrong input stays wrong."""
+    return isinstance(state.result(raise_on_failure=False), (Unavailable, OSError))
+
+
+@flow(name="ingest", validate_parameters=True)
+def ingest(
+    home_root: Path | str, source: SourceConfig, symbol: str, *, priority: int = 0
+) -> IngestReport:
+    """Bring the bars of a source into the lake; what is there already is not written again.
+
+    Parameters
+    ----------
+    home_root
+        Runtime folder (see `pipelines.home.Home`).
+    source
+        Where the bars are.
+    symbol
+        Whose bars they are; one of ``infra/config/instruments.toml``.
+    priority
+        Rank of the source where sources disagree (see `pipelines.lake.Lake.write_bars`).
+
+    Raises
+    ------
+    NotFound, InvalidInput
+        Named by their code: an unknown symbol, a file that is missing, empty, malformed, of
+        another preset or without a usable row. Nothing is written then.
+    """
+    home = Home(Path(home_root))
+    checked = read_and_check(source, symbol)
+    written = write_to_lake(home, symbol, checked, priority)
+    return report_quality(home, symbol, checked, written)
+
+
+def _name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    """Return the cache key of a reading: settings, symbol, the files' bytes, our code, the day.
+
+    The day is in it because bars that close in the future are refused. None, which is never
+    cached, if a file cannot be read: the task then says so itself.
+    """
+    source = parameters["source"]
+    try:
+        contents = [_sha256(path) for path in open_source(source).files()]
+    except (OSError, NotFound):
+        return None
+    day = str(time.time_ns() // (86_400 * 10**9))
+    named = [source.model_dump_json(), parameters["symbol"], *contents, _code_digest(), day]
+    return hashlib.sha256("|".join(named).encode()).hexdigest()
+
+
+@task(
+    name="read and check",
+    retries=len(_RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=_RETRY_DELAYS_SECONDS,
+    retry_condition_fn=_is_worth_a_retry,
+    cache_key_fn=_name_of_content,
+    persist_result=True,
+)
+def read_and_check(source: SourceConfig, symbol: str) -> CheckedBars:
+    """Read every row of the source and judge it."""
+    instrument = find_instrument(symbol)
+    opened = open_source(source)
+    _require_symbol(symbol, opened.files())
+    return check(opened.read(), instrument, now_ns=time.time_ns())
+
+
+@task(
+    name="write to the lake",
+    retries=len(_RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=_RETRY_DELAYS_SECONDS,
+    retry_condition_fn=_is_worth_a_retry,
+    cache_policy=NO_CACHE,  # the lake may be another one, or have changed
+)
+def write_to_lake(home: Home, symbol: str, checked: CheckedBars, priority: int) -> WriteReport:
+    """Write the fit rows to the lake."""
+    return Lake(home.lake).write_bars(
+        symbol,
+        checked.timeframe,
+        checked.side,
+        checked.bars,
+        checked.source,
+        priority=priority,
+    )
+
+
+@task(name="report quality", cache_policy=NO_CACHE)
+def report_quality(
+    home: Home, symbol: str, checked: CheckedBars, written: WriteReport
+) -> IngestReport:
+    """Keep the unfit rows, write the report, and show it in Prefect."""
+    instrument = find_instrument(symbol)
+    calendar = calendar_of(instrument)
+    stamps = checked.bars["closed_at_ns"].to_numpy()
+    gaps = find_gaps(stamps, checked.timeframe, calendar)
+    quarantine = pd.concat([checked.quarantine, _conflicts(checked, written)], ignore_index=True)
+    counts = {str(k): int(n) for k, n in quarantine["reason"].value_counts().items()}
+    name = f"{symbol}-{checked.timeframe}-{checked.file_sha256[:12]}"
+    kept = (
+        Lake(home.lake).write_quarantine(symbol, checked.timeframe, name, quarantine)
+        if len(quarantine)
+        else None
+    )
+    reports = home.lake / "reports"
+    report = IngestReport(
+        symbol=symbol,
+        timeframe=checked.timeframe.value,
+        price_side=checked.side.value,
+        source=checked.source,
+        source_file=checked.source_file,
+        file_sha256=checked.file_sha256,
+        clock=checked.clock,
+        rows_read=checked.rows_read,
+        bars=len(checked.bars),
+        added=written.added,
+        unchanged=written.unchanged,
+        replaced=written.replaced,
+        quarantined=counts,
+        gaps=len(gaps),
+        missing_bars=sum(gap.missing_bars for gap in gaps),
+        largest_gaps=[
+            GapRecord.of(gap)
+            for gap in sorted(gaps, key=lambda gap: -gap.missing_bars)[:GAPS_SHOWN]
+        ],
+        bars_out_of_session=count_out_of_session(stamps, checked.timeframe, calendar),
+        decimals_seen=checked.decimals_seen,
+        digits=instrument.digits,
+        first_closed_at_ns=int(stamps[0]),
+        last_closed_at_ns=int(stamps[-1]),
+        report_html=str(reports / f"ingest-{name}.html"),
+        report_json=str(reports / f"ingest-{name}.json"),
+        quarantine=str(kept) if kept is not None else None,
+    )
+    write_report(report, checked.bars, gaps)
+    create_markdown_artifact(
+        to_markdown(report),
+        key=f"ingest-{symbol}-{checked.timeframe}".lower(),
+        description=report.headline,
+    )
+    _log.info(report.headline)
+    return report
+
+
+def _conflicts(checked: CheckedBars, written: WriteReport) -> pd.DataFrame:
+    """Return the rows that the lake refused, as quarantine; the text is the row as it was read."""
+    refused = written.conflicting
+    place = checked.bars["closed_at_ns"].searchsorted(refused["closed_at_ns"])
+    return pd.DataFrame(
+        {
+            "source_file": checked.source_file,
+            "row_number": checked.row_numbers[place],
+            "closed_at_ns": refused["closed_at_ns"].to_numpy(),
+            "reason": Fault.CONFLICTS_WITH_LAKE.value,
+            "raw_text": [
+                ",".join(repr(value) for value in row) for row in refused.to_numpy().tolist()
+            ],
+        },
+        columns=list(checked.quarantine.columns),
+    )
+
+
+def _require_symbol(symbol: str, files: tuple[Path, ...]) -> None:
+    """Refuse a file whose name says that it is of another instrument."""
+    for path in files:
+        named = [known for known in load_instruments() if known in path.name.upper()]
+        if named and symbol not in named:
+            raise InvalidInput(
+                f"{path.name} is named for {', '.join(named)}, it was given as {symbol}",
+                code="SYMBOL_MISMATCH",
+                remedy="Give the symbol of the file, or rename the file.",
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Return the digest of the code that reads and judges rows."""
+    here = Path(__file__).parent
+    sources = [*sorted((here / "sources").glob("*.py")), here / "quality.py"]
+    return hashlib.sha256("".join(_sha256(path) for path in sources).encode()).hexdigest()

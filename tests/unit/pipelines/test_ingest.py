@@ -1,0 +1,181 @@
+"""The ingest flow, run on Prefect: read, check, write, report; twice adds nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import (
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_LOGGING_LEVEL,
+    temporary_settings,
+)
+from prefect.testing.utilities import prefect_test_harness
+
+from online.domain.errors import SextantError
+from pipelines.home import Home
+from pipelines.ingest import ingest
+from pipelines.lake import Lake
+from pipelines.quality_report import IngestReport
+from pipelines.sources.delimited import CsvConfig
+from pipelines.sources.demo import DemoConfig
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    storage = tmp_path_factory.mktemp("prefect") / "storage"
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        temporary_settings(
+            {
+                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # its thread costs a second a flow
+                PREFECT_LOCAL_STORAGE_PATH: storage,
+                PREFECT_LOGGING_LEVEL: "CRITICAL",
+            }
+        ),
+    ):
+        environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        environment.setenv("DO_NOT_TRACK", "1")
+        with prefect_test_harness(server_startup_timeout=60):
+            yield
+
+
+def histdata(path: Path, *prices: str) -> CsvConfig:
+    rows = [f"20170601 10{minute:02d}00;{four};0" for minute, four in enumerate(prices)]
+    path.write_text("\n".join(rows))
+    return CsvConfig(path=path, preset="histdata")
+
+
+GOOD = "1.1;1.2;1.0;1.15"
+
+
+def test_the_demonstration_comes_in_once_and_its_report_says_so(tmp_path: Path) -> None:
+    first = ingest(tmp_path, DemoConfig(), "EURUSD")
+    again = ingest(str(tmp_path), DemoConfig(), "EURUSD")
+    assert (first.bars, first.added, first.quarantined) == (6225, 6225, {})
+    assert (again.added, again.unchanged) == (0, 6225)
+    assert (first.price_side, first.gaps, first.bars_out_of_session) == ("ask", 2, 0)
+    assert "6,225 added" in first.headline
+    bars = Lake(Home(tmp_path).lake).read_bars("EURUSD", "H1")
+    assert len(bars) == 6225
+    assert bars["closed_at_ns"].iloc[0] == first.first_closed_at_ns
+
+
+def test_a_cached_reading_is_still_written_into_a_fresh_lake(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert ingest(tmp_path / name, DemoConfig(), "EURUSD").added == 6225
+    digests = {Lake(Home(tmp_path / n).lake).digest("EURUSD", "H1") for n in ("one", "two")}
+    assert len(digests) == 1
+
+
+def test_bad_rows_are_kept_in_quarantine_and_counted_in_every_report(tmp_path: Path) -> None:
+    source = histdata(
+        tmp_path / "a.csv", GOOD, "1.1;nan;1.0;1.1", "-1;1;1;1", "1.1;1.0;1.2;1.1", GOOD, GOOD
+    )
+    report = ingest(tmp_path, source, "EURUSD")
+    expected = {"NOT_A_NUMBER": 1, "NON_POSITIVE_PRICE": 1, "HIGH_BELOW_LOW": 1}
+    assert report.quarantined == expected
+    assert (report.rows_read, report.added, report.missing_bars) == (6, 3, 3)
+    assert report.quarantine is not None
+    table = pd.read_parquet(report.quarantine)
+    assert table["row_number"].tolist() == [2, 3, 4]
+    assert table["raw_text"].iloc[1] == "20170601 100200;-1;1;1;1;0"
+    assert set(table["source_file"]) == {"a.csv"}
+    assert json.loads(Path(report.report_json).read_text())["quarantined"] == expected
+    page = Path(report.report_html).read_text()
+    assert page.count("<img") == 2
+    assert "HIGH_BELOW_LOW" in page
+
+
+def test_a_row_that_contradicts_the_lake_is_quarantined_and_the_lake_stays(
+    tmp_path: Path,
+) -> None:
+    ingest(tmp_path, histdata(tmp_path / "a.csv", GOOD, GOOD, GOOD), "EURUSD")
+    other = histdata(tmp_path / "b.csv", GOOD, "1.1;1.2;1.0;1.19", GOOD, GOOD)
+    report = ingest(tmp_path, other, "EURUSD")
+    assert (report.added, report.unchanged) == (1, 2)
+    assert report.quarantined == {"CONFLICTS_WITH_LAKE": 1}
+    assert report.quarantine is not None
+    refused = pd.read_parquet(report.quarantine)
+    assert refused["row_number"].tolist() == [2]
+    assert "1.19" in refused["raw_text"].iloc[0]
+    kept = Lake(Home(tmp_path).lake).read_bars("EURUSD", "M1")
+    assert kept["close"].tolist() == [1.15] * 4
+    ranked = ingest(tmp_path, other, "EURUSD", priority=1)
+    assert (ranked.replaced, ranked.quarantined) == (1, {})
+
+
+def test_prefect_shows_the_report_as_an_artifact(tmp_path: Path) -> None:
+    source = histdata(tmp_path / "a.csv", GOOD, "1.1;1.0;1.2;1.1", GOOD)
+    headline = ingest(tmp_path, source, "GBPUSD").headline
+
+    async def shown() -> str:
+        async with get_client() as client:
+            found = await client.read_artifacts()
+        return "".join(str(a.data) for a in found if a.key == "ingest-gbpusd-m1")
+
+    text = asyncio.run(shown())
+    assert headline in text
+    assert "| HIGH_BELOW_LOW | 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("symbol", "prices", "code"),
+    [
+        ("EURXXX", [GOOD], "UNKNOWN_SYMBOL"),
+        ("EURUSD", ["1;1;1;nan", "-1;1;1;1"], "NOTHING_USABLE"),
+        ("EURUSD", ["a;b"], "WRONG_PRESET"),
+    ],
+)
+def test_a_refused_ingestion_fails_once_by_name_and_writes_nothing(
+    tmp_path: Path, symbol: str, prices: list[str], code: str
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(SextantError) as refused:
+        ingest(tmp_path / "home", histdata(tmp_path / "a.csv", *prices), symbol)
+    assert (refused.value.code, refused.value.exit_status) == (code, 2)
+    assert not (tmp_path / "home").exists()
+    assert time.monotonic() - started < 5.0, "wrong input must not be tried again"
+
+
+def test_a_file_named_for_another_symbol_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SextantError) as refused:
+        ingest(tmp_path / "home", DemoConfig(), "GBPUSD")
+    assert refused.value.code == "SYMBOL_MISMATCH"
+
+
+def test_a_series_of_the_other_side_is_refused_and_the_lake_stays(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    report: IngestReport = ingest(tmp_path, DemoConfig(), "EURUSD")
+    path.write_text(
+        "Date,Open,High,Low,Close,Tickvol,Volume,Spread\n2018.01.03 14:00:00,1.1,1.2,1,1.1,5,0,1\n"
+    )
+    with pytest.raises(SextantError) as refused:
+        ingest(
+            tmp_path,
+            CsvConfig.model_validate(
+                {"path": path, "preset": "mt5", "timeframe": "H1", "clock": "broker-eu"}
+            ),
+            "EURUSD",
+        )
+    assert refused.value.code == "MIXED_PRICE_SIDES"
+    assert Lake(Home(tmp_path).lake).describe()[0].bars == report.bars
+
+
+def test_a_year_of_minutes_comes_in_well_under_twenty_seconds(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    source = CsvConfig(path=shared_data / "histdata_m1" / "EURUSD_2017.zip", preset="histdata")
+    started = time.monotonic()
+    report = ingest(tmp_path, source, "EURUSD")
+    assert time.monotonic() - started < 20.0
+    assert (report.added, report.bars_out_of_session) == (371_635, 0)
