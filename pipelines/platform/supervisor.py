@@ -63,7 +63,7 @@ class Platform:
 
     def __init__(self, home: Home, expected: tuple[str, ...] = ()) -> None:
         self._home = home
-        self._run_id = uuid.uuid4().hex
+        self.run_id = uuid.uuid4().hex
         self._expected = expected
         self._children: list[_Child] = []
         self._lock: IO[str] | None = None
@@ -93,7 +93,7 @@ class Platform:
         self._reaper = subprocess.Popen(  # noqa: S603 - our own module
             (
                 *(sys.executable, "-m", "pipelines.platform.reaper"),
-                *(self._run_id, str(self.state_file.resolve())),
+                *(self.run_id, str(self.state_file.resolve())),
             ),
             stdin=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": _import_path()},
@@ -119,7 +119,7 @@ class Platform:
         try:
             for child in reversed(self._children):
                 self._stop(child)
-            processes.end(processes.marked(self._run_id), within_s=2.0)
+            processes.end(processes.marked(self.run_id), within_s=2.0)
             (self._home.run / "platform.json").unlink(missing_ok=True)
             if self._reaper is not None and self._reaper.stdin is not None:
                 self._reaper.stdin.close()
@@ -213,7 +213,7 @@ class Platform:
     def _spawn(
         self, name: str, command: tuple[str, ...], environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
-        marks = {processes.RUN_VARIABLE: self._run_id, "PYTHONPATH": _import_path()}
+        marks = {processes.RUN_VARIABLE: self.run_id, "PYTHONPATH": _import_path()}
         self.log(name).unlink(missing_ok=True)
         return processes.start(command, {**environment, **marks}, self.log(name))
 
@@ -260,7 +260,7 @@ class Platform:
 
     def _write_state(self) -> None:
         parts = tuple(child.part for child in self._children)
-        write_state(self.state_file, State(self._run_id, os.getpid(), self._expected, parts))
+        write_state(self.state_file, State(self.run_id, os.getpid(), self._expected, parts))
 
 
 def tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:

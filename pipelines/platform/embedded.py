@@ -1,0 +1,159 @@
+"""The embedded platform: every part on this machine, in order, from nothing to trading.
+
+1. Valkey, MLflow and Prefect start together.
+2. The flows are served as deployments (`pipelines.deployments`).
+3. Without a promoted model, one is made (`pipelines.bootstrap`): its runs show in Prefect.
+4. The scorer starts on that model (`online.app`), on a journal of its own.
+5. The feed replays the last quarter into it (`pipelines.feed`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+
+from online.domain.errors import Unavailable
+from pipelines.home import Home
+from pipelines.platform import services
+from pipelines.platform.ports import choose_port
+from pipelines.platform.secrets import ensure_token
+from pipelines.platform.state import PartStatus, judge_parts
+from pipelines.platform.supervisor import Platform
+
+PARTS = ("valkey", "mlflow", "prefect", "flows", "scorer", "feed")
+DEPLOYMENTS = ("ingest", "featurize", "train", "promote", "backtest")
+PREFECT_PORT, MLFLOW_PORT, SCORER_PORT = 4200, 5000, 8100
+MODEL_NAME, MODEL_ALIAS = "EURUSD.H1.barrier", "paper"
+REPLAY_PROJECT = "replay"
+"""Feast's project of the replay: Redis keeps no stamp older than one it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports of the parts that have one."""
+
+    prefect: int
+    mlflow: int
+    scorer: int
+
+
+def choose_ports() -> Ports:
+    """Return the usual ports, or free ones where they are taken."""
+    prefect = choose_port(PREFECT_PORT)
+    mlflow = choose_port(MLFLOW_PORT, frozenset({prefect}))
+    scorer = choose_port(SCORER_PORT, frozenset({prefect, mlflow}))
+    return Ports(prefect, mlflow, scorer)
+
+
+def run_platform(
+    home: Home,
+    bar_seconds: float,
+    *,
+    say: Callable[[str], None],
+    show: Callable[[tuple[PartStatus, ...]], None],
+) -> None:
+    """Start everything and stay until Ctrl-C (KeyboardInterrupt).
+
+    Parameters
+    ----------
+    bar_seconds
+        Between two replayed bars (> 0).
+    say
+        Told what is being done.
+    show
+        Told what runs, once all is ready.
+
+    Raises
+    ------
+    SextantError
+        If a part does not start, or ends by itself.
+    """
+    ports = choose_ports()
+    client = services.client_environment(home, ports.prefect, ports.mlflow)
+    with Platform(home, PARTS) as platform:
+        say("starting Valkey, MLflow and Prefect")
+        platform.start(
+            services.valkey(home),
+            services.mlflow(home, ports.mlflow),
+            services.prefect(home, ports.prefect),
+        )
+        say("serving the flows")
+        platform.start(services.flows(home, client, DEPLOYMENTS))
+        if not has_model(client["MLFLOW_TRACKING_URI"]):
+            say(f"no model is promoted yet: making one (log: {platform.log('bootstrap')})")
+            command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))
+            platform.run("bootstrap", command, client)
+        say("starting the scorer and the feed")
+        archive_journal(home.journal)
+        ensure_token(home.token)
+        settings = scorer_settings(home, client["MLFLOW_TRACKING_URI"], ports.scorer)
+        platform.start(services.scorer(ports.scorer, settings))
+        platform.start(services.feed(home, feed_command(home, ports.scorer, bar_seconds), client))
+        show(judge_parts(platform.state_file))
+        platform.watch()
+
+
+def has_model(mlflow_url: str) -> bool:
+    """Return True if MLflow knows a model under the alias the platform trades by.
+
+    Raises
+    ------
+    Unavailable
+        If MLflow does not answer.
+    """
+    try:
+        reply = httpx.get(
+            f"{mlflow_url}/api/2.0/mlflow/registered-models/alias",
+            params={"name": MODEL_NAME, "alias": MODEL_ALIAS},
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        raise Unavailable(f"MLflow at {mlflow_url} does not answer: {error}") from error
+    return reply.status_code == HTTPStatus.OK
+
+
+def scorer_settings(home: Home, mlflow_url: str, port: int) -> Mapping[str, str]:
+    """Return the scorer's settings in replay mode, as variables of its environment."""
+    return {
+        "SEXTANT_MODE": "replay",
+        "SEXTANT_HTTP__PORT": str(port),
+        "SEXTANT_TOKEN_FILE": str(home.token.resolve()),
+        "SEXTANT_FEATURES__KIND": "feast_redis",
+        "SEXTANT_FEATURES__SOCKET_PATH": str(home.valkey_socket.resolve()),
+        "SEXTANT_FEATURES__PROJECT": REPLAY_PROJECT,
+        "SEXTANT_MODELS__KIND": "mlflow",
+        "SEXTANT_MODELS__URL": mlflow_url,
+        "SEXTANT_MODELS__CACHE": str((home.bundles / "scorer").resolve()),
+        "SEXTANT_MODEL__NAME": MODEL_NAME,
+        "SEXTANT_MODEL__ALIAS": MODEL_ALIAS,
+        "SEXTANT_JOURNAL__PATH": str(home.journal.resolve()),
+    }
+
+
+def feed_command(home: Home, scorer_port: int, bar_seconds: float) -> tuple[str, ...]:
+    """Return the feed's command line."""
+    url = f"http://127.0.0.1:{scorer_port}"
+    return (
+        *(sys.executable, "-m", "pipelines.feed", str(home.root.resolve()), url),
+        *("--bar-seconds", str(bar_seconds)),
+    )
+
+
+def archive_journal(journal: Path) -> Path | None:
+    """Put an earlier replay's journal aside, whole; return where, None if there was none.
+
+    A replay begins with a new simulated account, so it begins with a new journal.
+    """
+    if not journal.exists():
+        return None
+    folder = journal.parent / "archive" / f"{datetime.now(tz=UTC):%Y%m%dT%H%M%S%f}Z"
+    folder.mkdir(parents=True)
+    for path in sorted(journal.parent.glob(f"{journal.name}*")):
+        path.rename(folder / path.name)
+    return folder
