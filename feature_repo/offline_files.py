@@ -1,0 +1,144 @@
+"""The offline store's files: ``<view>/symbol=EURUSD/2017-Q3.parquet``, each replaced as a whole.
+
+A file holds one view's rows of one quarter, from the first bar at which every feature of the view
+has a value. It remembers the digest of what it was computed from, so that work already done is
+recognised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.anchors import Period
+from feature_repo.bars import BarArrays, Stamps
+from feature_repo.catalogue import groups, transform_fingerprint, view_name
+from feature_repo.engine import Vector
+from feature_repo.feature import Feature
+from online.domain.errors import InvalidInput
+from online.domain.market import Timeframe
+
+_DIGEST = b"sextant.digest"
+_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]*")
+
+
+def period_digest(bars: BarArrays, period: Period, features: Sequence[Feature]) -> str:
+    """Return the SHA-256 of everything a quarter's features are computed from."""
+    part = bars.part(period.anchor, period.end)
+    running = hashlib.sha256(transform_fingerprint(f.name for f in features).encode())
+    running.update(f"{period.quarter} {period.start - period.anchor} {len(part)}".encode())
+    for column in (part.closed_at_ns, part.open, part.high, part.low, part.close, part.volume):
+        running.update(np.ascontiguousarray(column).tobytes())
+    return running.hexdigest()
+
+
+def is_current(
+    offline_root: Path,
+    symbol: str,
+    timeframe: Timeframe,
+    period: Period,
+    features: Sequence[Feature],
+    digest: str,
+) -> bool:
+    """Tell whether every view's file of a quarter was computed from `digest`."""
+    return all(
+        _digest_of(_file(offline_root, symbol, view_name(timeframe, group), period)) == digest
+        for group in groups(features)
+    )
+
+
+def write_period(
+    offline_root: Path,
+    symbol: str,
+    timeframe: Timeframe,
+    period: Period,
+    stamps_ns: Stamps,
+    features: Sequence[Feature],
+    values: Mapping[str, Vector],
+    digest: str,
+) -> int:
+    """Write a quarter's features and return how many rows were written over all views.
+
+    Rows in which a feature of the view is still warming up are left out.
+
+    Parameters
+    ----------
+    offline_root
+        Folder of the offline store.
+    symbol, timeframe, period
+        What it is of.
+    stamps_ns
+        The quarter's bars, nanoseconds UTC, shape ``(n_bars,)``.
+    features, values
+        Entries, and each one's values of shape ``(n_bars,)``.
+    digest
+        Of what they were computed from.
+
+    Raises
+    ------
+    InvalidInput
+        If the symbol cannot name a folder or a stamp has parts of a microsecond.
+    """
+    if not _SYMBOL.fullmatch(symbol):
+        raise InvalidInput(f"a symbol has letters, digits and . _ # - only, got {symbol!r}")
+    if bool(np.any(stamps_ns % 1000)):
+        raise InvalidInput("bars close on whole microseconds, which is what Feast can store")
+    stamps = pa.array(stamps_ns // 1000).cast(pa.timestamp("us", tz="UTC"))
+    rows = 0
+    for group, members in groups(features).items():
+        warm = np.all([np.isfinite(values[f.name]) for f in members], axis=0)
+        table = pa.table(
+            {"event_timestamp": stamps, **{f.name: pa.array(values[f.name]) for f in members}},
+            metadata={_DIGEST: digest.encode()},
+        ).filter(pa.array(warm))
+        _write(table, _file(offline_root, symbol, view_name(timeframe, group), period))
+        rows += table.num_rows
+    return rows
+
+
+def remove_other_periods(
+    offline_root: Path,
+    symbol: str,
+    timeframe: Timeframe,
+    features: Sequence[Feature],
+    kept: Sequence[Period],
+) -> None:
+    """Remove the symbol's files of quarters that no longer have bars."""
+    labels = {period.label for period in kept}
+    for group in groups(features):
+        folder = offline_root / view_name(timeframe, group) / f"symbol={symbol}"
+        for file in folder.glob("*.parquet"):
+            if file.stem not in labels:
+                file.unlink()
+
+
+def _file(offline_root: Path, symbol: str, view: str, period: Period) -> Path:
+    return offline_root / view / f"symbol={symbol}" / f"{period.label}.parquet"
+
+
+def _digest_of(file: Path) -> str | None:
+    if not file.is_file():
+        return None
+    found = (pq.read_schema(file).metadata or {}).get(_DIGEST)
+    return found.decode() if found else None
+
+
+def _write(table: pa.Table, file: Path) -> None:
+    """Write a Parquet file whole, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as sink:
+            pq.write_table(table, sink)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,196 @@
+"""The report of a featurize run: how far each feature reaches, and what it looks like."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from feature_repo.bars import BarArrays
+from feature_repo.catalogue import available, groups
+from feature_repo.engine import Vector, compute_batch
+from feature_repo.feature import Feature
+from online.domain.market import Timeframe
+from pipelines.home import Home
+from pipelines.page import Page
+
+_POINTS = 600
+_COLUMNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCoverage:
+    """How far one feature reaches.
+
+    Parameters
+    ----------
+    name, group
+        Of the catalogue.
+    memory_bars
+        Warm-up it declares.
+    missing
+        Bars without a value; equal to the warm-up where the lake holds more bars than that.
+    minimum, median, maximum
+        Of its values; NaN where there is none.
+    """
+
+    name: str
+    group: str
+    memory_bars: int
+    missing: int
+    minimum: float
+    median: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturizeReport:
+    """What a featurize run did.
+
+    Parameters
+    ----------
+    symbol, timeframe
+        The series.
+    bars
+        Bars read.
+    quarters_computed, quarters_current
+        Anchor periods written, and those found already computed from the same bars and code.
+    coverage
+        Of every feature, in the catalogue's order.
+    online_at_ns
+        Stamp of the newest row offered to the online store, nanoseconds UTC.
+    page
+        The report as HTML.
+    """
+
+    symbol: str
+    timeframe: str
+    bars: int
+    quarters_computed: int
+    quarters_current: int
+    coverage: tuple[FeatureCoverage, ...]
+    online_at_ns: int
+    page: str
+
+
+def report(
+    home: Home,
+    symbol: str,
+    timeframe: Timeframe,
+    bars: BarArrays,
+    quarters: tuple[int, int],
+    online_at_ns: int,
+) -> FeaturizeReport:
+    """Write the page of a run and return its figures.
+
+    Parameters
+    ----------
+    home, symbol, timeframe
+        Where it is written, and of what.
+    bars
+        What the features were computed from.
+    quarters
+        Anchor periods computed, and found current.
+    online_at_ns
+        Stamp of the newest row offered online.
+    """
+    features = available(bars.inputs)
+    values = compute_batch(bars, features)
+    found = FeaturizeReport(
+        symbol=symbol,
+        timeframe=timeframe.value,
+        bars=len(bars),
+        quarters_computed=quarters[0],
+        quarters_current=quarters[1],
+        coverage=tuple(_coverage(feature, values[feature.name]) for feature in features),
+        online_at_ns=online_at_ns,
+        page=str(home.lake / "reports" / f"features-{symbol}-{timeframe}.html"),
+    )
+    page = Page(f"Features of {symbol} {timeframe}", f"{len(features)} features, {len(bars)} bars")
+    page.cards(
+        {
+            "bars": found.bars,
+            "features": len(features),
+            "quarters computed": found.quarters_computed,
+            "quarters current": found.quarters_current,
+        }
+    )
+    for group, members in groups(features).items():
+        page.heading(group.value)
+        names = {feature.name for feature in members}
+        page.table(
+            ["feature", "meaning", "warm-up", "missing", "minimum", "median", "maximum"],
+            [
+                (c.name, f.meaning, c.memory_bars, c.missing, c.minimum, c.median, c.maximum)
+                for c, f in zip(found.coverage, features, strict=True)
+                if c.name in names
+            ],
+        )
+        page.picture(draw(bars, members, values), f"{group.value} features over time")
+    page.write(Path(found.page))
+    return found
+
+
+def to_markdown(found: FeaturizeReport) -> str:
+    """Return a run's coverage as a Markdown table."""
+    lines = [
+        f"# {found.symbol} {found.timeframe}: {len(found.coverage)} features, {found.bars} bars",
+        "",
+        f"{found.quarters_computed} quarters computed, {found.quarters_current} current.",
+        "",
+        f"Plots: `{found.page}`",
+        "",
+        "| feature | group | warm-up | missing | minimum | median | maximum |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {c.name} | {c.group} | {c.memory_bars} | {c.missing} | {c.minimum:.6g} | "
+        f"{c.median:.6g} | {c.maximum:.6g} |"
+        for c in found.coverage
+    ]
+    return "\n".join(lines)
+
+
+def draw(bars: BarArrays, features: Sequence[Feature], values: Mapping[str, Vector]) -> bytes:
+    """Return a PNG with one small plot over time for each feature.
+
+    Parameters
+    ----------
+    bars
+        Their stamps are the abscissa.
+    features, values
+        What is drawn, thinned to some hundred points.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow import, only when drawing
+
+    rows = -(-len(features) // _COLUMNS)
+    figure = Figure(figsize=(11, 1.7 * rows), dpi=80, layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False)).ravel()
+    step = max(1, len(bars) // _POINTS)
+    times = bars.closed_at_ns[::step].astype("datetime64[ns]")
+    for axis, feature in zip(axes, features, strict=False):
+        axis.plot(times, values[feature.name][::step], linewidth=0.7)
+        axis.set_title(feature.name, fontsize=8)
+        axis.tick_params(labelsize=6)
+    for axis in axes[len(features) :]:
+        axis.set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _coverage(feature: Feature, values: Vector) -> FeatureCoverage:
+    known = values[np.isfinite(values)]
+    low, middle, high = np.percentile(known, [0, 50, 100]) if len(known) else [np.nan] * 3
+    return FeatureCoverage(
+        name=feature.name,
+        group=feature.group.value,
+        memory_bars=feature.memory_bars,
+        missing=len(values) - len(known),
+        minimum=float(low),
+        median=float(middle),
+        maximum=float(high),
+    )

@@ -1,0 +1,127 @@
+"""The steps of `pipelines.featurize`, as plain functions that need no Prefect."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import redis
+
+from feature_repo.anchors import Period, periods
+from feature_repo.bars import BarArrays
+from feature_repo.catalogue import available, groups, view_name
+from feature_repo.engine import Vector, compute_period
+from feature_repo.offline_files import (
+    is_current,
+    period_digest,
+    remove_other_periods,
+    write_period,
+)
+from feature_repo.store import StorePaths, apply_definitions, open_store
+from online.domain.errors import InvalidInput, NotFound, Unavailable
+from online.domain.market import Timeframe
+from pipelines.feature_history import load_bars
+from pipelines.home import Home
+from pipelines.lake import Lake
+from pipelines.push import VectorPusher
+
+_log = logging.getLogger(__name__)
+
+
+def store_paths(home: Home) -> StorePaths:
+    """Return where a home keeps its feature store."""
+    return StorePaths(home.feast / "registry.db", home.lake / "features", home.valkey_socket)
+
+
+def read_series(
+    home: Home, symbol: str, timeframe: Timeframe, until_ns: int | None = None
+) -> BarArrays:
+    """Return a series' bars that closed before `until_ns`, at least one.
+
+    Raises
+    ------
+    NotFound
+        ``NO_BARS`` if there is none, or the lake's own codes.
+    """
+    bars = load_bars(Lake(home.lake), symbol, timeframe, until_ns)
+    if not len(bars):
+        raise NotFound(
+            f"the lake has no {timeframe} bars of {symbol} before {until_ns}", code="NO_BARS"
+        )
+    return bars
+
+
+def compute_offline(
+    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays
+) -> tuple[int, int]:
+    """Bring the offline store to `bars`; return the quarters computed and those found current.
+
+    Quarters already computed from the same bars by the same formulas are left alone; those
+    without bars are removed.
+    """
+    root, features = home.lake / "features", available(bars.inputs)
+    quarters = list(periods(bars.closed_at_ns))
+    computed = 0
+    for period in quarters:
+        digest = period_digest(bars, period, features)
+        if is_current(root, symbol, timeframe, period, features, digest):
+            continue
+        values = compute_period(bars, features, period)
+        stamps = bars.closed_at_ns[period.start : period.end]
+        write_period(root, symbol, timeframe, period, stamps, features, values, digest)
+        computed += 1
+        _log.info("%s %s %s: %d features", symbol, timeframe, period.label, len(features))
+    remove_other_periods(root, symbol, timeframe, features, quarters)
+    return computed, len(quarters) - computed
+
+
+def serve_newest(
+    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays, project: str
+) -> int:
+    """Apply the views, materialize the newest row through Feast, and read it back.
+
+    An online store that is ahead, because live bars were pushed since, is left as it is.
+
+    Returns
+    -------
+    int
+        The row's stamp, nanoseconds UTC.
+
+    Raises
+    ------
+    InvalidInput
+        ``SAME_STAMP_CORRECTION`` if it holds other values of this stamp.
+    Unavailable
+        ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer.
+    """
+    paths, features = store_paths(home), available(bars.inputs)
+    store = open_store(paths, project)
+    apply_definitions(store, paths.offline_root, [timeframe])
+    newest_ns = int(bars.closed_at_ns[-1])
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=newest_ns // 1000)
+    views = [view_name(timeframe, group) for group in groups(features)]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # Feast prints its progress
+            store.materialize(at - timedelta(microseconds=1), at, feature_views=views)
+    except redis.exceptions.RedisError as error:
+        raise Unavailable(
+            f"the online store did not take the row of {at:%Y-%m-%d %H:%M}: {error}",
+            code="ONLINE_STORE_UNAVAILABLE",
+        ) from error
+    *_, last = periods(bars.closed_at_ns)
+    try:
+        vector = _last_vector(bars, last)
+        VectorPusher(store, symbol, timeframe, features).verify(newest_ns, vector)
+    except InvalidInput as error:
+        if error.code != "STALE_PUSH":
+            raise
+        _log.info("the online store is ahead: %s", error)
+    return newest_ns
+
+
+def _last_vector(bars: BarArrays, last: Period) -> Vector:
+    values = compute_period(bars, available(bars.inputs), last)
+    return np.array([column[-1] for column in values.values()], dtype=np.float32)

@@ -1,0 +1,132 @@
+"""Compute a series' features, store them for training, and serve the newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from feature_repo.bars import BarArrays
+from online.domain.errors import Unavailable
+from online.domain.market import Timeframe
+from pipelines import feature_steps
+from pipelines.feature_report import FeaturizeReport, report, to_markdown
+from pipelines.home import Home
+
+_RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
+
+
+def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Return whether the same call may succeed later: wrong input stays wrong."""
+    return isinstance(state.result(raise_on_failure=False), (Unavailable, OSError))
+
+
+@flow(name="featurize", validate_parameters=True)
+def featurize(
+    home_root: Path | str,
+    symbol: str,
+    timeframe: str,
+    until_ns: int | None = None,
+    project: str = "sextant",
+) -> FeaturizeReport:
+    """Compute features from the lake, store them offline, and serve the newest online.
+
+    Quarters already computed from the same bars by the same formulas are not computed again.
+
+    Parameters
+    ----------
+    home_root
+        Runtime folder (see `pipelines.home.Home`).
+    symbol, timeframe
+        A series of the lake.
+    until_ns
+        Only bars that closed before this are used, nanoseconds UTC; None for all.
+    project
+        Feast's name space.
+
+    Raises
+    ------
+    NotFound
+        If the lake has no such series.
+    Unavailable
+        If the online store does not answer.
+    """
+    home, length = Home(Path(home_root)), Timeframe.parse(timeframe)
+    bars = read_bars(home, symbol, length, until_ns)
+    quarters = store_offline(home, symbol, length, bars)
+    newest_ns = serve_online(home, symbol, length, bars, project)
+    return report_features(home, symbol, length, bars, quarters, newest_ns)
+
+
+def run_featurize(
+    home: Home,
+    symbol: str,
+    timeframe: Timeframe,
+    until_ns: int | None = None,
+    project: str = "sextant",
+) -> FeaturizeReport:
+    """Do what the flow does, without Prefect; parameters as of `featurize`."""
+    bars = feature_steps.read_series(home, symbol, timeframe, until_ns)
+    quarters = feature_steps.compute_offline(home, symbol, timeframe, bars)
+    newest_ns = feature_steps.serve_newest(home, symbol, timeframe, bars, project)
+    return report(home, symbol, timeframe, bars, quarters, newest_ns)
+
+
+@task(name="read the lake", cache_policy=NO_CACHE)  # the lake may have changed
+def read_bars(
+    home: Home, symbol: str, timeframe: Timeframe, until_ns: int | None = None
+) -> BarArrays:
+    """Return the series' bars."""
+    return feature_steps.read_series(home, symbol, timeframe, until_ns)
+
+
+@task(
+    name="store offline",
+    retries=len(_RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=_RETRY_DELAYS_SECONDS,
+    retry_condition_fn=_is_worth_a_retry,
+    cache_policy=NO_CACHE,  # the files remember what they were computed from
+)
+def store_offline(
+    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays
+) -> tuple[int, int]:
+    """Compute the quarters that are not current."""
+    return feature_steps.compute_offline(home, symbol, timeframe, bars)
+
+
+@task(
+    name="serve online",
+    retries=len(_RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=_RETRY_DELAYS_SECONDS,
+    retry_condition_fn=_is_worth_a_retry,
+    cache_policy=NO_CACHE,  # the online store is outside
+)
+def serve_online(
+    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays, project: str
+) -> int:
+    """Define the views and materialize the newest row."""
+    return feature_steps.serve_newest(home, symbol, timeframe, bars, project)
+
+
+@task(name="report features", cache_policy=NO_CACHE)  # the page belongs to the run
+def report_features(
+    home: Home,
+    symbol: str,
+    timeframe: Timeframe,
+    bars: BarArrays,
+    quarters: tuple[int, int],
+    online_at_ns: int,
+) -> FeaturizeReport:
+    """Write the coverage page and show it in Prefect."""
+    found = report(home, symbol, timeframe, bars, quarters, online_at_ns)
+    create_markdown_artifact(
+        to_markdown(found),
+        key=f"features-{symbol}-{timeframe}".lower(),
+        description=f"{len(found.coverage)} features over {found.bars} bars",
+    )
+    return found

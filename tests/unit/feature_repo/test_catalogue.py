@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from feature_repo import catalogue
+from feature_repo.catalogue import (
+    BY_NAME,
+    CATALOGUE,
+    DEFAULT_NAMES,
+    available,
+    contract,
+    select,
+    transform_fingerprint,
+)
+from feature_repo.expression import CLOSE, call
+from online.domain.errors import NotFound
+from online.domain.market import Timeframe
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(CATALOGUE)
+
+
+def test_the_default_vector_holds_the_unit_of_the_exit_and_needs_no_volume() -> None:
+    features = select(DEFAULT_NAMES)
+    assert "atr_14" in DEFAULT_NAMES
+    assert all("volume" not in feature.inputs for feature in features)
+
+
+def test_a_contract_orders_features_as_the_catalogue_does() -> None:
+    vector = contract(Timeframe.H1, ["rsi_14", "atr_14", "log_return_1"])
+    assert vector.names == ("log_return_1", "rsi_14", "atr_14")
+    assert [view.name for view in vector.views] == ["h1_returns", "h1_momentum", "h1_volatility"]
+    assert all(view.max_age_seconds == Timeframe.H1.seconds for view in vector.views)
+
+
+def test_an_unknown_feature_is_refused_with_what_is_near() -> None:
+    with pytest.raises(NotFound, match="rsi_14") as refusal:
+        contract(Timeframe.H1, ["rsi_15"])
+    assert refusal.value.code == "UNKNOWN_FEATURE"
+
+
+def test_a_source_without_volume_has_no_feature_of_it() -> None:
+    prices = frozenset({"open", "high", "low", "close", "closed_at_ns"})
+    assert all("volume" not in feature.inputs for feature in available(prices))
+
+
+def test_the_fingerprint_ignores_the_order_of_names() -> None:
+    assert transform_fingerprint(["rsi_14", "atr_14"]) == transform_fingerprint(
+        ["atr_14", "rsi_14"]
+    )
+
+
+@pytest.mark.parametrize("change", ["version", "parameter"])
+def test_the_fingerprint_changes_with_version_and_parameters(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = transform_fingerprint(["rsi_14"])
+    entry = BY_NAME["rsi_14"]
+    other = (
+        dataclasses.replace(entry, version=entry.version + 1)
+        if change == "version"
+        else dataclasses.replace(entry, expression=call("RSI", CLOSE, timeperiod=15))
+    )
+    replaced = tuple(other if f.name == "rsi_14" else f for f in CATALOGUE)
+    monkeypatch.setattr(catalogue, "CATALOGUE", replaced)
+    assert transform_fingerprint(["rsi_14"]) != before
+
+
+def test_a_views_version_rises_with_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = BY_NAME["rsi_14"]
+    before = catalogue.view_version(entry.group)
+    other = dataclasses.replace(entry, version=entry.version + 1)
+    replaced = tuple(other if f.name == "rsi_14" else f for f in CATALOGUE)
+    monkeypatch.setattr(catalogue, "CATALOGUE", replaced)
+    assert catalogue.view_version(entry.group) == before + 1
