@@ -246,9 +246,9 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
     mine = comparison.model.pooled.performance
     baseline = comparison.baseline.pooled.performance
     no_champion = evidence.champion_units is None and evidence.model_units_beside_champion is None
-    champion = 0.0 if no_champion else _known(evidence.champion_units)
-    beside = mine.total_units if no_champion else _known(evidence.model_units_beside_champion)
-    said = "There is no champion yet." if no_champion else "On rows the champion never learnt from."
+    lead = 0.0
+    if not no_champion:
+        lead = _known(evidence.model_units_beside_champion) - _known(evidence.champion_units)
     live = Policy.LIVE
     return (
         Gate(
@@ -268,7 +268,14 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             "More units than the rule baseline.",
         ),
         Gate(
-            "beats_champion", live, beside, ABOVE, champion, f"More units than the champion. {said}"
+            "beats_champion",
+            live,
+            lead,
+            AT_LEAST if no_champion else ABOVE,
+            0.0,
+            "There is no champion yet."
+            if no_champion
+            else "Units more than the champion, on rows it never learnt from.",
         ),
         Gate(
             "enough_trades",

@@ -193,11 +193,35 @@ def deflated_sharpe(units: Floats, trial_sharpes: Sequence[float], n_trials: int
     variance = max(float(known.var(ddof=1)) if len(known) > 1 else 0.0, 1.0 / n)
     threshold = expected_best(n_trials) * math.sqrt(variance)
     z = (units - units.mean()) / units.std()
-    skew, kurtosis = float((z**3).mean()), float((z**4).mean())
-    spread = 1.0 - skew * observed + (kurtosis - 1.0) / 4.0 * observed**2
-    if spread <= 0.0:
+    moments = float((z**3).mean()), float((z**4).mean())
+    return probabilistic_sharpe(observed, threshold, n, *moments)
+
+
+def probabilistic_sharpe(
+    observed: float, threshold: float, n: int, skew: float, kurtosis: float
+) -> float:
+    """Return the probability that the true Sharpe ratio is above `threshold`.
+
+    Source: Bailey and López de Prado, The Sharpe Ratio Efficient Frontier, Journal of Risk, 2012.
+
+    Parameters
+    ----------
+    observed, threshold
+        Sharpe ratios of one period.
+    n
+        Periods behind `observed` (> 1).
+    skew, kurtosis
+        Of the periods' results; 0 and 3 for a normal.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where the estimate's variance would not be positive.
+    """
+    variance = 1.0 - skew * observed + (kurtosis - 1.0) / 4.0 * observed**2
+    if variance <= 0.0:
         return math.nan
-    return NormalDist().cdf((observed - threshold) * math.sqrt(n - 1) / math.sqrt(spread))
+    return NormalDist().cdf((observed - threshold) * math.sqrt((n - 1) / variance))
 
 
 def expected_best(n_trials: int) -> float:

@@ -20,7 +20,7 @@ from online.domain.errors import InvalidInput
 from online.domain.market import Instrument, PriceSide, Timeframe
 from online.domain.vector import VectorContract
 from online.instruments import find_instrument
-from pipelines.featurize import store_paths
+from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
 

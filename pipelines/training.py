@@ -1,0 +1,180 @@
+"""A training run, step by step, as plain functions that need no Prefect."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from feature_repo.catalogue import transform_fingerprint
+from models.champion import duel
+from models.export import Bundle, read_manifest, replay_golden, write_bundle
+from models.gates import Alias, Evidence, Verdict, judge
+from models.learn import Study, learn
+from models.registry import Registry
+from online.domain.errors import NotFound
+from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
+from pipelines.home import Home
+from pipelines.train_report import TrainReport, make_report, record_study
+from pipelines.training_data import TrainingData, TrainPlan, load_training_data
+
+logger = logging.getLogger(__name__)
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def study(plan: TrainPlan, data: TrainingData, trials: int) -> Study:
+    """Cut folds, fit, calibrate, choose the threshold, judge, and fit everything."""
+    return learn(data.dataset, plan.recipe, plan.vector, plan.rule, data.costs, trials)
+
+
+def conduct(
+    plan: TrainPlan,
+    registry: Registry,
+    load: Callable[[TrainPlan], TrainingData] = load_training_data,
+    learn_from: Callable[[TrainPlan, TrainingData, int], Study] = study,
+) -> TrainReport:
+    """Train, judge and register; an error marks the run FAILED and registers nothing.
+
+    Parameters
+    ----------
+    plan
+        What is trained, on what.
+    registry
+        Where it is recorded.
+    load, learn_from
+        The two long steps; Prefect's tasks of them give retries and caching.
+    """
+    with registry.record(plan.experiment, f"{plan.name} {plan.recipe.family.kind}") as run:
+        data = load(plan)
+        trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
+        found = learn_from(plan, data, trials)
+        record_study(run, plan, data, found)
+        bundle = bind(plan, data, found, trials)
+        verdict = judge_study(plan, data, found, bundle, registry)
+        run.log_table(verdict.table(), "gates.json")
+        registered = registry.register(run, plan.name, bundle, verdict)
+    return make_report(
+        *(plan, data, found, verdict),
+        version=registered.version,
+        run_id=run.run_id,
+        bundle=bundle.folder,
+        digest=bundle.digest,
+    )
+
+
+def open_registry(home: Home, mlflow_uri: str | None) -> Registry:
+    """Return the registry behind `mlflow_uri`, else of the environment, else of the home."""
+    uri = mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        return Registry(uri, home.mlflow / "artifacts")
+    home.mlflow.mkdir(parents=True, exist_ok=True)
+    return Registry(f"sqlite:///{(home.mlflow / 'mlflow.db').resolve()}", home.mlflow / "artifacts")
+
+
+def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bundle:
+    """Write the bundle into the home; the same model is the same folder."""
+    manifest = make_manifest(plan, data, found, trials)
+    parent = plan.home.bundles / "trained" / plan.name
+    parent.mkdir(parents=True, exist_ok=True)
+    members = {manifest.members[0].name: found.member}
+    with tempfile.TemporaryDirectory(dir=parent) as scratch:
+        written = write_bundle(Path(scratch) / "bundle", manifest, members, found.golden)
+        folder = parent / written.digest[:16]
+        if not folder.exists():
+            written.folder.rename(folder)
+    return Bundle(folder, written.digest)
+
+
+def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Manifest:
+    """Return the model's contract with the scorer."""
+    labels = data.dataset.labels
+    member = Member(
+        name=found.member.family,
+        family=found.member.family,
+        file=f"{found.member.family}.onnx",
+        sha256=found.member.sha256,
+        weight=1.0,
+        calibration=found.calibration,
+    )
+    return Manifest(
+        schema=MANIFEST_SCHEMA,
+        symbol=plan.symbol,
+        timeframe=plan.timeframe,
+        target=plan.recipe.target,
+        vector=plan.vector,
+        transform_fingerprint=transform_fingerprint(plan.vector.names),
+        barriers=plan.rule,
+        price_side=data.price_side,
+        assumed_spread_points=data.assumed_spread_points,
+        members=(member,),
+        min_edge=found.threshold.chosen.min_edge,
+        training=Training(
+            started_at_ns=int(labels.decided_at_ns[0]),
+            ended_at_ns=int(labels.ended_at_ns.max()),
+            n_bars=len(labels),
+            data_digest=data.dataset.digest,
+            code_version=code_version(),
+            seed=plan.recipe.seed,
+            n_trials=trials,
+        ),
+    )
+
+
+def judge_study(
+    plan: TrainPlan, data: TrainingData, found: Study, bundle: Bundle, registry: Registry
+) -> Verdict:
+    """Put the gates to what was measured; the bundle is read back for it."""
+    ended = data.dataset.labels.ended_at_ns
+    champion_units, beside = _duel(plan, data, found, registry)
+    evidence = Evidence(
+        comparison=found.comparison,
+        refit_differs=found.refit_differs,
+        purge_violations=found.purge_violations,
+        labels_beyond_window=0 if plan.end_ns is None else int((ended >= plan.end_ns).sum()),
+        golden_difference=replay_golden(bundle.folder, read_manifest(bundle.folder)),
+        parity=found.member.parity,
+        champion_units=champion_units,
+        model_units_beside_champion=beside,
+    )
+    verdict = judge(evidence)
+    for gate in verdict.gates:
+        logger.info("gate %s: %s", gate.name, gate)
+    return verdict
+
+
+def _duel(
+    plan: TrainPlan, data: TrainingData, found: Study, registry: Registry
+) -> tuple[float | None, float | None]:
+    """Return the champion's and the model's units on the same rows; None if there is none."""
+    try:
+        champion = registry.resolve(plan.name, Alias.CHAMPION)
+    except NotFound:
+        return None, None
+    with tempfile.TemporaryDirectory() as scratch:
+        fetched = registry.download_bundle(champion, Path(scratch) / "champion")
+        min_edge = found.threshold.chosen.min_edge
+        units = duel(fetched.folder, data.dataset, found.signals, min_edge)
+    return units.champion_units, units.model_units
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Return the version of Sextant, with the commit where there is a checkout."""
+    try:
+        installed = package_version("sextant")
+    except PackageNotFoundError:
+        installed = "unknown"
+    if not (_ROOT / ".git").exists():
+        return installed
+    command = ["git", "-C", str(_ROOT), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - a fixed command
+    except (OSError, subprocess.SubprocessError):
+        return installed
+    return f"{installed}+{done.stdout.strip()}"
