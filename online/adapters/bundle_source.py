@@ -19,11 +19,14 @@ class FetchedBundle:
         As the source calls it.
     origin
         In words, for `/readyz`: where it came from.
+    digest
+        As the source registered it; empty where it registers none.
     """
 
     folder: Path
     version: str
     origin: str
+    digest: str = ""
 
 
 class BundleSource(Protocol):

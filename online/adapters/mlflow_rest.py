@@ -21,6 +21,9 @@ _ALIAS = "/api/2.0/mlflow/registered-models/alias"
 _DOWNLOAD_URI = "/api/2.0/mlflow/model-versions/get-download-uri"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _PROXIED = "mlflow-artifacts:"
+DIGEST_TAG = "bundle_sha256"
+"""Tag of a registered version that holds its bundle's digest."""
+
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 
@@ -29,6 +32,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
     version: str
     folder: str
+    digest: str
 
 
 class MlflowRegistry:
@@ -74,14 +78,16 @@ class MlflowRegistry:
                     f"and no verified bundle of {name}@{alias} was kept"
                 ) from error
             origin = f"kept bundle; MLflow at {self._url} does not answer"
-            return FetchedBundle(Path(kept.folder), kept.version, origin)
+            return FetchedBundle(Path(kept.folder), kept.version, origin, kept.digest)
 
     def keep(self, name: str, alias: str, bundle: FetchedBundle) -> None:
         """Remember a verified bundle for the time MLflow does not answer."""
         pointer = self._pointer(name, alias)
         pointer.parent.mkdir(parents=True, exist_ok=True)
         new = pointer.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(_Kept(bundle.version, str(bundle.folder))))
+        new.write_bytes(
+            msgspec.json.encode(_Kept(bundle.version, str(bundle.folder), bundle.digest))
+        )
         new.replace(pointer)
         self._prune(name)
 
@@ -103,7 +109,7 @@ class MlflowRegistry:
             _check(answer)
             files[file] = answer.content
         folder = self._write(name, version, files)
-        return FetchedBundle(folder, version, f"MLflow at {self._url}")
+        return FetchedBundle(folder, version, f"MLflow at {self._url}", _digest(found))
 
     def _write(self, name: str, version: str, files: dict[str, bytes]) -> Path:
         """Write files into a folder of their own: the kept bundle stays until this one proves."""
@@ -141,6 +147,13 @@ async def _ask(client: httpx.AsyncClient, path: str, query: dict[str, str]) -> o
         return msgspec.json.decode(answer.content)
     except msgspec.DecodeError as error:
         raise Unavailable(f"MLflow's answer to {path} is not JSON: {error}") from error
+
+
+def _digest(found: object) -> str:
+    """Return the bundle's digest as it was registered; empty where the version has none."""
+    version = _dig(found, "model_version")
+    tags = version.get("tags", []) if isinstance(version, dict) else []
+    return next((str(_dig(tag, "value")) for tag in tags if _dig(tag, "key") == DIGEST_TAG), "")
 
 
 def _check(answer: httpx.Response) -> None:

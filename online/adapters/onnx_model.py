@@ -163,7 +163,7 @@ class OnnxModel:
         return tuple(outputs)
 
 
-def load_bundle(folder: Path, alias: str, version: str = "") -> OnnxModel:
+def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -> OnnxModel:
     """Return the model in a bundle folder, verified and warm.
 
     Parameters
@@ -174,6 +174,8 @@ def load_bundle(folder: Path, alias: str, version: str = "") -> OnnxModel:
         The alias it was fetched by.
     version
         As the registry calls it.
+    digest
+        As the registry knows it; not compared where empty.
 
     Raises
     ------
@@ -187,7 +189,10 @@ def load_bundle(folder: Path, alias: str, version: str = "") -> OnnxModel:
         raise ModelRefused(f"bundle {folder} cannot be read: {error}") from error
     manifest, members = _check_files(files, folder)
     hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
-    model = OnnxModel(manifest, bundle_digest(hashes), alias, version, members)
+    found = bundle_digest(hashes)
+    if digest and found != digest:
+        raise ModelRefused(f"bundle {folder} has digest {found}, {digest} was registered")
+    model = OnnxModel(manifest, found, alias, version, members)
     model.verification = _replay_golden(model, files[GOLDEN_FILE])
     for _ in range(_WARM_UP_RUNS):
         model.score((0.0,) * len(manifest.vector.names))

@@ -1,0 +1,204 @@
+"""Meters: what Prometheus reads, and the ports wrapped in stopwatches.
+
+Stages of a decision: features, score, judge, journal, broker and total. Judging is what lies
+between the last fact and the journal, scoring left out.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from online.domain.errors import JournalUnavailable
+from online.domain.manifest import Manifest
+from online.domain.order import Intent, OrderReply
+from online.domain.record import Record
+from online.domain.signal import MemberOutput
+from online.domain.vector import VectorContract, VectorReading
+from online.ports import Broker, FeatureReader, Journal, Model, Observation
+from online.trade import Outcome
+
+STAGES = ("features", "score", "judge", "journal", "broker", "total")
+_BUCKETS = (
+    *(n * 1e-6 for n in (10, 25, 50, 100, 250, 500)),
+    *(n * 1e-3 for n in (1, 2.5, 5, 10, 25, 50, 100, 250, 1000, 5000)),
+)
+
+
+class _Lap:
+    """Stopwatch of one request."""
+
+    __slots__ = ("facts_at", "scored")
+
+    def __init__(self) -> None:
+        self.facts_at = 0.0
+        self.scored = 0.0
+
+
+_LAP: ContextVar[_Lap] = ContextVar("lap")
+
+
+class Meters:
+    """Counters and histograms of one scorer, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._decisions = Counter(
+            "sextant_decisions", "Decisions taken.", ["action"], registry=self.registry
+        )
+        self._vetoes = Counter(
+            "sextant_vetoes", "Rules that refused.", ["reason"], registry=self.registry
+        )
+        self._orders = Counter(
+            "sextant_orders", "Orders sent, by fate.", ["status"], registry=self.registry
+        )
+        self._problems = Counter(
+            "sextant_http_problems", "HTTP errors answered.", ["code"], registry=self.registry
+        )
+        stages = Histogram(
+            "sextant_stage_seconds",
+            "Time a stage of a decision took.",
+            ["stage"],
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self.stage = {name: stages.labels(name) for name in STAGES}
+        self._halted = Gauge("sextant_halted", "1 while halted.", registry=self.registry)
+        self._model = Info("sextant_model", "The model that trades.", registry=self.registry)
+        self._by_action: dict[str, Counter] = {}
+        self._by_reason: dict[str, Counter] = {}
+
+    def begin(self) -> float:
+        """Start a request's stopwatch."""
+        _LAP.set(_Lap())
+        return perf_counter()
+
+    def count_outcome(self, outcome: Outcome, started: float) -> None:
+        """Count a decision, its vetoes and its order."""
+        action = outcome.record.decision.action.value
+        counter = self._by_action.get(action)
+        if counter is None:
+            counter = self._by_action[action] = self._decisions.labels(action)
+        counter.inc()
+        for veto in (*outcome.record.decision.reasons, *outcome.record.vetoes):
+            reason = veto.reason.value
+            counter = self._by_reason.get(reason)
+            if counter is None:
+                counter = self._by_reason[reason] = self._vetoes.labels(reason)
+            counter.inc()
+        if outcome.reply is not None:
+            self._orders.labels(outcome.reply.status.value).inc()
+        self.stage["total"].observe(perf_counter() - started)
+
+    def count_problem(self, code: str) -> None:
+        """Count an HTTP error."""
+        self._problems.labels(code).inc()
+
+    def tell_model(self, name: str, alias: str, version: str, sha256: str) -> None:
+        """Show which model trades."""
+        self._model.info({"name": name, "alias": alias, "version": version, "sha256": sha256})
+
+    def tell_halted(self, halted: str) -> None:
+        """Show whether trading is halted."""
+        self._halted.set(1.0 if halted else 0.0)
+
+    def render(self) -> bytes:
+        """Return Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class TimedFeatures:
+    """Feature reader with a stopwatch; where facts end and judging begins."""
+
+    def __init__(self, inner: FeatureReader, meters: Meters) -> None:
+        self._read = inner.read
+        self._histogram = meters.stage["features"]
+
+    async def read(self, symbol: str, contract: VectorContract) -> VectorReading:
+        """Return what the store holds."""
+        started = perf_counter()
+        try:
+            return await self._read(symbol, contract)
+        finally:
+            ended = perf_counter()
+            self._histogram.observe(ended - started)
+            lap = _LAP.get(None)
+            if lap is not None:
+                lap.facts_at = ended
+
+
+class TimedBroker:
+    """Broker with a stopwatch."""
+
+    def __init__(self, inner: Broker, meters: Meters) -> None:
+        self._inner = inner
+        self._histogram = meters.stage["broker"]
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:
+        """Return quote, account, positions and new deals."""
+        started = perf_counter()
+        try:
+            return await self._inner.observe(symbol, after_deal)
+        finally:
+            self._histogram.observe(perf_counter() - started)
+
+    async def send(self, intent: Intent) -> OrderReply:
+        """Send an order, once."""
+        started = perf_counter()
+        try:
+            return await self._inner.send(intent)
+        finally:
+            self._histogram.observe(perf_counter() - started)
+
+    async def find(self, intent: Intent) -> OrderReply | None:
+        """Return the fate of an order sent earlier."""
+        return await self._inner.find(intent)
+
+
+class TimedJournal:
+    """Journal with a stopwatch; where judging ends."""
+
+    def __init__(self, inner: Journal, meters: Meters) -> None:
+        self._append = inner.append
+        self._journal = meters.stage["journal"]
+        self._judge = meters.stage["judge"]
+        self.trouble = ""
+
+    async def append(self, *records: Record) -> None:
+        """Append records together."""
+        started = perf_counter()
+        lap = _LAP.get(None)
+        if lap is not None and lap.facts_at:
+            self._judge.observe(started - lap.facts_at - lap.scored)
+            lap.facts_at = 0.0
+        try:
+            await self._append(*records)
+        except JournalUnavailable as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        self._journal.observe(perf_counter() - started)
+
+
+class TimedModel:
+    """Model with a stopwatch."""
+
+    def __init__(self, inner: Model, meters: Meters) -> None:
+        self._score = inner.score
+        self._histogram = meters.stage["score"]
+        self.manifest: Manifest = inner.manifest
+        self.sha256: str = inner.sha256
+        self.alias: str = inner.alias
+
+    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+        """Return every member's raw output."""
+        started = perf_counter()
+        outputs = self._score(values)
+        took = perf_counter() - started
+        self._histogram.observe(took)
+        lap = _LAP.get(None)
+        if lap is not None:
+            lap.scored += took
+        return outputs

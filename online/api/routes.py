@@ -1,0 +1,190 @@
+"""Routes: what the API can be asked, one handler each, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from online.api.endpoint import Call, Handler, Reply
+from online.api.messages import (
+    BarRequest,
+    DecisionAnswer,
+    HaltAnswer,
+    HaltRequest,
+    Liveness,
+    MarketAnswer,
+    MarketStep,
+    ModelAnswer,
+    PositionsAnswer,
+    Readiness,
+    answer_decision,
+    decode,
+)
+from online.api.scorer import Scorer
+from online.domain.record import DealRecord, DecisionRecord, Record, Request, ResultRecord
+from online.trade import Outcome
+
+_ENCODER = msgspec.json.Encoder()
+_BAR = msgspec.json.Decoder(BarRequest)
+_HALT = msgspec.json.Decoder(HaltRequest)
+_STEP = msgspec.json.Decoder(MarketStep)
+_OK = 200
+_UNREADY = 503
+
+DecisionRecords = tuple[DecisionRecord | ResultRecord | DealRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route and what the API's page says of it.
+
+    Parameters
+    ----------
+    method, path
+        As the router knows them.
+    handle
+        Answers it.
+    summary
+        One sentence.
+    reads, answers
+        Types of the bodies; None where there is no body, or it is not JSON.
+    protected
+        True if the bearer token is needed.
+    problems
+        Statuses it may answer with a problem.
+    """
+
+    method: str
+    path: str
+    handle: Handler
+    summary: str
+    reads: Any
+    answers: Any
+    protected: bool = False
+    problems: tuple[int, ...] = ()
+
+
+class Handlers:
+    """The handlers of one scorer.
+
+    Parameters
+    ----------
+    scorer
+        Answers for all of them.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    async def decide(self, call: Call) -> Reply:
+        """Decide about a bar, send nothing."""
+        request = decode(_BAR, call.body).to_request(send=False)
+        return await _answer(self._scorer.decide(request))
+
+    async def trade(self, call: Call) -> Reply:
+        """Decide about a bar and send its order."""
+        request: Request = decode(_BAR, call.body).to_request(send=True)
+        return await _answer(self._scorer.trade(request))
+
+    async def positions(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell account and positions."""
+        seen, book = await self._scorer.observe(), self._scorer.parts.book
+        return _reply(
+            PositionsAnswer(seen.quote, seen.account, seen.positions, book.pending, book.halted)
+        )
+
+    async def decision(self, call: Call) -> Reply:
+        """Tell everything recorded of one decision."""
+        records = tuple(self._scorer.parts.read_decision(call.parameters["decision_id"]))
+        return _reply(records)
+
+    async def halt(self, call: Call) -> Reply:
+        """Halt trading."""
+        await self._scorer.halt(decode(_HALT, call.body).reason, f"api {call.client}")
+        return _reply(HaltAnswer(self._scorer.parts.book.halted))
+
+    async def resume(self, call: Call) -> Reply:
+        """Resume trading."""
+        await self._scorer.halt("", f"api {call.client}")
+        return _reply(HaltAnswer(self._scorer.parts.book.halted))
+
+    async def reload(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Load the model under the alias."""
+        return _reply(await self._scorer.reload())
+
+    async def move_market(self, call: Call) -> Reply:
+        """Move the simulated market."""
+        return _reply(await self._scorer.move_market(decode(_STEP, call.body)))
+
+    async def healthz(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell that the process answers."""
+        return _reply(Liveness())
+
+    async def readyz(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell how every part is."""
+        readiness = await self._scorer.readiness()
+        return _reply(readiness, _OK if readiness.ready else _UNREADY)
+
+    async def metrics(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell Prometheus."""
+        return Reply(self._scorer.meters.render(), _OK, CONTENT_TYPE_LATEST.encode())
+
+
+def make_routes(scorer: Scorer) -> tuple[Route, ...]:
+    """Return every route of a scorer; the simulator's only where there is a simulation."""
+    on = Handlers(scorer)
+    routes = (
+        Route(
+            "POST", "/v1/decide", on.decide, "Decide about a bar; nothing is sent.",
+            BarRequest, DecisionAnswer, problems=(400, 404, 413, 422, 503),
+        ),
+        Route(
+            "POST", "/v1/trade", on.trade, "Decide about a bar and send its order, at most once.",
+            BarRequest, DecisionAnswer, protected=True, problems=(400, 404, 413, 422, 503),
+        ),
+        Route(
+            "GET", "/v1/positions", on.positions, "Account, positions, orders of unknown fate.",
+            None, PositionsAnswer, problems=(503,),
+        ),
+        Route(
+            "GET", "/v1/decisions/{decision_id}", on.decision,
+            "Every record of one decision: its facts, its order, what came back.",
+            None, DecisionRecords, problems=(404, 503),
+        ),
+        Route(
+            "POST", "/v1/halt", on.halt, "Halt trading: no entry is sent until resumed.",
+            HaltRequest, HaltAnswer, protected=True, problems=(400, 413, 503),
+        ),
+        Route(
+            "POST", "/v1/resume", on.resume, "Resume trading.",
+            None, HaltAnswer, protected=True, problems=(503,),
+        ),
+        Route(
+            "POST", "/v1/model/reload", on.reload,
+            "Load and verify the model under the alias; a refused one leaves the old in place.",
+            None, ModelAnswer, protected=True, problems=(404, 409, 422, 503),
+        ),
+        Route("GET", "/healthz", on.healthz, "The process answers.", None, Liveness),
+        Route("GET", "/readyz", on.readyz, "Every part and its state.", None, Readiness),
+        Route("GET", "/metrics", on.metrics, "Prometheus' text format.", None, None),
+    )  # fmt: skip
+    if scorer.parts.simulation is None:
+        return routes
+    step = Route(
+        "POST", "/v1/simulator/bar", on.move_market,
+        "Move the simulated market and the virtual clock (replay mode).",
+        MarketStep, MarketAnswer, protected=True, problems=(400, 404, 413, 422),
+    )  # fmt: skip
+    return (*routes, step)
+
+
+async def _answer(outcome: Awaitable[Outcome]) -> Reply:
+    return Reply(_ENCODER.encode(answer_decision(await outcome)))
+
+
+def _reply(answer: msgspec.Struct | tuple[Record, ...], status: int = _OK) -> Reply:
+    return Reply(_ENCODER.encode(answer), status)

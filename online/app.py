@@ -1,0 +1,185 @@
+"""Composition root of the scorer: settings in, running application out.
+
+The one place that knows every adapter. Adapters with heavy imports are imported inside the arm
+that needs them.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import assert_never
+
+from fastapi import FastAPI
+
+from online.adapters.bundle_source import BundleSource
+from online.adapters.clocks import SystemClock, VirtualClock
+from online.adapters.feast_redis import FeastRedisReader
+from online.adapters.redis_connection import RedisAddress
+from online.adapters.simulated_broker import SimulatedBroker
+from online.adapters.sqlite_journal import open_journal, read_decision
+from online.api.application import make_application
+from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
+from online.api.scorer import Parts, Scorer, Simulation
+from online.instruments import find_instrument, load_instruments
+from online.settings import (
+    FeastRedisSettings,
+    FolderModelsSettings,
+    MlflowModelsSettings,
+    Settings,
+    SimulatedBrokerSettings,
+    SystemClockSettings,
+    VirtualClockSettings,
+    load_settings,
+)
+from online.simulator.terminal import SimulatedTerminal
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application of a scorer; its lifespan opens what the settings name.
+
+    Raises
+    ------
+    InvalidSettings, NotFound
+        If it must not start as it is told to.
+    JournalUnavailable, JournalCorrupt
+        If the journal cannot be opened, or is not as it was written.
+    """
+    token = settings.read_token()
+    scorer, close = compose(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's signature
+        try:
+            await scorer.start()
+            gc.collect()
+            gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
+            yield
+        finally:
+            await close()
+            gc.unfreeze()
+
+    return make_application(scorer, token, _version(), lifespan)
+
+
+def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
+    """Open every part a scorer needs; return it and what closes its parts."""
+    instruments = load_instruments()
+    find_instrument(settings.model.name.partition(".")[0], instruments)
+    meters = Meters()
+    clock = _make_clock(settings.clock)
+    reader = _make_reader(settings.features)
+    terminal = _make_terminal(settings.broker)
+    journal, book = open_journal(settings.journal.path)
+    simulation = Simulation(terminal, clock) if isinstance(clock, VirtualClock) else None
+
+    async def close() -> None:
+        await reader.close()
+        journal.close()
+
+    parts = Parts(
+        mode=settings.mode,
+        features=TimedFeatures(reader, meters),
+        broker=TimedBroker(SimulatedBroker(terminal), meters),
+        journal=TimedJournal(journal, meters),
+        clock=clock,
+        book=book,
+        limits=settings.limits,
+        instruments=instruments,
+        strategy=settings.strategy,
+        store=reader,
+        source=_make_source(settings.models),
+        model_name=settings.model.name,
+        model_alias=settings.model.alias,
+        simulation=simulation,
+        read_decision=partial(read_decision, settings.journal.path),
+    )
+    return Scorer(parts, meters), close
+
+
+def serve(settings: Settings | None = None) -> None:
+    """Run the scorer until it is told to stop.
+
+    Parameters
+    ----------
+    settings
+        Read from files and environment where not given.
+
+    Raises
+    ------
+    SextantError
+        If it must not or cannot start.
+    """
+    import uvicorn  # noqa: PLC0415 - only a server needs it
+
+    told = settings or load_settings()
+    logger.info("scorer in mode %s on %s:%s", told.mode, told.http.host, told.http.port)
+    uvicorn.run(
+        create_app(told),
+        host=told.http.host,
+        port=told.http.port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+    )
+
+
+def _make_clock(settings: SystemClockSettings | VirtualClockSettings) -> SystemClock | VirtualClock:
+    match settings:
+        case SystemClockSettings():
+            return SystemClock()
+        case VirtualClockSettings():
+            return VirtualClock()
+        case _:
+            assert_never(settings)
+
+
+def _make_reader(settings: FeastRedisSettings) -> FeastRedisReader:
+    if settings.socket_path is not None:
+        address = RedisAddress(str(settings.socket_path))
+    else:
+        address = RedisAddress.parse(settings.url or "")
+    return FeastRedisReader(
+        address,
+        settings.project,
+        join_key=settings.join_key,
+        timeout_seconds=settings.timeout_seconds,
+    )
+
+
+def _make_terminal(settings: SimulatedBrokerSettings) -> SimulatedTerminal:
+    return SimulatedTerminal(
+        load_instruments(),
+        settings.currency,
+        settings.balance,
+        settings.commission_per_lot,
+        settings.leverage,
+    )
+
+
+def _make_source(settings: FolderModelsSettings | MlflowModelsSettings) -> BundleSource:
+    match settings:
+        case FolderModelsSettings():
+            from online.adapters.bundle_folder import BundleFolder  # noqa: PLC0415 - in its arm
+
+            return BundleFolder(settings.root)
+        case MlflowModelsSettings():
+            from online.adapters.mlflow_rest import MlflowRegistry  # noqa: PLC0415 - in its arm
+
+            return MlflowRegistry(settings.url, settings.cache, settings.timeout_seconds)
+        case _:
+            assert_never(settings)
+
+
+def _version() -> str:
+    try:
+        return version("sextant")
+    except PackageNotFoundError:
+        return "0+unknown"

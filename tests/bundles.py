@@ -1,0 +1,110 @@
+"""Small real bundles for tests: a linear softmax in ONNX, written without the onnx package.
+
+The scorer's own tests run where only its dependencies are installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from online.domain.bundle import GOLDEN_FILE, MANIFEST_FILE
+from online.domain.manifest import Manifest, Member, encode_manifest
+from online.domain.signal import Calibration
+from tests.fakes import make_manifest
+
+Array = npt.NDArray[np.float32]
+WEIGHTS = np.array(
+    [[-0.06, 0.0, 0.06], [-300.0, 0.0, 300.0], [0.0, 0.0, 0.0], [-1.0, 0.2, 1.0]], np.float32
+)
+BIAS = np.array([3.0, 0.0, -3.0], np.float32)
+_OPSET, _IR_VERSION, _FLOAT = 13, 8, 1
+
+
+def linear_onnx(weights: Array = WEIGHTS, bias: Array = BIAS) -> bytes:
+    """Return ``softmax(x @ weights + bias)`` as ONNX bytes, encoded by hand.
+
+    Parameters
+    ----------
+    weights, bias
+        Shapes ``(n_features, 3)`` and ``(3,)``.
+    """
+    nodes = [
+        _node("Gemm", ["input", "weights", "bias"], "logits"),
+        _node("Softmax", ["logits"], "probabilities"),
+    ]
+    graph = b"".join(_field(1, node) for node in nodes) + _field(2, b"sample")
+    graph += _field(5, _tensor("weights", weights)) + _field(5, _tensor("bias", bias))
+    graph += _field(11, _value("input", weights.shape[0])) + _field(12, _value("probabilities", 3))
+    return _number(1, _IR_VERSION) + _field(7, graph) + _field(8, _number(2, _OPSET))
+
+
+def golden(raw: bytes, n_rows: int = 16, n_features: int = 4) -> tuple[Array, Array]:
+    """Return inputs ``(n_rows, n_features)`` and what ONNX Runtime makes of each row alone."""
+    random = np.random.default_rng(7)
+    inputs = random.normal(size=(n_rows, n_features)).astype(np.float32)
+    session = onnxruntime.InferenceSession(raw, providers=["CPUExecutionProvider"])
+    rows = [session.run(None, {"input": inputs[i : i + 1]})[0][0] for i in range(n_rows)]
+    return inputs, np.stack(rows)
+
+
+def write_bundle(
+    folder: Path, manifest: Manifest | None = None, *, names: tuple[str, ...] = ("linear",)
+) -> Manifest:
+    """Write a bundle of linear members into `folder` and return its manifest."""
+    folder.mkdir(parents=True)
+    files = {
+        name: linear_onnx(WEIGHTS * np.float32(1 + 0.1 * i)) for i, name in enumerate(names)
+    }
+    members = tuple(
+        Member(
+            name, "linear", f"{name}.onnx", hashlib.sha256(raw).hexdigest(), 1.0, Calibration()
+        )
+        for name, raw in files.items()
+    )
+    written = manifest or make_manifest(members)
+    for name, raw in files.items():
+        (folder / f"{name}.onnx").write_bytes(raw)
+    (folder / MANIFEST_FILE).write_bytes(encode_manifest(written))
+    replayed = [golden(raw) for raw in files.values()]
+    buffer = BytesIO()
+    np.savez(buffer, inputs=replayed[0][0], outputs=np.stack([out for _, out in replayed]))
+    (folder / GOLDEN_FILE).write_bytes(buffer.getvalue())
+    return written
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _field(tag: int, body: bytes) -> bytes:
+    return _varint(tag << 3 | 2) + _varint(len(body)) + body
+
+
+def _number(tag: int, number: int) -> bytes:
+    return _varint(tag << 3) + _varint(number)
+
+
+def _node(kind: str, inputs: list[str], output: str) -> bytes:
+    named = b"".join(_field(1, name.encode()) for name in inputs)
+    return named + _field(2, output.encode()) + _field(4, kind.encode())
+
+
+def _tensor(name: str, array: Array) -> bytes:
+    dims = b"".join(_number(1, size) for size in array.shape)
+    return dims + _number(2, _FLOAT) + _field(8, name.encode()) + _field(9, array.tobytes())
+
+
+def _value(name: str, width: int) -> bytes:
+    shape = _field(1, _field(2, b"n")) + _field(1, _number(1, width))
+    return _field(1, name.encode()) + _field(2, _field(1, _number(1, _FLOAT) + _field(2, shape)))

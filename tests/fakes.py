@@ -1,0 +1,272 @@
+"""Fakes behind Sextant's own ports, and small valid facts to start from."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from online.domain.account import Account, Deal, Position
+from online.domain.barriers import BarrierRule
+from online.domain.errors import JournalUnavailable, Unavailable
+from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
+from online.domain.market import Instrument, PriceSide, Quote, Timeframe
+from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
+from online.domain.record import Record
+from online.domain.risk import Limits
+from online.domain.signal import Calibration, MemberOutput, Probabilities
+from online.domain.vector import VectorContract, VectorReading, ViewContract
+from online.ports import Observation
+
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3_600 * SECOND_NS
+BAR_NS = 1_507_000_000_000_000_000 // HOUR_NS * HOUR_NS
+"""Close of a bar in October 2017, nanoseconds UTC."""
+
+EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
+USDJPY = Instrument("USDJPY", "USD", "JPY", 3, 100_000.0)
+CADCHF = Instrument("CADCHF", "CAD", "CHF", 5, 100_000.0)
+INSTRUMENTS = {"EURUSD": EURUSD, "USDJPY": USDJPY, "CADCHF": CADCHF}
+LONG: Probabilities = (0.1, 0.2, 0.7)
+SHORT: Probabilities = (0.7, 0.2, 0.1)
+FLAT: Probabilities = (0.3, 0.4, 0.3)
+
+
+def make_limits(**changes: Any) -> Limits:  # noqa: ANN401 - any field of the limits
+    """Return limits that let a small EURUSD order through, with some of them changed."""
+    limits = Limits(
+        allowed_symbols=("EURUSD",),
+        risk_per_trade_fraction=0.01,
+        max_volume_lots=1.0,
+        max_notional=150_000.0,
+        max_gross_notional=150_000.0,
+        max_spread_points=30.0,
+        max_quote_age_milliseconds=60_000,
+        max_daily_loss_fraction=0.05,
+        max_drawdown_fraction=0.2,
+        max_orders_per_window=100,
+        order_window_seconds=3600,
+    )
+    return msgspec.structs.replace(limits, **changes)
+
+
+def make_contract() -> VectorContract:
+    """Return a vector of two views and four features, ``atr_14`` the last of the first view."""
+    return VectorContract(
+        (
+            ViewContract("h1_momentum", 1, ("rsi_14", "return_1", "atr_14"), 7_200),
+            ViewContract("h1_clock", 1, ("hour_sin",), 7_200),
+        )
+    )
+
+
+def make_manifest(members: tuple[Member, ...] = (), **changes: Any) -> Manifest:  # noqa: ANN401
+    """Return a manifest of EURUSD on hours, with some fields changed."""
+    manifest = Manifest(
+        schema=MANIFEST_SCHEMA,
+        symbol="EURUSD",
+        timeframe=Timeframe.H1,
+        target="barrier",
+        vector=make_contract(),
+        transform_fingerprint="0" * 64,
+        barriers=BarrierRule(1.0, 2.0, 6, Timeframe.H1),
+        price_side=PriceSide.ASK,
+        assumed_spread_points=10.0,
+        members=members or (Member("only", "fake", "only.onnx", "0" * 64, 1.0, Calibration()),),
+        min_edge=0.1,
+        training=Training(0, BAR_NS - HOUR_NS, 1000, "0" * 64, "0.1.0", 1, 1),
+    )
+    return msgspec.structs.replace(manifest, **changes)
+
+
+def make_reading(
+    values: tuple[float | None, ...] = (55.0, 0.0005, 0.00125, 0.5),
+    stamps_ns: tuple[int | None, ...] = (BAR_NS, BAR_NS),
+) -> VectorReading:
+    """Return a reading that suits `make_contract`."""
+    return VectorReading(values, stamps_ns)
+
+
+def make_quote(bid: float = 1.10000, ask: float = 1.10010, at_ns: int = BAR_NS) -> Quote:
+    """Return a quote of EURUSD, ten points wide."""
+    return Quote("EURUSD", bid, ask, at_ns)
+
+
+def make_account(equity: float = 10_000.0, currency: str = "USD") -> Account:
+    """Return a flat account."""
+    return Account(currency, equity, equity)
+
+
+def make_position(**changes: Any) -> Position:  # noqa: ANN401 - any field of a position
+    """Return a small long position in EURUSD."""
+    position = Position(
+        ticket=9,
+        magic=0,
+        symbol="EURUSD",
+        side=EURUSD_LONG.side,
+        volume_lots=0.1,
+        opened_price=1.1,
+        opened_at_ns=BAR_NS,
+        stop=1.09,
+        target=1.12,
+    )
+    return msgspec.structs.replace(position, **changes)
+
+
+def make_intent(**changes: Any) -> Intent:  # noqa: ANN401 - any field of an intent
+    """Return a small entry in EURUSD that suits `make_quote`."""
+    return msgspec.structs.replace(EURUSD_LONG, **changes)
+
+
+EURUSD_LONG = msgspec.convert(
+    {
+        "intent_id": "EURUSD-H1-20171003T0300Z-entry",
+        "magic": 1 << 47 | 1,
+        "comment": "sx-1",
+        "purpose": Purpose.ENTRY,
+        "symbol": "EURUSD",
+        "side": "buy",
+        "volume_lots": 0.1,
+        "stop": 1.0988,
+        "target": 1.1025,
+        "position": 0,
+        "expires_at_ns": BAR_NS + 6 * HOUR_NS,
+        "quoted": 1.1001,
+    },
+    Intent,
+)
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """A clock that is set."""
+
+    time_ns: int = BAR_NS
+
+    def now_ns(self) -> int:
+        return self.time_ns
+
+
+@dataclass(slots=True)
+class FakeFeatures:
+    """Feature reader that answers what it is given, or not at all."""
+
+    reading: VectorReading = field(default_factory=make_reading)
+    down: bool = False
+
+    async def read(self, symbol: str, contract: VectorContract) -> VectorReading:  # noqa: ARG002
+        if self.down:
+            raise Unavailable("the store is down")
+        return self.reading
+
+
+@dataclass(slots=True)
+class FakeModel:
+    """Model that answers what it is given."""
+
+    probabilities: Probabilities = LONG
+    manifest: Manifest = field(default_factory=make_manifest)
+    sha256: str = "a" * 64
+    alias: str = "paper"
+
+    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:  # noqa: ARG002
+        return (MemberOutput("only", self.probabilities),)
+
+
+@dataclass(slots=True)
+class FakeBroker:
+    """Broker that fills at the quoted price and keeps what was sent.
+
+    `loses` makes the reply of the next orders get lost after they were filled; `refuses` before.
+    """
+
+    quote: Quote | None = field(default_factory=make_quote)
+    account: Account | None = field(default_factory=make_account)
+    positions: tuple[Position, ...] | None = ()
+    deals: list[Deal] = field(default_factory=list)
+    sent: list[Intent] = field(default_factory=list)
+    down: bool = False
+    loses: bool = False
+    holds_positions: bool = True
+    _tickets: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:  # noqa: ARG002
+        if self.down:
+            raise Unavailable("the terminal is down")
+        deals = tuple(deal for deal in self.deals if deal.ticket > after_deal)
+        return Observation(self.quote, self.account, self.positions, deals)
+
+    async def send(self, intent: Intent) -> OrderReply:
+        self.sent.append(intent)
+        reply = self._fill(intent)
+        if self.loses:
+            raise Unavailable("the reply was lost")
+        return reply
+
+    async def find(self, intent: Intent) -> OrderReply | None:
+        if self.down:
+            raise Unavailable("the terminal is down")
+        known = any(sent.intent_id == intent.intent_id for sent in self.sent)
+        return self._reply(intent, 1) if known else None
+
+    def _fill(self, intent: Intent) -> OrderReply:
+        ticket = next(self._tickets)
+        if intent.purpose is Purpose.CLOSE:
+            kept = (p for p in self.positions or () if p.ticket != intent.position)
+            self.positions = tuple(kept)
+        elif self.holds_positions:
+            opened = make_position(
+                ticket=ticket,
+                magic=intent.magic,
+                side=intent.side,
+                volume_lots=intent.volume_lots,
+                opened_price=intent.quoted,
+                stop=intent.stop,
+                target=intent.target,
+            )
+            self.positions = (*(self.positions or ()), opened)
+        deal = Deal(
+            ticket,
+            ticket,
+            ticket,
+            intent.magic,
+            intent.symbol,
+            intent.side,
+            intent.purpose is Purpose.ENTRY,
+            "expert",
+            intent.volume_lots,
+            intent.quoted,
+            BAR_NS,
+            0.0,
+            0.0,
+        )
+        self.deals.append(deal)
+        return self._reply(intent, ticket)
+
+    @staticmethod
+    def _reply(intent: Intent, ticket: int) -> OrderReply:
+        return OrderReply(
+            OrderStatus.FILLED,
+            10009,
+            ticket,
+            ticket,
+            ticket,
+            intent.quoted,
+            intent.volume_lots,
+            "filled",
+        )
+
+
+@dataclass(slots=True)
+class FakeJournal:
+    """Journal that keeps records, or cannot: after `room` records it is full."""
+
+    records: list[Record] = field(default_factory=list)
+    room: int = 1_000_000
+
+    async def append(self, *records: Record) -> None:
+        if len(self.records) + len(records) > self.room:
+            raise JournalUnavailable("the disk is full")
+        self.records += records
