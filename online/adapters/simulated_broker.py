@@ -54,7 +54,9 @@ class SimulatedBroker:
         its comment, or any word of an order of ours where the server has changed the comment.
         """
         deals = [
-            deal for deal in self._terminal.history.of_magic(intent.magic) if _of(deal, intent)
+            deal
+            for deal in self._terminal.server.history.of_magic(intent.magic)
+            if _of(deal, intent)
         ]
         named = [deal for deal in deals if deal.comment == intent.comment]
         return _fate(named or deals, intent)
@@ -77,7 +79,7 @@ def _request(intent: Intent) -> TradeRequest:
 
 
 def _reply(result: OrderSendResult, terminal: SimulatedTerminal) -> OrderReply:
-    deals = terminal.history.deals
+    deals = terminal.server.history.deals
     return OrderReply(
         status=_STATUS.get(result.retcode, OrderStatus.REJECTED),
         retcode=result.retcode,

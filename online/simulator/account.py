@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from online.domain.account import Account
 from online.domain.market import Side
 from online.simulator.markets import Market
 from online.simulator.records import DealRow, HeldPosition
-
-
-@dataclass(frozen=True)
-class AccountRules:
-    """What the broker agreed with the client.
-
-    Parameters
-    ----------
-    currency, currency_digits
-        Of the account; amounts are rounded to so many decimals.
-    leverage
-        Notional a unit of margin carries (> 0).
-    commission_per_lot
-        Taken on every deal that opens or closes volume, account currency (>= 0).
-    hedging
-        True if a symbol may have several positions; False if they net into one.
-    """
-
-    currency: str = "USD"
-    currency_digits: int = 2
-    leverage: float = 100.0
-    commission_per_lot: float = 0.0
-    hedging: bool = False
+from online.simulator.rules import AccountRules
 
 
 class Ledger:
@@ -50,7 +27,7 @@ class Ledger:
         self.balance = 0.0
         self.margin = 0.0
         self._markets = markets
-        self._positions: list[HeldPosition] = []
+        self._positions: Mapping[int, HeldPosition] = {}
         self._told = Account(rules.currency, 0.0, 0.0)
 
     def post(self, deal: DealRow) -> None:
@@ -58,10 +35,13 @@ class Ledger:
         self.balance = self.round(self.balance + deal.money)
         self._told = Account(self.rules.currency, self.balance, self.balance)
 
-    def track(self, positions: list[HeldPosition]) -> None:
-        """Take notice that the open positions have changed."""
+    def value(self, positions: Mapping[int, HeldPosition]) -> None:
+        """Value these open positions from now on, as they come and go."""
         self._positions = positions
-        self.margin = sum(position.margin for position in positions)
+
+    def use_margin(self, change: float) -> None:
+        """Take notice of margin taken by positions (> 0) or given back (< 0)."""
+        self.margin = self.round(self.margin + change)
 
     def round(self, amount: float) -> float:
         """Round an amount to the account's currency."""
@@ -70,12 +50,22 @@ class Ledger:
     @property
     def equity(self) -> float:
         """Balance, open profit and accrued swap."""
-        return self.balance + sum(map(self.open_profit, self._positions))
+        return self.balance + sum(map(self.open_profit, self._positions.values()))
 
     @property
     def free_margin(self) -> float:
         """Equity that carries no position."""
         return self.equity - self.margin
+
+    @property
+    def margin_level(self) -> float:
+        """Equity over margin, percent; 0.0 where no margin is used."""
+        return 100.0 * self.equity / self.margin if self.margin > 0.0 else 0.0
+
+    @property
+    def slack(self) -> float:
+        """Equity that can be lost before the stop-out, account currency."""
+        return self.equity - self.margin * self.rules.stop_out_percent / 100.0
 
     def as_told(self) -> Account:
         """Return the account in the words of the domain."""
@@ -86,7 +76,7 @@ class Ledger:
     def open_profit(self, position: HeldPosition) -> float:
         """Return profit and swap of a position at the prices that would close it."""
         market = self._markets[position.symbol]
-        price = market.bid if position.side is Side.BUY else market.ask
+        price = market.closing_price(position.side)
         volume, opened = position.volume, position.price
         return self.profit(market, position.side, volume, opened, price) + position.swap
 

@@ -16,6 +16,7 @@ _REASONS = {
     mt5.DEAL_REASON_SL: "stop",
     mt5.DEAL_REASON_TP: "target",
     mt5.DEAL_REASON_SO: "stop_out",
+    mt5.DEAL_REASON_ROLLOVER: "rollover",
 }
 
 
@@ -36,6 +37,8 @@ class History:
         self._trades: list[Deal] = []
         self._trade_tickets: list[int] = []
         self._by_magic: defaultdict[int, list[DealRow]] = defaultdict(list)
+        self._by_position: defaultdict[int, list[DealRow]] = defaultdict(list)
+        self._by_order: defaultdict[int, list[DealRow]] = defaultdict(list)
 
     @property
     def next_ticket(self) -> int:
@@ -48,6 +51,8 @@ class History:
         if deal.type > mt5.DEAL_TYPE_SELL:
             return
         self._by_magic[deal.magic].append(deal)
+        self._by_position[deal.position].append(deal)
+        self._by_order[deal.order].append(deal)
         self._trades.append(_as_told(deal))
         self._trade_tickets.append(deal.ticket)
 
@@ -61,6 +66,14 @@ class History:
     def of_magic(self, magic: int) -> tuple[DealRow, ...]:
         """Return the fills that carry `magic`, oldest first."""
         return tuple(self._by_magic.get(magic, ()))
+
+    def of_position(self, identifier: int) -> tuple[DealRow, ...]:
+        """Return the fills of a position, oldest first."""
+        return tuple(self._by_position.get(identifier, ()))
+
+    def of_order(self, ticket: int) -> tuple[DealRow, ...]:
+        """Return the fills of an order, oldest first."""
+        return tuple(self._by_order.get(ticket, ()))
 
 
 def _as_told(deal: DealRow) -> Deal:

@@ -33,10 +33,13 @@ class PositionBook:
         self._markets = markets
         self._ledger = ledger
         self._history = history
-        self._told: tuple[Position, ...] = ()
+        self._told: tuple[Position, ...] | None = ()
+        ledger.value(self.open)
 
     def as_told(self) -> tuple[Position, ...]:
         """Return the positions in the words of the domain, oldest first."""
+        if self._told is None:
+            self._told = tuple(position.as_told() for position in self.open.values())
         return self._told
 
     def find(self, number: int) -> HeldPosition | None:
@@ -70,16 +73,31 @@ class PositionBook:
             return self._reduce(held, order, volume, price, at_ns)
         return self._reverse(held, order, volume, price, at_ns)
 
+    def close_by(
+        self, order: Order, first: HeldPosition, second: HeldPosition, volume: float, at_ns: int
+    ) -> DealRow:
+        """Let two opposite positions close `volume` lots of each other, at the second's price.
+
+        Returns
+        -------
+        DealRow
+            The first position's deal, which carries the profit.
+        """
+        order.remaining = 0.0
+        deals = [
+            self._reduce(held, order, volume, second.price, at_ns, mt5.DEAL_ENTRY_OUT_BY)
+            for held in (first, second)
+        ]
+        return deals[0]
+
     def set_exits(self, held: HeldPosition, stop: float, target: float, at_ns: int) -> None:
         """Replace the stop and target of a position."""
         held.stop, held.target, held.updated_at_ns = stop, target, at_ns
-        self.refresh()
+        self._changed(held)
 
-    def refresh(self) -> None:
-        """Take notice that positions have changed."""
-        positions = list(self.open.values())
-        self._ledger.track(positions)
-        self._told = tuple(position.as_told() for position in positions)
+    def accrue(self, held: HeldPosition, swap: float) -> None:
+        """Add swap to a position, account currency; it is booked when the position closes."""
+        held.swap = self._ledger.round(held.swap + swap)
 
     def _open(self, order: Order, volume: float, price: float, at_ns: int) -> DealRow:
         market = self._markets[order.symbol]
@@ -97,12 +115,12 @@ class PositionBook:
             comment=order.comment,
             stop=order.stop,
             target=order.target,
-            margin=self._ledger.margin_of(market, volume, price),
         )
         self.open[held.ticket] = held
         market.positions.append(held)
         order.position = held.identifier
-        return self._book(order, held, volume, price, at_ns, entry=mt5.DEAL_ENTRY_IN)
+        self._set_margin(held)
+        return self._book(order, held, held.side, volume, price, at_ns, mt5.DEAL_ENTRY_IN)
 
     def _increase(
         self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
@@ -113,21 +131,28 @@ class PositionBook:
         held.stop, held.target = order.stop, order.target
         held.updated_at_ns = at_ns
         self._set_margin(held)
-        return self._book(order, held, volume, price, at_ns, entry=mt5.DEAL_ENTRY_IN)
+        order.position = held.identifier
+        return self._book(order, held, held.side, volume, price, at_ns, mt5.DEAL_ENTRY_IN)
 
     def _reduce(
-        self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
+        self,
+        held: HeldPosition,
+        order: Order,
+        volume: float,
+        price: float,
+        at_ns: int,
+        entry: int = mt5.DEAL_ENTRY_OUT,
     ) -> DealRow:
         profit, swap = self._realise(held, volume, price)
         held.volume = round(held.volume - volume, _VOLUME_DECIMALS)
         held.updated_at_ns = at_ns
-        if held.volume > 0.0:
-            self._set_margin(held)
-        else:
+        self._set_margin(held)
+        if held.volume == 0.0:
             del self.open[held.ticket]
             self._markets[held.symbol].positions.remove(held)
-        entry = mt5.DEAL_ENTRY_OUT_BY if order.position_by else mt5.DEAL_ENTRY_OUT
-        return self._book(order, held, volume, price, at_ns, entry=entry, profit=profit, swap=swap)
+        order.position = held.identifier
+        side = held.side.opposite
+        return self._book(order, held, side, volume, price, at_ns, entry, profit, swap)
 
     def _reverse(
         self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
@@ -142,9 +167,9 @@ class PositionBook:
         held.updated_at_ns = at_ns
         self.open[held.ticket] = held
         self._set_margin(held)
-        return self._book(
-            order, held, volume, price, at_ns, mt5.DEAL_ENTRY_INOUT, profit=profit, swap=swap
-        )
+        order.position = held.identifier
+        entry = mt5.DEAL_ENTRY_INOUT
+        return self._book(order, held, held.side, volume, price, at_ns, entry, profit, swap)
 
     def _realise(self, held: HeldPosition, volume: float, price: float) -> tuple[float, float]:
         """Return profit and swap of a part that closes; its swap leaves the position."""
@@ -156,12 +181,22 @@ class PositionBook:
 
     def _set_margin(self, held: HeldPosition) -> None:
         market = self._markets[held.symbol]
-        held.margin = self._ledger.margin_of(market, held.volume, held.price)
+        margin = self._ledger.margin_of(market, held.volume, held.price)
+        self._ledger.use_margin(margin - held.margin)
+        held.margin = margin
+
+    def _changed(self, held: HeldPosition) -> None:
+        self._told = None
+        self._markets[held.symbol].disturb()
+        for market in self._markets.values():
+            if market.positions:
+                market.alert()
 
     def _book(
         self,
         order: Order,
         held: HeldPosition,
+        side: Side,
         volume: float,
         price: float,
         at_ns: int,
@@ -175,7 +210,7 @@ class PositionBook:
             order=order.ticket,
             position=held.identifier,
             at_ns=at_ns,
-            type=mt5.DEAL_TYPE_BUY if order.side is Side.BUY else mt5.DEAL_TYPE_SELL,
+            type=mt5.DEAL_TYPE_BUY if side is Side.BUY else mt5.DEAL_TYPE_SELL,
             entry=entry,
             reason=order.reason,
             magic=order.magic,
@@ -189,5 +224,5 @@ class PositionBook:
         )
         self._history.add(deal)
         ledger.post(deal)
-        self.refresh()
+        self._changed(held)
         return deal

@@ -9,6 +9,9 @@ import msgspec
 
 from online.domain.account import Position
 from online.domain.market import Side
+from online.simulator import constants as mt5
+
+_LIMITS = frozenset({mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_SELL_LIMIT})
 
 
 @dataclass(slots=True)
@@ -59,6 +62,21 @@ class Order:
     def side(self) -> Side:
         """What the order does when it fills; even types buy."""
         return Side.SELL if self.type % 2 else Side.BUY
+
+    @property
+    def waits_for_fall(self) -> bool:
+        """True if a fall of its side's price triggers the order, False if a rise does."""
+        return (self.type in _LIMITS) is (self.side is Side.BUY)
+
+    def reached(self, high: float, low: float) -> bool:
+        """Tell whether prices trigger the order.
+
+        Parameters
+        ----------
+        high, low
+            Of the side it fills at: the ask for a buy, the bid for a sell.
+        """
+        return low <= self.price if self.waits_for_fall else high >= self.price
 
 
 class DealRow(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,104 @@
+"""The server's clock: wall time with daylight saving, told as if it were an epoch."""
+
+from __future__ import annotations
+
+from datetime import UTC as UTC_ZONE
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
+
+from online.domain.market import NANOSECONDS_PER_SECOND
+
+HOUR_NS = 3_600 * NANOSECONDS_PER_SECOND
+DAY_NS = 24 * HOUR_NS
+_SUNDAY = 6
+
+
+class DaylightSaving(StrEnum):
+    """Whose summer time a server keeps."""
+
+    NONE = "none"
+    EUROPE = "europe"
+    AMERICA = "america"
+
+
+class ServerTime(msgspec.Struct, frozen=True):
+    """Offset of a trade server's clock from UTC.
+
+    Parameters
+    ----------
+    offset_hours
+        In winter.
+    daylight_saving
+        Adds an hour in summer: from the last Sunday of March to the last of October, 01:00 UTC
+        (Europe); from the second of March, 07:00 UTC, to the first of November, 06:00 UTC
+        (America: the switch of New York, whose close most brokers keep at midnight).
+
+    Examples
+    --------
+    >>> ServerTime(2, DaylightSaving.AMERICA).offset_ns(1_751_328_000_000_000_000) // HOUR_NS
+    3
+    """
+
+    offset_hours: int = 0
+    daylight_saving: DaylightSaving = DaylightSaving.NONE
+
+    def offset_ns(self, utc_ns: int) -> int:
+        """Return what the server's clock is ahead of UTC, nanoseconds."""
+        summer = 0
+        if self.daylight_saving is not DaylightSaving.NONE:
+            year = _year(utc_ns)
+            starts_ns, ends_ns = _summer(year, self.daylight_saving)
+            summer = 1 if starts_ns <= utc_ns < ends_ns else 0
+        return (self.offset_hours + summer) * HOUR_NS
+
+    def to_server_ns(self, utc_ns: int) -> int:
+        """Return what the server's clock shows at an instant."""
+        return utc_ns + self.offset_ns(utc_ns)
+
+    def to_utc_ns(self, server_ns: int) -> int:
+        """Return the first instant at which the server's clock shows `server_ns`, or later.
+
+        The hour that the clock shows twice in autumn is taken as the first; the one that it
+        skips in spring as the hour after.
+        """
+        winter_ns = self.offset_hours * HOUR_NS
+        early_ns = server_ns - winter_ns - HOUR_NS
+        late_ns = server_ns - winter_ns
+        return early_ns if self.to_server_ns(early_ns) >= server_ns else late_ns
+
+    def next_midnight_ns(self, utc_ns: int) -> int:
+        """Return the instant after `utc_ns` at which the server's next day begins."""
+        day = self.to_server_ns(utc_ns) // DAY_NS + 1
+        return self.to_utc_ns(day * DAY_NS)
+
+
+UTC = ServerTime()
+
+
+def day_of_week(server_ns: int) -> int:
+    """Return 0 for Sunday to 6 for Saturday, as MetaTrader counts."""
+    return (server_ns // DAY_NS + 4) % 7  # 1970-01-01 was a Thursday
+
+
+def _year(utc_ns: int) -> int:
+    return datetime.fromtimestamp(utc_ns // NANOSECONDS_PER_SECOND, tz=UTC_ZONE).year
+
+
+@lru_cache(maxsize=256)
+def _summer(year: int, rule: DaylightSaving) -> tuple[int, int]:
+    """Return the first instant of summer time and the first after it, nanoseconds UTC."""
+    if rule is DaylightSaving.EUROPE:
+        starts, ends = _sunday(year, 3, 25, 1), _sunday(year, 10, 25, 1)
+    else:
+        starts, ends = _sunday(year, 3, 8, 7), _sunday(year, 11, 1, 6)
+    return starts, ends
+
+
+def _sunday(year: int, month: int, first_day: int, hour: int) -> int:
+    """Return the hour on the first Sunday at or after a day, nanoseconds UTC."""
+    day = datetime(year, month, first_day, hour, tzinfo=UTC_ZONE)
+    day += timedelta(days=(_SUNDAY - day.weekday()) % 7)
+    return int(day.timestamp()) * NANOSECONDS_PER_SECOND
