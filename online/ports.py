@@ -6,6 +6,7 @@ without an event loop by `online.trade.run_to_completion`.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ from online.domain.account import Account, Deal, Position
 from online.domain.manifest import Manifest
 from online.domain.market import Quote
 from online.domain.order import Intent, OrderReply
+from online.domain.reasons import Reason, Veto
 from online.domain.record import Record
 from online.domain.signal import MemberOutput
 from online.domain.vector import VectorContract, VectorReading
@@ -119,3 +121,32 @@ class Model(Protocol):
 
     def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
         """Return every member's raw output for one vector in the manifest's order."""
+
+
+def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
+    """Return what the broker told without what is not finite, and a veto for each thing dropped.
+
+    A number that is none would make every comparison false and the journal unreadable.
+    """
+    quote, account, positions, deals = told.quote, told.account, told.positions, told.deals
+    doubts = []
+    if quote is not None and not (isfinite(quote.bid) and isfinite(quote.ask)):
+        doubts.append(Veto(Reason.CROSSED_QUOTE, f"bid {quote.bid}, ask {quote.ask}"))
+        quote = None
+    if account is not None and not (isfinite(account.equity) and isfinite(account.balance)):
+        detail = f"equity is {account.equity}, balance {account.balance}"
+        doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, detail))
+        account = None
+    if positions and not all(isfinite(number) for p in positions for number in _numbers(p)):
+        doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"a position is not finite: {positions}"))
+        positions = None
+    if deals and not all(isfinite(number) for deal in deals for number in _numbers(deal)):
+        doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"a deal is not finite: {deals}"))
+        deals = ()
+    if not doubts:
+        return told, ()
+    return Observation(quote, account, positions, deals), tuple(doubts)
+
+
+def _numbers(told: Position | Deal) -> list[float]:
+    return [value for value in msgspec.structs.astuple(told) if isinstance(value, float)]

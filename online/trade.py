@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,7 +38,15 @@ from online.domain.risk import (
 )
 from online.domain.signal import Signal, combine, is_distribution
 from online.domain.vector import VectorReading, judge_reading
-from online.ports import Broker, Clock, FeatureReader, Journal, Model, Observation
+from online.ports import (
+    Broker,
+    Clock,
+    FeatureReader,
+    Journal,
+    Model,
+    Observation,
+    keep_finite,
+)
 
 LIVE_ALIAS = "champion"
 _NOTHING_SEEN = Observation(None, None, None, ())
@@ -109,8 +118,12 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     model, limits, number = desk.model, desk.limits, desk.book.allocate()
     facts = await gather(request, desk, model)
     record = judge(request, facts, number, desk, model, limits)
-    deals = (DealRecord(facts.now_ns, deal) for deal in facts.observation.deals)
-    await append(desk, *(d for d in deals if d.deal.ticket > desk.book.last_deal), record)
+    deals = desk.book.claim(facts.observation.deals)
+    try:
+        await append(desk, *(DealRecord(facts.now_ns, deal) for deal in deals), record)
+    except Unavailable:
+        desk.book.disclaim()
+        raise
     if record.intent is None or not request.send:
         return Outcome(record, None)
     return Outcome(record, await send(record.intent, record.decision_id, desk))
@@ -142,7 +155,9 @@ async def gather(request: Request, desk: Desk, model: Model) -> Facts:
     troubles: list[Veto] = []
     observation, reading = _NOTHING_SEEN, None
     try:
-        observation = await desk.broker.observe(request.symbol, desk.book.last_deal)
+        told = await desk.broker.observe(request.symbol, desk.book.last_deal)
+        observation, doubts = keep_finite(told)
+        troubles += doubts
     except Unavailable as error:
         troubles.append(Veto(Reason.ACCOUNT_UNAVAILABLE, str(error)))
     try:
@@ -180,7 +195,8 @@ def judge(
     else:
         decision = decide(signal, manifest.min_edge, position)
         if decision.action.side is not None and not vetoes:
-            intent, vetoes = enter(decision.action.side, request, facts, number, desk, model)
+            side = decision.action.side
+            intent, vetoes = enter(side, request, facts, number, desk, model, limits)
         if vetoes:
             decision, intent = Decision(Action.HOLD, decision.reasons), None
     reading = facts.reading
@@ -253,10 +269,16 @@ def close_when_due(
 
 
 def enter(
-    side: Side, request: Request, facts: Facts, number: int, desk: Desk, model: Model
+    side: Side,
+    request: Request,
+    facts: Facts,
+    number: int,
+    desk: Desk,
+    model: Model,
+    limits: Limits,
 ) -> tuple[Intent | None, tuple[Veto, ...]]:
     """Return the entry order with the label's barriers as its exits, or why it is refused."""
-    seen, manifest, limits = facts.observation, model.manifest, desk.limits
+    seen, manifest = facts.observation, model.manifest
     quote, account, reading = seen.quote, seen.account, facts.reading
     if quote is None or account is None or reading is None or seen.positions is None:
         return None, (Veto(Reason.ACCOUNT_UNAVAILABLE, "a fact is missing"),)
@@ -273,7 +295,7 @@ def enter(
         purpose=Purpose.ENTRY,
         symbol=request.symbol,
         side=side,
-        volume_lots=size_entry(account.equity, entry, stop, instrument, limits),
+        volume_lots=size_entry(account, entry, stop, instrument, limits),
         stop=stop,
         target=target,
         position=0,
@@ -296,7 +318,9 @@ async def send(intent: Intent, decision_id: str, desk: Desk) -> OrderReply:
     try:
         reply = await desk.broker.send(intent)
     except Unavailable as error:
-        reply = OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, str(error))
+        reply = _lost(str(error))
+    if not (isfinite(reply.price) and isfinite(reply.volume_lots)):
+        reply = _lost(f"the reply is not finite: {reply}")
     await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
     return reply
 
@@ -312,7 +336,8 @@ async def resolve_pending(desk: Desk) -> tuple[Intent, ...]:
     for intent in desk.book.pending:
         reply = await desk.broker.find(intent)
         if reply is not None:
-            result = ResultRecord("", intent.intent_id, desk.clock.now_ns(), reply)
+            decision_id = desk.book.decision_of(intent.intent_id)
+            result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply)
             await append(desk, result)
     return desk.book.pending
 
@@ -338,6 +363,10 @@ def run_to_completion(story: Coroutine[Any, Any, T]) -> T:
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     story.close()
     raise SextantError("a port waited: run this story in an event loop")
+
+
+def _lost(why: str) -> OrderReply:
+    return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)
 
 
 def _bar_text(closed_at_ns: int) -> str:

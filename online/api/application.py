@@ -51,7 +51,8 @@ def make_application(
         app.router.routes.append(StarletteRoute(route.path, endpoint, methods=methods))
     # The two hot routes first: the router tries them in order.
     app.router.routes.sort(key=lambda r: getattr(r, "path", "") not in {"/v1/decide", "/v1/trade"})
-    app.openapi_schema = describe(routes, version)
+    document = describe(routes, version)
+    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented hook
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_failure)
     app.state.scorer = scorer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
-from online.domain.account import Position
+from online.domain.account import Deal, Position
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import Intent, OrderStatus, Purpose
 from online.domain.reasons import Reason
@@ -40,7 +41,8 @@ class Book:
         self._entry_times_ns: deque[int] = deque()
         self._entries: dict[int, Intent] = {}
         self._pending: dict[str, Intent] = {}
-        self._intent_ids: set[str] = set()
+        self._decisions: dict[str, str] = {}
+        self._claimed_deal = 0
 
     def allocate(self) -> int:
         """Return the next decision's number; no number is given twice."""
@@ -49,7 +51,25 @@ class Book:
 
     def knows(self, intent_id: str) -> bool:
         """Tell whether an order with this id was journaled before."""
-        return intent_id in self._intent_ids
+        return intent_id in self._decisions
+
+    def decision_of(self, intent_id: str) -> str:
+        """Return the id of the decision that made an order; empty for an unknown order."""
+        return self._decisions.get(intent_id, "")
+
+    def claim(self, deals: Iterable[Deal]) -> tuple[Deal, ...]:
+        """Return the deals that nobody journaled or claimed before; the caller journals them.
+
+        Two decisions may observe the same fill at once: it is recorded by one of them.
+        """
+        known = max(self.last_deal, self._claimed_deal)
+        fresh = tuple(deal for deal in deals if deal.ticket > known)
+        self._claimed_deal = max((known, *(deal.ticket for deal in fresh)))
+        return fresh
+
+    def disclaim(self) -> None:
+        """Give back claims whose deals could not be journaled."""
+        self._claimed_deal = self.last_deal
 
     def entry(self, magic: int) -> Intent | None:
         """Return the entry that carries `magic`, None if this journal sent none."""
@@ -79,7 +99,7 @@ class Book:
         return RiskState(
             halted=self.halted,
             loss_latched=self._loss_day == now_ns // _DAY_NS,
-            day_start_equity=self.day_start_equity,
+            day_start_equity=self.day_start_equity if self._day == now_ns // _DAY_NS else 0.0,
             peak_equity=self.peak_equity,
             entries_in_window=len(times),
             unresolved=tuple(sorted({intent.symbol for intent in self._pending.values()})),
@@ -109,7 +129,7 @@ class Book:
         intent = record.intent
         if intent is None or not record.request.send:
             return
-        self._intent_ids.add(intent.intent_id)
+        self._decisions[intent.intent_id] = record.decision_id
         self._pending[intent.intent_id] = intent
         if intent.purpose is Purpose.ENTRY:
             self._entries[intent.magic] = intent

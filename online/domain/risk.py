@@ -88,7 +88,7 @@ class RiskState(msgspec.Struct, frozen=True, gc=False):
     loss_latched
         True if the daily loss limit was reached on the book's day.
     day_start_equity, peak_equity
-        Account currency; 0.0 before the first decision.
+        Account currency; 0.0 before the first decision, of the UTC day and of the journal.
     entries_in_window
         Entries sent within the limits' window.
     unresolved
@@ -112,6 +112,8 @@ def judge_quote(
     """Return why no order may be decided on this quote."""
     if quote is None:
         return (Veto(Reason.NO_QUOTE, f"no quote for {instrument.symbol}"),)
+    if quote.symbol != instrument.symbol:
+        return (Veto(Reason.NO_QUOTE, f"{quote.symbol} is quoted, not {instrument.symbol}"),)
     bid, ask = quote.bid, quote.ask
     if not (math.isfinite(bid) and math.isfinite(ask) and 0.0 < bid <= ask):
         return (Veto(Reason.CROSSED_QUOTE, f"bid {bid}, ask {ask}"),)
@@ -159,10 +161,10 @@ def judge_state(
         for ticket in state.foreign_tickets
     ]
     floor = state.day_start_equity * (1.0 - limits.max_daily_loss_fraction)
-    if state.loss_latched or equity < floor:
+    if state.loss_latched or not equity >= floor:  # not "<": a limit that is no number vetoes
         detail = f"equity {equity:.2f}, the day began with {state.day_start_equity:.2f}"
         vetoes.append(Veto(Reason.DAILY_LOSS_LIMIT, detail))
-    if equity < state.peak_equity * (1.0 - limits.max_drawdown_fraction):
+    if not equity >= state.peak_equity * (1.0 - limits.max_drawdown_fraction):
         detail = f"equity {equity:.2f}, its peak was {state.peak_equity:.2f}"
         vetoes.append(Veto(Reason.DRAWDOWN_LIMIT, detail))
     if state.entries_in_window >= limits.max_orders_per_window:
@@ -172,16 +174,16 @@ def judge_state(
 
 
 def size_entry(
-    equity: float, entry: float, stop: float, instrument: Instrument, limits: Limits
+    account: Account, entry: float, stop: float, instrument: Instrument, limits: Limits
 ) -> float:
     """Return the volume whose loss at the stop is the risk budget, floored to a tradable volume.
 
-    Fixed-fractional sizing. The profit currency must be the account's.
+    Fixed-fractional sizing.
 
     Parameters
     ----------
-    equity
-        Account currency (> 0).
+    account
+        Its equity (> 0) and currency.
     entry, stop
         Prices.
     instrument, limits
@@ -190,12 +192,17 @@ def size_entry(
     Returns
     -------
     float
-        Lots; 0.0 if the budget does not buy the smallest volume.
+        Lots; 0.0 if the budget does not buy the smallest volume, or the loss cannot be told in
+        the account's currency.
     """
     loss_per_lot = abs(entry - stop) * instrument.contract_size
-    if loss_per_lot <= 0.0:
+    if instrument.profit_currency != account.currency:
+        if instrument.base_currency != account.currency or not stop > 0.0:
+            return 0.0
+        loss_per_lot /= stop  # the price at which the loss is paid for
+    if not loss_per_lot > 0.0:
         return 0.0
-    wanted = equity * limits.risk_per_trade_fraction / loss_per_lot
+    wanted = account.equity * limits.risk_per_trade_fraction / loss_per_lot
     return instrument.floor_volume(min(wanted, limits.max_volume_lots))
 
 
@@ -226,6 +233,10 @@ def judge_entry(
     if intent.purpose is not Purpose.ENTRY:
         return ()
     vetoes = []
+    value = _notional(intent.symbol, intent.volume_lots, intent.quoted, instruments, account)
+    if value is None:
+        detail = f"{intent.symbol} is not valued in {account.currency}"
+        return (Veto(Reason.NO_CONVERSION_RATE, detail),)
     if not intent.volume_lots > 0.0:
         detail = f"{intent.volume_lots} lots, the least is {instrument.volume_min}"
         return (Veto(Reason.VOLUME_TOO_SMALL, detail),)
@@ -233,19 +244,18 @@ def judge_entry(
         detail = f"{intent.volume_lots} lots, limit {limits.max_volume_lots}"
         vetoes.append(Veto(Reason.VOLUME_ABOVE_LIMIT, detail))
     vetoes += _judge_stops(intent, quote, instrument)
-    values = [_notional(intent.symbol, intent.volume_lots, intent.quoted, instruments, account)]
-    values += [
+    if value > limits.max_notional:
+        detail = f"{value:.0f} {account.currency}, limit {limits.max_notional:.0f}"
+        vetoes.append(Veto(Reason.NOTIONAL_ABOVE_LIMIT, detail))
+    held = [
         _notional(p.symbol, p.volume_lots, p.opened_price, instruments, account) for p in positions
     ]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        detail = f"a position or the order is not valued in {account.currency}"
+    known = [value for value in held if value is not None]
+    if len(known) < len(held):
+        detail = f"a position is not valued in {account.currency}"
         vetoes.append(Veto(Reason.NO_CONVERSION_RATE, detail))
         return tuple(vetoes)
-    if known[0] > limits.max_notional:
-        detail = f"{known[0]:.0f} {account.currency}, limit {limits.max_notional:.0f}"
-        vetoes.append(Veto(Reason.NOTIONAL_ABOVE_LIMIT, detail))
-    gross = sum(known)
+    gross = value + sum(known)
     if gross > limits.max_gross_notional:
         detail = f"{gross:.0f} {account.currency}, limit {limits.max_gross_notional:.0f}"
         vetoes.append(Veto(Reason.GROSS_EXPOSURE_ABOVE_LIMIT, detail))
@@ -254,7 +264,7 @@ def judge_entry(
 
 def _judge_stops(intent: Intent, quote: Quote, instrument: Instrument) -> list[Veto]:
     """Return why the stop and target are missing, on the wrong side or too near."""
-    if not (intent.stop > 0.0 and intent.target > 0.0):
+    if not (0.0 < intent.stop < math.inf and 0.0 < intent.target < math.inf):
         return [Veto(Reason.STOP_MISSING, f"stop {intent.stop}, target {intent.target}")]
     closing, sign = quote.price_to_close(intent.side), intent.side.sign
     least = max(instrument.stops_level_points, 1)
@@ -273,11 +283,15 @@ def _notional(
     instruments: Mapping[str, Instrument],
     account: Account,
 ) -> float | None:
-    """Return a volume's value in the account's currency, None where no rate is known."""
+    """Return a volume's value in the account's currency, None where it cannot be told."""
     instrument = instruments.get(symbol)
     if instrument is None:
         return None
     units = volume_lots * instrument.contract_size
     if instrument.profit_currency == account.currency:
-        return units * price
-    return units if instrument.base_currency == account.currency else None
+        value = units * price
+    elif instrument.base_currency == account.currency:
+        value = units
+    else:
+        return None
+    return value if math.isfinite(value) and value >= 0.0 else None
