@@ -103,8 +103,7 @@ class _Wire(asyncio.Protocol):
         self._parser = hiredis.Reader()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - streams have no other kind
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]  # a stream's; uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed(data)
