@@ -148,6 +148,7 @@ def report_quality(
         source_file=checked.source_file,
         file_sha256=checked.file_sha256,
         clock=checked.clock,
+        clock_evidence=list(checked.clock_evidence),
         rows_read=checked.rows_read,
         bars=len(checked.bars),
         added=written.added,

@@ -63,8 +63,8 @@ class CheckedBars:
         How many rows there were; always ``len(bars) + len(quarantine)``.
     source, source_file, file_sha256
         Where they came from (see `RawBars`).
-    side, timeframe, clock
-        What they are, and the clock their stamps were of.
+    side, timeframe, clock, clock_evidence
+        What they are, the clock their stamps were of, and why (see `RawBars`).
     row_numbers
         Line of the file that each fit row came from, (n_bars,).
     decimals_seen
@@ -80,6 +80,7 @@ class CheckedBars:
     side: PriceSide
     timeframe: Timeframe
     clock: str
+    clock_evidence: tuple[str, ...]
     row_numbers: NDArray[np.int64]
     decimals_seen: int
 
@@ -158,6 +159,7 @@ def check(raw: RawBars, instrument: Instrument, *, now_ns: int | None = None) ->
         side=raw.side,
         timeframe=raw.timeframe,
         clock=raw.clock,
+        clock_evidence=raw.clock_evidence,
         row_numbers=ordered["row_number"].to_numpy(),
         decimals_seen=count_decimals(bars, instrument.digits),
     )

@@ -47,7 +47,9 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
     source, source_file, file_sha256
         Where the rows came from.
     clock
-        The source's clock, as its preset or the caller says it.
+        The source's clock.
+    clock_evidence
+        Why that one, where it was inferred, the next best after it.
     rows_read
         Rows of the file; ``bars`` and the rows quarantined at reading make them up.
     bars
@@ -79,6 +81,7 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
     source_file: str
     file_sha256: str
     clock: str
+    clock_evidence: list[str]
     rows_read: int
     bars: int
     added: int
@@ -154,6 +157,9 @@ def write_report(report: IngestReport, bars: pd.DataFrame, gaps: Sequence[Gap]) 
         ["after (UTC)", "before (UTC)", "bars missing", "duration"],
         [(gap.after, gap.before, gap.missing_bars, gap.duration) for gap in report.largest_gaps],
     )
+    if report.clock_evidence:
+        page.heading(f"Clock: {report.clock}, inferred")
+        page.table(["evidence, best first"], [[words] for words in report.clock_evidence])
     page.heading("Facts")
     facts = msgspec.to_builtins(report)
     page.table(
@@ -175,9 +181,11 @@ def to_markdown(report: IngestReport) -> str:
         f"| {gap.after} | {gap.before} | {gap.missing_bars:,} | {gap.duration} |\n"
         for gap in report.largest_gaps
     )
+    evidence = "".join(f"  - {words}\n" for words in report.clock_evidence)
     return (
         f"# Ingestion of {report.symbol} {report.timeframe}\n\n{report.headline}\n\n"
         f"- source: `{report.source}`, file `{report.source_file}`, clock {report.clock}\n"
+        f"{evidence}"
         f"- closes: {utc_text(report.first_closed_at_ns)} to "
         f"{utc_text(report.last_closed_at_ns)}\n"
         f"- bars out of session: {report.bars_out_of_session:,}\n"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -14,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from online.domain.errors import InvalidInput, InvalidMarketData
 from online.domain.market import Timeframe
-from pipelines.sources.clock import find_clock, to_utc
 from pipelines.sources.layout import PRESETS, CsvLayout, Preset
 from pipelines.sources.raw import MEASURES, PRICES, Fault, RawBars
+from pipelines.sources.stamping import Origin, put_on_utc
 from pipelines.sources.text import (
     SourceText,
     read_text,
@@ -25,8 +24,6 @@ from pipelines.sources.text import (
     to_floats,
     to_wall_ns,
 )
-
-_DATED = ("", Fault.MISALIGNED_STAMP)  # rows whose time is known, fit or not
 
 
 class CsvConfig(BaseModel):
@@ -43,7 +40,8 @@ class CsvConfig(BaseModel):
     timeframe
         Length of the bars, where neither preset nor layout says it.
     clock
-        Overrides the clock of the preset (see `pipelines.sources.clock.find_clock`).
+        Overrides the clock of the preset (see `pipelines.sources.clock.find_clock`); the preset
+        ``mt5`` infers it otherwise, which needs some months of bars.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -156,7 +154,8 @@ def read_bars(text: SourceText, layout: CsvLayout, *, source: str, timeframe: Ti
     Raises
     ------
     InvalidMarketData
-        ``WRONG_PRESET`` if not one stamp can be read; ``EMPTY_FILE`` if there are no rows.
+        ``WRONG_PRESET`` if not one stamp can be read; ``EMPTY_FILE`` if there are no rows;
+        ``AMBIGUOUS_CLOCK`` if the clock is to be inferred and cannot be.
     """
     header = header_of(text, layout)
     first_row = layout.skip_lines + (1 if layout.names is None else 0)
@@ -167,53 +166,40 @@ def read_bars(text: SourceText, layout: CsvLayout, *, source: str, timeframe: Ti
     by_name = dict(zip(header, columns, strict=True))
 
     fault = np.full(len(lines), Fault.MALFORMED_ROW, dtype=object)
-    closed_at_ns = np.zeros(len(lines), dtype=np.int64)
+    wall_ns = np.zeros(len(lines), dtype=np.int64)
     stamp = pc.binary_join_element_wise(*(by_name[name.lower()] for name in layout.stamp), " ")
-    closed_at_ns[well_formed], fault[well_formed] = _closes(stamp, layout, timeframe)
-    if not np.isin(fault, _DATED).any():
+    wall_ns[well_formed], undated = to_wall_ns(stamp, layout.stamp_format)
+    fault[well_formed] = np.where(undated, Fault.BAD_STAMP, "")
+    if undated.all():
         raise InvalidMarketData(
             f"{text.name}: no row has a time written as {layout.stamp_format!r}; "
             f"line {first_row + 1} is {lines[0][:120]!r}",
             code="WRONG_PRESET",
         )
-
-    rows: dict[str, NDArray[np.generic]] = {
-        "row_number": np.arange(first_row + 1, first_row + 1 + len(lines), dtype=np.int64),
-        "closed_at_ns": closed_at_ns,
-    }
+    measures: dict[str, NDArray[np.float64]] = {}
     for measure in MEASURES:
-        values = np.full(len(lines), np.nan)
+        measures[measure] = np.full(len(lines), np.nan)
         name = getattr(layout, measure)
         if name is not None:
             column: pa.Array = by_name[name.lower()]
-            values[well_formed], unreadable = to_floats(column)
+            measures[measure][well_formed], unreadable = to_floats(column)
             if measure not in PRICES:  # an unreadable price is NaN, which a price may not be
                 place = np.flatnonzero(well_formed)[unreadable]
                 fault[place[fault[place] == ""]] = Fault.NOT_A_NUMBER
-        rows[measure] = values
-    frame = pd.DataFrame(rows)
-    frame["fault"] = fault
-    return RawBars(
-        source=source,
-        source_file=text.name,
-        file_sha256=text.sha256,
-        side=layout.side,
-        timeframe=timeframe,
-        clock=layout.clock,
-        descending=layout.order == "descending",
-        rows=frame,
+    return put_on_utc(
+        Origin(
+            source=source,
+            source_file=text.name,
+            file_sha256=text.sha256,
+            side=layout.side,
+            timeframe=timeframe,
+            clock=layout.clock,
+            stamped_at=layout.stamped_at,
+            descending=layout.order == "descending",
+        ),
+        row_number=np.arange(first_row + 1, first_row + 1 + len(lines), dtype=np.int64),
+        wall_ns=wall_ns,
+        measures=measures,
+        fault=fault,
         raw_text=lambda positions: [lines[i] for i in positions],
     )
-
-
-def _closes(
-    stamp: pa.Array, layout: CsvLayout, timeframe: Timeframe
-) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
-    """Return when bars closed, UTC nanoseconds, and the faults of their stamps."""
-    wall_ns, bad = to_wall_ns(stamp, layout.stamp_format)
-    misaligned = wall_ns % timeframe.duration_ns != 0
-    opened_ns, fault = to_utc(wall_ns, find_clock(layout.clock))
-    delay_ns = timeframe.duration_ns if layout.stamped_at == "open" else 0
-    fault[misaligned & (fault == "")] = Fault.MISALIGNED_STAMP
-    fault[bad] = Fault.BAD_STAMP
-    return np.where(np.isin(fault, _DATED), opened_ns + delay_ns, 0), fault

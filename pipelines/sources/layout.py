@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from online.domain.market import PriceSide, Timeframe
+from pipelines.sources.calibration import CALIBRATE
 
 Preset = Literal["histdata", "mt5", "cryptodatadownload"]
 
@@ -21,7 +22,7 @@ class CsvLayout(BaseModel):
     stamp_format
         How the time is written, in `strptime`'s words.
     clock
-        Whose time it is (see `pipelines.sources.clock.find_clock`).
+        Whose time it is (see `pipelines.sources.clock.find_clock`), or ``calibrate`` to infer it.
     stamped_at
         Whether the time is the bar's open or its close.
     side
@@ -77,7 +78,7 @@ _HISTDATA = CsvLayout(
 _MT5_SCRIPT = CsvLayout(
     stamp=("date",),
     stamp_format="%Y.%m.%d %H:%M:%S",
-    clock="broker-eu",
+    clock=CALIBRATE,
     side=PriceSide.BID,
     volume="tickvol",
     spread_points="spread",
@@ -86,7 +87,7 @@ _MT5_TERMINAL = CsvLayout(
     separator="\t",
     stamp=("<date>", "<time>"),
     stamp_format="%Y.%m.%d %H:%M:%S",
-    clock="broker-eu",
+    clock=CALIBRATE,
     side=PriceSide.BID,
     open="<open>",
     high="<high>",

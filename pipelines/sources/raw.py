@@ -59,6 +59,8 @@ class RawBars:
         Length of the bars.
     clock
         Name of the clock its stamps are of.
+    clock_evidence
+        Why that clock, in words, the next best ones after it; empty where it was given.
     descending
         True where the file is newest first by declaration.
     rows
@@ -75,6 +77,7 @@ class RawBars:
     side: PriceSide
     timeframe: Timeframe
     clock: str
+    clock_evidence: tuple[str, ...]
     descending: bool
     rows: pd.DataFrame
     raw_text: Callable[[NDArray[np.int64]], list[str]]

@@ -43,6 +43,7 @@ def raw_bars(
         side=PriceSide.BID,
         timeframe=Timeframe.H1,
         clock="UTC",
+        clock_evidence=(),
         descending=descending,
         rows=rows,
         raw_text=lambda positions: [f"row {i}" for i in positions],

@@ -140,7 +140,7 @@ def test_text_that_is_not_a_number_is_never_one(tmp_path: Path) -> None:
         "2023.03.14 15:15:00,1.07,1.08,1.06,1.075,,0,20",
     ]
     content = "\n".join([SCRIPT_HEADER, *lines])
-    rows = read_csv(tmp_path / "a.csv", content, preset="mt5", timeframe="M15").rows
+    rows = read_csv(tmp_path / "a.csv", content, preset="mt5", timeframe="M15", clock="UTC").rows
     assert rows["open"].isna().tolist() == [True, True, False, False]
     assert rows["fault"].tolist() == ["", "", Fault.NOT_A_NUMBER, ""]
     assert np.isnan(rows["volume"].iloc[3]), "no volume is unknown, not zero"
