@@ -12,6 +12,10 @@ FamilyConfig = XgboostConfig
 """Discriminated by `kind`; becomes a union with the second family."""
 
 
+FAMILIES: dict[str, FamilyConfig] = {"xgboost": XgboostConfig()}
+"""Default configuration of every family that can serve, by kind."""
+
+
 def build_family(config: FamilyConfig) -> Family:
     """Return the family of a configuration: libraries load when they fit."""
     match config:
@@ -30,12 +34,9 @@ def parse_family(text: str) -> FamilyConfig:
         With code ``UNKNOWN_FAMILY`` and the names that exist.
     """
     try:
-        return _DEFAULTS[text]
+        return FAMILIES[text]
     except KeyError:
         raise NotFound(
-            f"unknown family {text!r}: expected one of {', '.join(sorted(_DEFAULTS))}",
+            f"unknown family {text!r}: expected one of {', '.join(sorted(FAMILIES))}",
             code="UNKNOWN_FAMILY",
         ) from None
-
-
-_DEFAULTS: dict[str, FamilyConfig] = {"xgboost": XgboostConfig()}

@@ -1,0 +1,216 @@
+"""The registry, on MLflow's own database and on a real server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+
+from models.export import Bundle, digest_folder
+from models.gates import Alias, Gate, Policy, Verdict
+from models.registry import BUNDLE_FOLDER, TRIAL_TAG, Registry
+from online.domain.errors import InvalidInput, ModelRefused, NotFound, Unavailable
+
+pytestmark = pytest.mark.integration
+NAME = "EURUSD.H1.barrier"
+
+GOOD = Gate("calibrated", Policy.PAPER, 0.02, "<=", 0.05, "")
+BAD = Gate("calibrated", Policy.PAPER, 0.08, "<=", 0.05, "")
+POOR = Gate("positive_net", Policy.LIVE, -4.0, ">", 0.0, "")
+RICH = Gate("positive_net", Policy.LIVE, 4.0, ">", 0.0, "")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An MLflow server that serves its artifacts."""
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    quiet = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--workers", "1"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **quiet})
+        try:
+            deadline = time.monotonic() + 120.0
+            while True:
+                try:
+                    with urllib.request.urlopen(f"{url}/health", timeout=1.0):  # noqa: S310 - loopback
+                        break
+                except (URLError, OSError):
+                    if time.monotonic() > deadline or process.poll() is not None:
+                        pytest.fail((folder / "log").read_text())
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30.0)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with MLflow's database and its artifacts."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def registry(request: pytest.FixtureRequest, store: Path) -> Registry:
+    if request.param == "server":
+        return Registry(str(request.getfixturevalue("server")))
+    return Registry(f"sqlite:///{store / 'mlflow.db'}", store / "artifacts")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A model of its own for each test, as the server is shared."""
+    return f"{NAME}.{abs(hash(request.node.nodeid))}"
+
+
+def make_bundle(folder: Path, content: str) -> Bundle:
+    folder.mkdir()
+    (folder / "manifest.json").write_text(content)
+    np.save(folder / "golden.npy", np.arange(3))
+    return Bundle(folder, digest_folder(folder))
+
+
+def register(registry: Registry, name: str, bundle: Bundle, *gates: Gate) -> str:
+    with registry.record(name, "run") as run:
+        return registry.register(run, name, bundle, Verdict(gates)).version
+
+
+def test_a_registered_bundle_comes_back_byte_by_byte(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "made", "one")
+    version = register(registry, name, bundle, GOOD, POOR)
+    registry.promote(name, version, Alias.PAPER)
+    found = registry.resolve(name, Alias.PAPER)
+    fetched = registry.download_bundle(found, tmp_path / "fetched")
+    assert found.version == version
+    assert fetched.digest == bundle.digest == digest_folder(tmp_path / "fetched")
+    assert found.tags["gate.calibrated"] == "pass: 0.02 <= 0.05"
+    assert found.tags["gate.positive_net"] == "FAIL: -4 > 0"
+
+
+def test_the_same_bundle_stays_the_same_version(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "made", "one")
+    first = register(registry, name, bundle, GOOD, POOR)
+    again = register(registry, name, bundle, GOOD, POOR)
+    other = register(registry, name, make_bundle(tmp_path / "other", "two"), GOOD, POOR)
+    assert first == again
+    assert other != first
+    assert registry.latest(name).version == other
+
+
+def test_only_a_model_that_passes_live_may_be_champion(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    paper = register(registry, name, make_bundle(tmp_path / "paper", "paper"), GOOD, POOR)
+    live = register(registry, name, make_bundle(tmp_path / "live", "live"), GOOD, RICH)
+    with pytest.raises(ModelRefused, match="positive_net") as caught:
+        registry.promote(name, paper, Alias.CHAMPION)
+    assert caught.value.code == "GATES_FAILED"
+    assert registry.aliases(name) == {}
+    registry.promote(name, live, Alias.CHAMPION)
+    registry.promote(name, paper, Alias.CHALLENGER)
+    assert registry.aliases(name) == {"champion": live, "challenger": paper}
+
+
+def test_a_model_that_fails_paper_carries_no_alias(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    version = register(registry, name, make_bundle(tmp_path / "bad", "bad"), BAD, RICH)
+    for alias in Alias:
+        with pytest.raises(ModelRefused, match="calibrated"):
+            registry.promote(name, version, alias)
+
+
+def test_rolling_back_returns_to_the_version_before(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    first = register(registry, name, make_bundle(tmp_path / "a", "a"), GOOD, RICH)
+    second = register(registry, name, make_bundle(tmp_path / "b", "b"), GOOD, RICH)
+    registry.promote(name, first, Alias.CHAMPION)
+    with pytest.raises(NotFound) as caught:
+        registry.rollback(name, Alias.CHAMPION)
+    assert caught.value.code == "NO_PREVIOUS_VERSION"
+    registry.promote(name, second, Alias.CHAMPION)
+    assert registry.rollback(name, Alias.CHAMPION).version == first
+    assert registry.resolve(name, Alias.CHAMPION).version == first
+
+
+def test_a_bundle_that_was_changed_in_the_store_is_refused(store: Path, tmp_path: Path) -> None:
+    registry = Registry(f"sqlite:///{store / 'mlflow.db'}", store / "artifacts")
+    register(registry, NAME, make_bundle(tmp_path / "made", "one"), GOOD, POOR)
+    stored = next((store / "artifacts" / NAME).rglob(f"{BUNDLE_FOLDER}/manifest.json"))
+    stored.write_text("two")
+    with pytest.raises(ModelRefused) as caught:
+        registry.download_bundle(registry.latest(NAME), tmp_path / "fetched")
+    assert caught.value.code == "BUNDLE_DIGEST"
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_failed_run_says_why_and_registers_nothing(registry: Registry, name: str) -> None:
+    with pytest.raises(InvalidInput), registry.record(name, "run") as run:
+        raise InvalidInput("one class only", code="ONE_CLASS")
+    found = run.client.get_run(run.run_id)
+    assert found.info.status == "FAILED"
+    assert found.data.tags["failure"] == "ONE_CLASS: one class only"
+    with pytest.raises(NotFound) as caught:
+        registry.latest(name)
+    assert caught.value.code == "NO_MODEL"
+
+
+def test_distinct_trials_are_counted_once_each(registry: Registry, name: str) -> None:
+    assert registry.count_trials(name, "a") == 1
+    for trial in ("a", "b", "a"):
+        with registry.record(name, "run") as run:
+            run.log_tags({TRIAL_TAG: trial})
+    assert registry.count_trials(name, "a") == 2
+    assert registry.count_trials(name, "c") == 3
+
+
+def test_an_alias_of_no_model_is_named(registry: Registry, name: str) -> None:
+    with pytest.raises(NotFound, match="paper") as caught:
+        registry.resolve(name, Alias.PAPER)
+    assert caught.value.code == "NO_MODEL"
+    with pytest.raises(NotFound):
+        registry.find(name, "1")
+
+
+def test_figures_that_are_not_finite_are_left_out(registry: Registry, name: str) -> None:
+    with registry.record(name, "run") as run:
+        run.log_figures({"kept": 1.5, "lost": float("nan"), "endless": float("inf")}, step=2)
+    assert run.client.get_run(run.run_id).data.metrics == {"kept": 1.5}
+
+
+def test_a_server_that_is_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    registry = Registry(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(Unavailable, match="does not answer"):
+        registry.resolve(NAME, Alias.PAPER)
+    with pytest.raises(Unavailable), registry.record(NAME, "run"):
+        pass

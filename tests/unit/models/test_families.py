@@ -1,0 +1,132 @@
+"""The contract of every family that can serve."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from models.export import OnnxScorer, export_member, probe_rows
+from models.families.build import FAMILIES, FamilyConfig, build_family, parse_family
+from models.families.family import Exportable, TrainingSet
+from models.families.rules import RulesModel
+from models.fit import training_set
+from models.labels import horizon_ns
+from models.reliability import log_loss
+from online.domain.errors import ModelRefused, NotFound
+from online.domain.rules import SAY_LONG, SAY_NOTHING, SAY_SHORT, vote
+from tests.unit.models.markets import CONTRACT, NAMES, RULE, make_dataset
+
+N_TRAIN = 1400
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def config(request: pytest.FixtureRequest) -> FamilyConfig:
+    return parse_family(str(request.param))
+
+
+@pytest.fixture(scope="module")
+def training() -> TrainingSet:
+    dataset = make_dataset(drift=40.0)
+    return training_set(dataset, np.arange(N_TRAIN, dtype=np.int64), horizon_ns(RULE))
+
+
+@pytest.fixture(scope="module")
+def fitted(config: FamilyConfig, training: TrainingSet) -> Exportable:
+    return build_family(config).fit(training, 7)
+
+
+def test_the_same_rows_and_seed_give_the_same_bytes(
+    config: FamilyConfig, training: TrainingSet, fitted: Exportable
+) -> None:
+    again = build_family(config).fit(training, 7)
+    assert again.to_onnx() == fitted.to_onnx() == fitted.to_onnx()
+
+
+def test_the_onnx_file_agrees_with_the_library_on_ten_thousand_rows(fitted: Exportable) -> None:
+    member = export_member("any", fitted, make_dataset(drift=40.0).features, 7)
+    assert member.parity_rows == 10_000
+    assert member.parity <= 1e-6
+
+
+def test_the_onnx_file_has_one_input_and_one_output_of_distributions(fitted: Exportable) -> None:
+    graph = onnx.load_from_string(fitted.to_onnx()).graph
+    assert [i.name for i in graph.input] == ["input"]
+    assert [o.name for o in graph.output] == ["probabilities"]
+    scores = OnnxScorer(fitted.to_onnx()).score(make_dataset(drift=40.0).features[:300])
+    assert scores.dtype == np.float32
+    assert scores.shape == (300, 3)
+    assert np.abs(scores.sum(axis=1) - 1.0).max() < 1e-5
+    assert scores.min() >= 0.0
+
+
+def test_a_planted_signal_is_learnt_better_than_the_class_shares(
+    training: TrainingSet, fitted: Exportable
+) -> None:
+    dataset = make_dataset(drift=40.0)
+    classes = dataset.labels.classes[N_TRAIN + 50 :]
+    shares = np.bincount(training.classes, minlength=3) / len(training.classes)
+    prior = log_loss(np.tile(shares, (len(classes), 1)), classes)
+    assert log_loss(fitted.predict(dataset.features[N_TRAIN + 50 :]), classes) < prior - 0.01
+
+
+def test_the_gain_is_shared_out_among_all_features(fitted: Exportable) -> None:
+    gains = fitted.gains()
+    if gains is None:
+        pytest.skip("the family has no gains")
+    assert gains.shape == (len(NAMES),)
+    assert gains.sum() == pytest.approx(1.0)
+    assert gains.argmax() == NAMES.index("hint")
+
+
+def test_an_unknown_family_is_named_with_those_that_exist() -> None:
+    with pytest.raises(NotFound, match="xgboost") as caught:
+        parse_family("oracle")
+    assert caught.value.code == "UNKNOWN_FAMILY"
+
+
+def test_an_export_that_differs_from_its_library_is_refused(fitted: Exportable) -> None:
+    class Wrong:
+        def predict(self, features: np.ndarray) -> np.ndarray:
+            return fitted.predict(features) + 2e-6
+
+        def gains(self) -> None:
+            return None
+
+        def to_onnx(self) -> bytes:
+            return fitted.to_onnx()
+
+    with pytest.raises(ModelRefused) as caught:
+        export_member("wrong", Wrong(), make_dataset(drift=40.0).features, 7, 300)
+    assert caught.value.code == "ONNX_PARITY"
+
+
+def test_probe_rows_begin_with_the_real_ones() -> None:
+    features = make_dataset().features
+    probe = probe_rows(features, len(features) + 500, 7)
+    assert np.array_equal(probe[: len(features)], features)
+    assert np.isfinite(probe).all()
+    assert len(np.unique(probe, axis=0)) > len(features)
+
+
+def test_the_rules_vote_as_they_say() -> None:
+    by_name = dict.fromkeys(NAMES, 0.0)
+
+    def ask(trend: float, momentum: float, strength: float) -> tuple[float, float, float]:
+        told = {"ema_50_ratio": trend, "macd_histogram_atr": momentum, "rsi_14": strength}
+        return vote(tuple((by_name | told).values()), CONTRACT)
+
+    assert ask(0.01, 0.1, 60.0) == SAY_LONG
+    assert ask(-0.01, -0.1, 40.0) == SAY_SHORT
+    assert ask(0.01, 0.1, 75.0) == SAY_NOTHING
+    assert ask(-0.01, -0.1, 25.0) == SAY_NOTHING
+    assert ask(0.01, -0.1, 50.0) == SAY_NOTHING
+    assert ask(0.0, 0.0, 50.0) == SAY_NOTHING
+
+
+def test_the_rule_model_votes_row_by_row() -> None:
+    features = make_dataset().features[:200]
+    votes = RulesModel(CONTRACT).predict(features)
+    expected = [vote(tuple(row), CONTRACT) for row in features.astype(float).tolist()]
+    assert np.array_equal(votes, np.array(expected))
+    assert len(np.unique(votes, axis=0)) == 3

@@ -1,0 +1,177 @@
+"""A study: honest on noise, able to see a signal, blind to what comes after."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from models.bars import Bars
+from models.dataset import Dataset
+from models.families.build import build_family
+from models.families.xgboost import XgboostConfig
+from models.fit import FoldFit, fit_folds
+from models.gates import Alias, Evidence, Gate, Policy, Verdict, judge
+from models.labels import horizon_ns
+from models.learn import Study, learn
+from models.recipe import Recipe
+from models.splits import Fold, walk_forward
+from online.domain.errors import InvalidInput
+from tests.unit.models.markets import (
+    CONTRACT,
+    COSTS,
+    NAMES,
+    RULE,
+    build,
+    make_bars,
+    make_dataset,
+    make_frame,
+)
+
+FAST = XgboostConfig(max_rounds=40, patience=5, min_rounds=5)
+RECIPE = Recipe(family=FAST, n_folds=4)
+
+
+@pytest.fixture(scope="module")
+def on_noise() -> Study:
+    return learn(make_dataset(), RECIPE, CONTRACT, RULE, COSTS, 1)
+
+
+@pytest.fixture(scope="module")
+def on_signal() -> Study:
+    return learn(make_dataset(3000, drift=40.0), RECIPE, CONTRACT, RULE, COSTS, 1)
+
+
+def evidence(study: Study, **changed: float) -> Evidence:
+    known = Evidence(
+        comparison=study.comparison,
+        refit_differs=study.refit_differs,
+        purge_violations=study.purge_violations,
+        labels_beyond_window=0,
+        golden_difference=0.0,
+        parity=study.member.parity,
+    )
+    return dataclasses.replace(known, **changed)  # type: ignore[arg-type] # names are the fields'
+
+
+def test_noise_is_never_a_champion(on_noise: Study) -> None:
+    verdict = judge(evidence(on_noise))
+    assert not verdict.passes(Policy.LIVE)
+    assert verdict.best_alias is not Alias.CHAMPION
+
+
+def test_a_planted_signal_passes_every_gate(on_signal: Study) -> None:
+    verdict = judge(evidence(on_signal))
+    assert [gate.name for gate in verdict.gates if not gate.passed] == []
+    assert verdict.best_alias is Alias.CHAMPION
+    assert "beats the baseline after costs" in on_signal.comparison.verdict()
+    assert on_signal.comparison.coins_beaten > 0.99
+
+
+def test_the_planted_feature_matters_most(on_signal: Study) -> None:
+    importance = on_signal.importance
+    assert importance.permutation.mean(axis=0).argmax() == NAMES.index("hint")
+
+
+def test_the_same_data_and_seed_give_the_same_study(on_signal: Study) -> None:
+    again = learn(make_dataset(3000, drift=40.0), RECIPE, CONTRACT, RULE, COSTS, 1)
+    assert again.member.onnx == on_signal.member.onnx
+    assert again.calibration == on_signal.calibration
+    assert again.threshold.chosen.min_edge == on_signal.threshold.chosen.min_edge
+    assert on_signal.refit_differs == 0
+
+
+def test_replacing_all_data_after_a_folds_training_leaves_its_fitted_bytes_unchanged() -> None:
+    bars, hint = make_bars(1500, 11, 30.0)
+    frame = make_frame(bars, hint, 11)
+    known = build(frame, bars)
+    horizon = horizon_ns(RULE)
+    labels = known.labels
+    stamps = labels.decided_at_ns, labels.ended_at_ns
+    for fold in walk_forward(*stamps, n_folds=3, embargo_ns=horizon, horizon_ns=horizon):
+        end = int(np.searchsorted(bars.closed_at_ns, labels.ended_at_ns[fold.train].max()))
+        other = frame.copy()
+        other.loc[end + 1 :, [n for n in NAMES if n != "atr_14"]] *= -1.0
+        changed = build(other, mirror_after(bars, end))
+        first, again = (fit_fold(data, fold, horizon) for data in (known, changed))
+        assert np.array_equal(known.labels.classes[fold.train], changed.labels.classes[fold.train])
+        assert first.member.onnx == again.member.onnx
+        assert not np.array_equal(first.raw, again.raw)
+
+
+def fit_fold(data: Dataset, fold: Fold, horizon: int) -> FoldFit:
+    short = Fold(fold.number, fold.train, fold.test[:50])
+    return fit_folds(data, [short], build_family(FAST), embargo_ns=horizon, seed=7)[0]
+
+
+def mirror_after(bars: Bars, end: int) -> Bars:
+    """Return the bars with everything after `end` turned upside down."""
+    axis = 2.0 * bars.close[end]
+    turned = slice(end + 1, None)
+
+    def put(prices: np.ndarray, source: np.ndarray) -> np.ndarray:
+        changed = prices.copy()
+        changed[turned] = axis - source[turned]
+        return changed
+
+    return Bars(
+        bars.closed_at_ns,
+        put(bars.open, bars.open),
+        put(bars.high, bars.low),
+        put(bars.low, bars.high),
+        put(bars.close, bars.close),
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["golden_difference", "parity", "purge_violations", "refit_differs", "labels_beyond_window"],
+)
+def test_no_gate_passes_on_a_figure_that_is_missing(on_signal: Study, name: str) -> None:
+    verdict = judge(evidence(on_signal, **{name: math.nan}))
+    assert verdict.best_alias is None
+
+
+def test_a_champion_that_cannot_be_compared_bars_the_way(on_signal: Study) -> None:
+    unknown = {"champion_units": math.nan, "model_units_beside_champion": 12.0}
+    assert judge(evidence(on_signal, **unknown)).best_alias is Alias.PAPER
+    half = {"champion_units": 3.0}
+    assert judge(evidence(on_signal, **half)).best_alias is Alias.PAPER
+
+
+def test_a_better_champion_stays(on_signal: Study) -> None:
+    better = {"champion_units": 13.0, "model_units_beside_champion": 12.0}
+    worse = {"champion_units": 11.0, "model_units_beside_champion": 12.0}
+    assert judge(evidence(on_signal, **better)).best_alias is Alias.PAPER
+    assert judge(evidence(on_signal, **worse)).best_alias is Alias.CHAMPION
+
+
+def test_a_leak_bars_even_paper(on_signal: Study) -> None:
+    assert judge(evidence(on_signal, purge_violations=1)).best_alias is None
+
+
+def test_a_verdict_without_gates_allows_nothing() -> None:
+    assert Verdict(()).best_alias is None
+    assert not Verdict(()).allows(Alias.PAPER)
+
+
+def test_a_gate_on_an_infinite_figure_fails() -> None:
+    gate = Gate("any", Policy.PAPER, math.inf, ">=", 1.0, "")
+    assert not gate.passed
+    assert str(gate).startswith("FAIL")
+
+
+def test_too_few_rows_for_the_folds_are_named() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        learn(make_dataset(300), Recipe(family=FAST, n_folds=9), CONTRACT, RULE, COSTS, 1)
+    assert caught.value.code == "TOO_FEW_ROWS"
+
+
+def test_every_choice_makes_another_trial() -> None:
+    known = RECIPE.trial(NAMES)
+    assert RECIPE.trial(NAMES) == known
+    assert dataclasses.replace(RECIPE, n_folds=5).trial(NAMES) != known
+    assert RECIPE.trial(NAMES[:-1]) != known
+    assert "family.max_depth" in RECIPE.parameters()
