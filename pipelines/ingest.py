@@ -30,6 +30,7 @@ from pipelines.quality_report import (
     to_markdown,
     write_report,
 )
+from pipelines.sources.clock import find_clock
 from pipelines.sources.raw import Fault
 from pipelines.sources.source import SourceConfig, open_source
 
@@ -128,7 +129,7 @@ def report_quality(
 ) -> IngestReport:
     """Keep the unfit rows, write the report, and show it in Prefect."""
     instrument = find_instrument(symbol)
-    calendar = calendar_of(instrument)
+    calendar, clock = calendar_of(instrument), find_clock(checked.clock)
     stamps = checked.bars["closed_at_ns"].to_numpy()
     gaps = find_gaps(stamps, checked.timeframe, calendar)
     quarantine = pd.concat([checked.quarantine, _conflicts(checked, written)], ignore_index=True)
@@ -158,7 +159,7 @@ def report_quality(
         gaps=len(gaps),
         missing_bars=sum(gap.missing_bars for gap in gaps),
         largest_gaps=[
-            GapRecord.of(gap)
+            GapRecord.of(gap, clock)
             for gap in sorted(gaps, key=lambda gap: -gap.missing_bars)[:GAPS_SHOWN]
         ],
         bars_out_of_session=count_out_of_session(stamps, checked.timeframe, calendar),

@@ -16,24 +16,43 @@ from matplotlib.figure import Figure
 
 from pipelines.page import Page, show
 from pipelines.quality_gaps import Gap
+from pipelines.sources.clock import WallClock, from_utc
 
 GAPS_SHOWN = 20
 _POINTS_DRAWN = 4000
 
 
 class GapRecord(msgspec.Struct, frozen=True):
-    """A gap, for people: times are UTC in ISO 8601, the duration in days, hours and minutes."""
+    """A gap, for people.
+
+    Parameters
+    ----------
+    after, before
+        Closes of the bars on either side, UTC, ISO 8601.
+    missing_bars
+        How many bars the session calendar expects between them.
+    duration
+        Time between those closes, days and hours.
+    duration_on_source_clock
+        The same by the source's own clock: another where its clock changed in between.
+    """
 
     after: str
     before: str
     missing_bars: int
     duration: str
+    duration_on_source_clock: str
 
     @classmethod
-    def of(cls, gap: Gap) -> GapRecord:
-        """Return the record of a gap."""
+    def of(cls, gap: Gap, clock: WallClock) -> GapRecord:
+        """Return the record of a gap in a source of this clock."""
+        after, before = from_utc(np.array([gap.after_ns, gap.before_ns]), clock)
         return cls(
-            utc_text(gap.after_ns), utc_text(gap.before_ns), gap.missing_bars, str(gap.duration)
+            utc_text(gap.after_ns),
+            utc_text(gap.before_ns),
+            gap.missing_bars,
+            str(gap.duration),
+            str(pd.Timedelta(before - after, unit="ns")),
         )
 
 
@@ -154,8 +173,11 @@ def write_report(report: IngestReport, bars: pd.DataFrame, gaps: Sequence[Gap]) 
         page.paragraph("None: every row is usable.")
     page.heading(f"Largest gaps (of {show(report.gaps)})")
     page.table(
-        ["after (UTC)", "before (UTC)", "bars missing", "duration"],
-        [(gap.after, gap.before, gap.missing_bars, gap.duration) for gap in report.largest_gaps],
+        ["after (UTC)", "before (UTC)", "bars missing", "duration", "by the source's clock"],
+        [
+            (g.after, g.before, g.missing_bars, g.duration, g.duration_on_source_clock)
+            for g in report.largest_gaps
+        ],
     )
     if report.clock_evidence:
         page.heading(f"Clock: {report.clock}, inferred")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from online.domain.errors import InvalidMarketData
 from online.domain.market import Timeframe
-from pipelines.sources.clock import HOUR_NS, NEW_YORK, find_clock, to_utc
+from pipelines.sources.clock import HOUR_NS, NEW_YORK, find_clock, from_utc, to_utc
 
 CALIBRATE: Final = "calibrate"
 """The clock's name in settings that asks for calibration."""
@@ -175,9 +175,7 @@ def _since_monday(wall_ns: NDArray[np.int64], clock: str) -> NDArray[np.int64]:
 
 
 def _new_york(utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what a clock in New York shows, nanoseconds since 1970-01-01 00:00 on it."""
-    stamps = pd.DatetimeIndex(utc_ns.view("M8[ns]")).tz_localize("UTC").tz_convert(NEW_YORK)
-    return np.asarray(stamps.tz_localize(None).asi8)
+    return from_utc(utc_ns, find_clock(NEW_YORK))
 
 
 def _decide_by_rhythm(

@@ -116,3 +116,22 @@ def to_utc(
     fault[nonexistent] = Fault.NONEXISTENT_LOCAL_TIME
     fault[ambiguous] = Fault.AMBIGUOUS_LOCAL_TIME
     return np.where(nonexistent | ambiguous, 0, summer_ns), fault
+
+
+def from_utc(utc_ns: NDArray[np.int64], clock: WallClock) -> NDArray[np.int64]:
+    """Return what a wall clock showed at UTC times.
+
+    Parameters
+    ----------
+    utc_ns
+        Nanoseconds since 1970-01-01 UTC, (n,).
+    clock
+        Which clock.
+
+    Returns
+    -------
+    wall_ns : ndarray of int64, (n,)
+        Nanoseconds since 1970-01-01 00:00 on that clock.
+    """
+    stamps = pd.DatetimeIndex(np.asarray(utc_ns).view("M8[ns]")).tz_localize("UTC")
+    return np.asarray(stamps.tz_convert(clock.zone).tz_localize(None).asi8) + clock.ahead_ns

@@ -7,6 +7,7 @@ from typing import Annotated, Protocol, assert_never
 
 from pydantic import Field
 
+from pipelines.sources.columnar import ParquetBars, ParquetConfig
 from pipelines.sources.delimited import CsvBars, CsvConfig
 from pipelines.sources.demo import DemoBars, DemoConfig
 from pipelines.sources.raw import RawBars
@@ -24,7 +25,7 @@ class BarSource(Protocol):
         ...
 
 
-SourceConfig = Annotated[DemoConfig | CsvConfig, Field(discriminator="kind")]
+SourceConfig = Annotated[DemoConfig | CsvConfig | ParquetConfig, Field(discriminator="kind")]
 """Settings of any source; the field ``kind`` tells which."""
 
 
@@ -41,5 +42,7 @@ def open_source(config: SourceConfig) -> BarSource:
             return DemoBars(config)
         case CsvConfig():
             return CsvBars(config)
+        case ParquetConfig():
+            return ParquetBars(config)
         case _:
             assert_never(config)
