@@ -167,7 +167,8 @@ def draw(bars: BarArrays, features: Sequence[Feature], values: Mapping[str, Vect
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow import, only when drawing
 
     rows = -(-len(features) // _COLUMNS)
-    figure = Figure(figsize=(11, 1.7 * rows), dpi=80, layout="constrained")
+    figure = Figure(figsize=(11, 1.7 * rows), dpi=80)
+    figure.subplots_adjust(0.05, 0.35 / (1.7 * rows), 0.99, 1 - 0.3 / (1.7 * rows), 0.2, 0.6)
     axes = np.atleast_1d(figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False)).ravel()
     step = max(1, len(bars) // _POINTS)
     times = bars.closed_at_ns[::step].astype("datetime64[ns]")

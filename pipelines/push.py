@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from feature_repo.catalogue import groups, view_name
 from feature_repo.engine import Vector
@@ -88,6 +90,8 @@ class VectorPusher:
         _require_whole_views(features)
         self._config = store.config
         self._provider = store._get_provider()  # noqa: SLF001 - Feast's writer, less a DataFrame
+        online: Any = self._provider.online_store
+        online._get_client(self._config.online_store).set_retry(Retry(NoBackoff(), 1))  # noqa: SLF001 - by default ten seconds pass before an error
         self._value = Value
         self._key = EntityKey(join_keys=[JOIN_KEY], entity_values=[Value(string_val=symbol)])
         place = {feature.name: at for at, feature in enumerate(features)}

