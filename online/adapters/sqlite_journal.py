@@ -273,7 +273,8 @@ def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
     for sequence, body, before, sealed in connection.execute(_ROWS):
         if sequence != expected:
             raise JournalCorrupt(f"journal {path}: record {expected} is missing")
-        if before != previous or chain(previous, body) != sealed:
+        intact = isinstance(body, bytes) and chain(previous, body) == sealed
+        if before != previous or not intact:
             raise JournalCorrupt(
                 f"journal {path}: record {sequence} is not as it was written: "
                 f"its hash does not follow from the one before"
