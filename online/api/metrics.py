@@ -133,14 +133,14 @@ class TimedBroker:
     """Broker with a stopwatch."""
 
     def __init__(self, inner: Broker, meters: Meters) -> None:
-        self._inner = inner
+        self.inner = inner
         self._histogram = meters.stage["broker"]
 
     async def observe(self, symbol: str, after_deal: int) -> Observation:
         """Return quote, account, positions and new deals."""
         started = perf_counter()
         try:
-            return await self._inner.observe(symbol, after_deal)
+            return await self.inner.observe(symbol, after_deal)
         finally:
             self._histogram.observe(perf_counter() - started)
 
@@ -148,19 +148,20 @@ class TimedBroker:
         """Send an order, once."""
         started = perf_counter()
         try:
-            return await self._inner.send(intent)
+            return await self.inner.send(intent)
         finally:
             self._histogram.observe(perf_counter() - started)
 
     async def find(self, intent: Intent) -> OrderReply | None:
         """Return the fate of an order sent earlier."""
-        return await self._inner.find(intent)
+        return await self.inner.find(intent)
 
 
 class TimedJournal:
     """Journal with a stopwatch; where judging ends."""
 
     def __init__(self, inner: Journal, meters: Meters) -> None:
+        self.inner = inner
         self._append = inner.append
         self._journal = meters.stage["journal"]
         self._judge = meters.stage["judge"]

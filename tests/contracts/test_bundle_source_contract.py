@@ -16,9 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.export import digest_folder
 from online.adapters.bundle_folder import BundleFolder
 from online.adapters.bundle_source import BundleSource, FetchedBundle
-from online.adapters.mlflow_rest import MlflowRegistry
+from online.adapters.mlflow_rest import DIGEST_TAG, MlflowRegistry
 from online.adapters.onnx_model import load_bundle
 from online.domain.errors import ModelRefused, NotFound, Unavailable
 from tests.bundles import write_bundle
@@ -104,10 +105,7 @@ def registered(request: pytest.FixtureRequest, tmp_path: Path) -> Registered:
 
 def register(url: str, alias: str, folder: Path, *, digest: str = "") -> None:
     """Register a bundle as the training side does."""
-    from mlflow import MlflowClient
-
-    from models.export import digest_folder
-    from online.adapters.mlflow_rest import DIGEST_TAG
+    from mlflow import MlflowClient  # noqa: PLC0415 - seconds to import, for this suite alone
 
     client = MlflowClient(tracking_uri=url, registry_uri=url)
     found = client.get_experiment_by_name("contract")

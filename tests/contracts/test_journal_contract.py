@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,6 @@ def _memory() -> Subject:
 
 def tamper(path: Path, number: int) -> None:
     """Change a record as somebody with the file and SQLite could."""
-    import sqlite3
-
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TRIGGER records_refuse_update")
         connection.execute(
@@ -74,7 +73,7 @@ def halt(number: int) -> HaltRecord:
 
 
 def test_records_come_back_in_the_order_they_were_appended(subject: Subject) -> None:
-    records = [LimitsRecord(1, make_limits()), *(halt(n) for n in range(2, 6))]
+    records: list[Record] = [LimitsRecord(1, make_limits()), *(halt(n) for n in range(2, 6))]
 
     async def story() -> None:
         await subject.journal.append(*records[:2])

@@ -1,0 +1,547 @@
+"""The scorer over its API, in process, on a real Valkey, SQLite, ONNX and simulated terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+
+from online.adapters.sqlite_journal import iterate, verify
+from online.domain.market import Quote
+from online.domain.record import (
+    DealRecord,
+    DecisionRecord,
+    LimitsRecord,
+    ModelRecord,
+    ResultRecord,
+    encode_record,
+)
+from tests.fakes import BAR_NS, HOUR_NS, make_limits
+from tests.scorers import (
+    BEARER,
+    VALUES,
+    Caller,
+    Store,
+    add_model,
+    bar_body,
+    calling,
+    make_bar,
+    make_settings,
+    open_store,
+)
+
+pytestmark = pytest.mark.integration
+Story = Callable[[Caller], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with open_store(tmp_path_factory.mktemp("store")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path, store: Store) -> Path:
+    add_model(tmp_path)
+    store.push()
+    return tmp_path
+
+
+def tell(folder: Path, store: Store, story: Story, **changes: object) -> None:
+    """Run a story against a scorer that has seen one quote."""
+
+    async def whole() -> None:
+        async with calling(make_settings(folder, store.socket, **changes)) as caller:
+            await caller.move(upcoming=make_bar())
+            await story(caller)
+
+    asyncio.run(whole())
+
+
+def reasons(answer: httpx.Response) -> set[str]:
+    """Return every reason code of a decision."""
+    decision = answer.json()
+    return {veto["reason"] for veto in (*decision["reasons"], *decision["vetoes"])}
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
+    """Check the one shape of every HTTP error."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {
+        "type", "title", "status", "detail", "instance", "code", "correlation_id", "remedy"
+    }  # fmt: skip
+    assert problem["code"] == code
+    assert problem["status"] == status
+    assert problem["remedy"]
+    assert problem["correlation_id"] == answer.headers["x-correlation-id"]
+
+
+def test_a_trade_fills_and_is_journaled_before_and_after_it_is_sent(
+    folder: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        answer = (await caller.trade()).json()
+        assert answer["action"] == "sell"
+        assert answer["reply"]["status"] == "filled"
+        assert answer["reply"]["price"] == 1.1
+        told = (await caller.http.get(f"/v1/decisions/{answer['decision_id']}")).json()
+        assert [record["type"] for record in told] == ["decision", "result"]
+        assert told[0]["features"] == pytest.approx(VALUES)
+        positions = (await caller.http.get("/v1/positions")).json()
+        assert positions["positions"][0]["stop"] == answer["intent"]["stop"]
+        assert positions["unresolved"] == []
+
+    tell(folder, store, story)
+    kinds = [type(record) for record in iterate(folder / "journal.db")]
+    assert kinds == [LimitsRecord, ModelRecord, DecisionRecord, ResultRecord]
+
+
+def test_a_decision_alone_sends_nothing_and_is_journaled(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        answer = (await caller.decide()).json()
+        assert (answer["action"], answer["reply"]) == ("sell", None)
+        positions = (await caller.http.get("/v1/positions")).json()
+        assert positions["positions"] == []
+
+    tell(folder, store, story)
+    (record,) = decisions(folder)
+    assert record.request.send is False
+    assert record.intent is not None
+
+
+def decisions(folder: Path) -> list[DecisionRecord]:
+    """Return the decisions a scorer journaled."""
+    return [r for r in iterate(folder / "journal.db") if isinstance(r, DecisionRecord)]
+
+
+def test_a_second_request_for_a_bar_never_sends_a_second_order(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        await caller.trade()
+        again = await caller.trade()
+        assert again.status_code == 200
+        assert again.json()["intent"] is None
+
+    tell(folder, store, story)
+    assert sum(record.intent is not None for record in decisions(folder)) == 1
+
+
+def test_forty_trades_at_once_send_one_order(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        answers = await asyncio.gather(*(caller.trade() for _ in range(40)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert sum(answer.json()["reply"] is not None for answer in answers) == 1
+        assert len((await caller.http.get("/v1/positions")).json()["positions"]) == 1
+
+    tell(folder, store, story)
+    assert sum(isinstance(r, ResultRecord) for r in iterate(folder / "journal.db")) == 1
+    assert len({record.number for record in decisions(folder)}) == 40
+
+
+def test_a_restarted_scorer_knows_its_orders_and_sends_none_twice(
+    folder: Path, store: Store
+) -> None:
+    async def first(caller: Caller) -> None:
+        assert (await caller.trade()).json()["reply"] is not None
+
+    async def second(caller: Caller) -> None:
+        assert reasons(await caller.trade()) == {"DUPLICATE_INTENT"}
+
+    tell(folder, store, first)
+    tell(folder, store, second)  # the simulated account is new, the journal is not
+    assert [record.number for record in decisions(folder)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "stamps", "expected"),
+    [
+        (VALUES, (BAR_NS, BAR_NS - HOUR_NS), {"TORN_VECTOR"}),
+        (VALUES, (BAR_NS - HOUR_NS, BAR_NS - HOUR_NS), {"TORN_VECTOR"}),
+        (VALUES, (BAR_NS, None), {"TORN_VECTOR"}),
+        ((20.0, None, 0.00125, -0.5), (BAR_NS, BAR_NS), {"MISSING_FEATURE"}),
+        ((20.0, float("inf"), 0.00125, -0.5), (BAR_NS, BAR_NS), {"NON_FINITE_FEATURE"}),
+        (VALUES, (BAR_NS - 9 * HOUR_NS, BAR_NS), {"TORN_VECTOR", "STALE_FEATURES"}),
+        (VALUES, (BAR_NS, BAR_NS + HOUR_NS), {"TORN_VECTOR", "STALE_FEATURES"}),
+    ],
+)
+def test_a_torn_partial_or_stale_vector_is_vetoed(
+    folder: Path,
+    store: Store,
+    values: tuple[float | None, ...],
+    stamps: tuple[int | None, ...],
+    expected: set[str],
+) -> None:
+    store.push(values, stamps)
+
+    async def story(caller: Caller) -> None:
+        answer = await caller.trade()
+        assert answer.status_code == 200
+        assert answer.json()["action"] == "hold"
+        assert reasons(answer) == expected
+
+    tell(folder, store, story)
+
+
+def test_a_vector_older_than_its_view_allows_is_stale(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        await caller.move(make_bar(), make_bar(BAR_NS + 50 * HOUR_NS))
+        assert reasons(await caller.trade()) == {"STALE_FEATURES"}
+
+    tell(folder, store, story)
+
+
+def test_an_empty_store_is_a_veto_not_an_error(folder: Path, store: Store) -> None:
+    store.server.client().flushall()
+
+    async def story(caller: Caller) -> None:
+        assert reasons(await caller.trade()) == {"TORN_VECTOR", "MISSING_FEATURE"}
+
+    tell(folder, store, story)
+
+
+def test_one_unit_in_the_last_place_of_a_feature_is_seen(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        moved = float(np.nextafter(np.float32(VALUES[1]), np.float32(1)))
+        await caller.decide()
+        store.push((VALUES[0], moved, *VALUES[2:]))
+        await caller.decide()
+
+    tell(folder, store, story)
+    first, second = decisions(folder)
+    assert first.features is not None
+    assert second.features is not None
+    assert first.features[1] != second.features[1]
+    assert np.float32(first.features[1]) == np.float32(VALUES[1])
+
+
+def test_a_store_that_is_down_is_a_decision_with_a_veto(tmp_path: Path) -> None:
+    add_model(tmp_path)
+
+    async def story() -> None:
+        async with calling(make_settings(tmp_path, tmp_path / "nobody.sock")) as caller:
+            await caller.move(upcoming=make_bar())
+            answer = await caller.trade()
+            assert answer.status_code == 200
+            assert reasons(answer) == {"FEATURES_UNAVAILABLE"}
+            ready = await caller.http.get("/readyz")
+            assert ready.status_code == 503
+            assert ready.json()["parts"]["features"]["code"] == "UNAVAILABLE"
+
+    asyncio.run(story())
+
+
+def test_without_a_quote_nothing_is_traded(folder: Path, store: Store) -> None:
+    async def story() -> None:
+        async with calling(make_settings(folder, store.socket)) as caller:
+            # The clock still stands at its beginning, so the vector is from the future as well.
+            assert "NO_QUOTE" in reasons(await caller.trade())
+
+    asyncio.run(story())
+
+
+def test_a_halt_stops_entries_until_resumed_and_survives_a_restart(
+    folder: Path, store: Store
+) -> None:
+    async def halted(caller: Caller) -> None:
+        body = json.dumps({"reason": "news at noon"}).encode()
+        answer = await caller.http.post("/v1/halt", content=body, headers=BEARER)
+        assert answer.json() == {"halted": "news at noon"}
+        assert reasons(await caller.trade()) == {"HALTED"}
+
+    async def resumed(caller: Caller) -> None:
+        assert "sextant_halted 1.0" in (await caller.http.get("/metrics")).text
+        assert reasons(await caller.trade()) == {"HALTED"}
+        await caller.http.post("/v1/resume", headers=BEARER)
+        assert (await caller.trade()).json()["reply"]["status"] == "filled"
+
+    tell(folder, store, halted)
+    tell(folder, store, resumed)
+
+
+BAD_BODIES: list[tuple[bytes, int, str]] = [
+    (b"", 400, "MALFORMED_JSON"),
+    (b"{", 400, "MALFORMED_JSON"),
+    (b"\xff\xfe", 400, "MALFORMED_JSON"),
+    (b"NaN", 400, "MALFORMED_JSON"),
+    (b'{"symbol": NaN}', 400, "MALFORMED_JSON"),
+    (b"[" * 5000, 400, "INVALID_FIELD"),
+    (b"[]", 400, "INVALID_FIELD"),
+    (b"{}", 400, "INVALID_FIELD"),
+    (bar_body(volume=1), 400, "INVALID_FIELD"),
+    (bar_body(bar_closed_at=1e400), 400, "MALFORMED_JSON"),
+    (bar_body(bar_closed_at="2017-10-03T03:00:00"), 400, "INVALID_FIELD"),
+    (bar_body(bar_closed_at="yesterday"), 400, "INVALID_FIELD"),
+    (bar_body(symbol=3), 400, "INVALID_FIELD"),
+    (bar_body(symbol="GBPUSD"), 404, "UNKNOWN_SYMBOL"),
+    (bar_body(symbol="NOSUCH"), 404, "UNKNOWN_SYMBOL"),
+    (bar_body(timeframe="H7"), 404, "UNKNOWN_TIMEFRAME"),
+    (bar_body(timeframe="M1"), 404, "UNKNOWN_TIMEFRAME"),
+    (bar_body(bar_closed_at="0001-01-01T00:00:00+23:00"), 422, "BAR_OUT_OF_RANGE"),
+    (bar_body(bar_closed_at="9999-12-31T23:59:59-23:00"), 422, "BAR_OUT_OF_RANGE"),
+    (b'{"symbol": "' + b"x" * 70_000 + b'"}', 413, "BODY_TOO_LARGE"),
+]
+
+
+def test_every_bad_body_is_a_problem_with_its_own_code_and_nothing_is_recorded(
+    folder: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        for path in ("/v1/decide", "/v1/trade"):
+            for body, status, code in BAD_BODIES:
+                answer = await caller.http.post(path, content=body, headers=BEARER)
+                assert_problem(answer, status, code)
+
+    tell(folder, store, story)
+    assert decisions(folder) == []
+
+
+def test_a_body_without_a_declared_length_is_cut_off_at_the_limit(
+    folder: Path, store: Store
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b" " * 8192
+
+    async def story(caller: Caller) -> None:
+        answer = await caller.http.post("/v1/decide", content=endless())
+        assert_problem(answer, 413, "BODY_TOO_LARGE")
+
+    tell(folder, store, story)
+
+
+PROTECTED = ("/v1/trade", "/v1/halt", "/v1/resume", "/v1/model/reload", "/v1/simulator/bar")
+
+
+def test_the_protected_routes_need_the_very_token(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        for path in PROTECTED:
+            without = await caller.http.post(path, content=b"{}")
+            assert_problem(without, 401, "TOKEN_MISSING")
+            assert without.headers["www-authenticate"].startswith("Bearer")
+            for header in ("Bearer wrong", "Bearer " + "t" * 31, "Bearer " + "t" * 33):
+                wrong = {"Authorization": header}
+                answer = await caller.http.post(path, content=b"{}", headers=wrong)
+                assert_problem(answer, 403, "TOKEN_WRONG")
+            basic = {"Authorization": "Basic " + "t" * 32}
+            answer = await caller.http.post(path, content=b"{}", headers=basic)
+            assert_problem(answer, 401, "TOKEN_MISSING")
+
+    tell(folder, store, story)
+    assert decisions(folder) == []
+
+
+def test_without_a_configured_token_the_protected_routes_are_closed(
+    folder: Path, store: Store
+) -> None:
+    async def story() -> None:
+        settings = make_settings(folder, store.socket, token_file=None)
+        async with calling(settings) as caller:
+            for path in PROTECTED:
+                answer = await caller.http.post(path, content=b"{}", headers=BEARER)
+                assert_problem(answer, 403, "NO_TOKEN_CONFIGURED")
+            assert (await caller.decide()).status_code == 200
+
+    asyncio.run(story())
+
+
+def test_unknown_paths_methods_and_decisions_are_problems(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        assert_problem(await caller.http.get("/nowhere"), 404, "NOT_FOUND")
+        refused = await caller.http.get("/v1/decide")
+        assert_problem(refused, 405, "METHOD_NOT_ALLOWED")
+        assert refused.headers["allow"] == "POST"
+        unknown = await caller.http.get("/v1/decisions/EURUSD-H1-20171003T0300Z-99")
+        assert_problem(unknown, 404, "UNKNOWN_DECISION")
+
+    tell(folder, store, story)
+
+
+def test_a_correlation_id_is_taken_over_or_made(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        mine = {"X-Correlation-ID": "run-7/bar-3"}
+        answer = await caller.http.post("/v1/decide", content=b"{", headers=mine)
+        assert answer.json()["correlation_id"] == "run-7/bar-3"
+        for unusable in ("x" * 129, "two words"):
+            made = await caller.http.get("/healthz", headers={"X-Correlation-ID": unusable})
+            assert made.headers["x-correlation-id"] not in {unusable, ""}
+
+    tell(folder, store, story)
+
+
+def test_without_a_model_the_scorer_lives_says_so_and_decides_nothing(
+    tmp_path: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        assert (await caller.http.get("/healthz")).json() == {"status": "alive"}
+        ready = await caller.http.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["parts"]["model"]["code"] == "NO_MODEL"
+        assert_problem(await caller.decide(), 503, "NO_MODEL")
+        assert_problem(await caller.trade(), 503, "NO_MODEL")
+        refused = await caller.http.post("/v1/model/reload", headers=BEARER)
+        assert_problem(refused, 404, "NO_MODEL")
+        add_model(tmp_path)
+        loaded = await caller.http.post("/v1/model/reload", headers=BEARER)
+        assert loaded.json()["bit_equal"] is True
+        assert (await caller.http.get("/readyz")).status_code == 200
+        assert (await caller.decide()).status_code == 200
+
+    tell(tmp_path, store, story)
+
+
+def test_a_refused_model_leaves_the_old_one_trading(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        before = (await caller.decide()).json()["model_sha256"]
+        weights = folder / "bundles" / "EURUSD.H1.barrier" / "paper" / "linear.onnx"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
+        refused = await caller.http.post("/v1/model/reload", headers=BEARER)
+        assert_problem(refused, 409, "MODEL_REFUSED")
+        after = await caller.decide()
+        assert after.json()["model_sha256"] == before
+        assert (await caller.http.get("/readyz")).status_code == 200
+
+    tell(folder, store, story)
+
+
+def test_a_journal_that_cannot_be_written_is_unavailable_and_nothing_is_sent(
+    folder: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        parts = caller.app.state.scorer.parts
+        connection = parts.journal.inner._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages}")
+        while (answer := await caller.decide()).status_code == 200:
+            pass
+        assert_problem(answer, 503, "JOURNAL_UNAVAILABLE")
+        assert_problem(await caller.trade(), 503, "JOURNAL_UNAVAILABLE")
+        ready = (await caller.http.get("/readyz")).json()
+        assert ready["parts"]["journal"]["code"] == "JOURNAL_UNAVAILABLE"
+        assert (await caller.http.get("/v1/positions")).json()["positions"] == []
+        connection.execute("PRAGMA max_page_count=1000000")
+        assert (await caller.trade()).json()["reply"]["status"] == "filled"
+        assert (await caller.http.get("/readyz")).status_code == 200
+
+    tell(folder, store, story)
+    assert verify(folder / "journal.db") > 0
+
+
+def test_in_live_mode_a_paper_model_never_sends(folder: Path, store: Store) -> None:
+    async def story() -> None:
+        clock = {"kind": "system"}
+        settings = make_settings(folder, store.socket, mode="live", clock=clock)
+        async with calling(settings) as caller:
+            parts = caller.app.state.scorer.parts
+            now_ns = parts.clock.now_ns() // HOUR_NS * HOUR_NS
+            store.push(stamps_ns=(now_ns, now_ns))
+            terminal = parts.broker.inner._terminal
+            terminal.on_quote(Quote("EURUSD", 1.1, 1.1001, parts.clock.now_ns()))
+            stamp = datetime.fromtimestamp(now_ns / 1e9, tz=UTC).isoformat()
+            answer = await caller.trade(bar_closed_at=stamp)
+            assert "MODEL_NOT_APPROVED" in reasons(answer)
+            assert_problem(await caller.move(), 404, "NOT_FOUND")
+
+    asyncio.run(story())
+
+
+def test_the_documentation_shows_every_route_with_its_schemas(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        assert (await caller.http.get("/docs")).status_code == 200
+        document = (await caller.http.get("/openapi.json")).json()
+        assert set(document["paths"]) >= {*PROTECTED, "/v1/decide", "/v1/positions", "/readyz"}
+        trade = document["paths"]["/v1/trade"]["post"]
+        assert trade["security"] == [{"bearer": []}]
+        reference = trade["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        assert reference.rpartition("/")[2] in document["components"]["schemas"]
+        assert {"200", "400", "401", "403", "404", "413", "422", "503"} <= set(trade["responses"])
+
+    tell(folder, store, story)
+
+
+def test_the_metrics_count_decisions_vetoes_orders_and_stages(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        await caller.trade()
+        await caller.trade()
+        await caller.http.post("/v1/decide", content=b"{")
+        text = (await caller.http.get("/metrics")).text
+        for line in (
+            'sextant_decisions_total{action="sell"} 1.0',
+            'sextant_vetoes_total{reason="POSITION_OPEN"} 1.0',
+            'sextant_orders_total{status="filled"} 1.0',
+            'sextant_http_problems_total{code="MALFORMED_JSON"} 1.0',
+            'sextant_stage_seconds_count{stage="judge"} 2.0',
+            'sextant_stage_seconds_count{stage="total"} 2.0',
+        ):
+            assert line in text
+
+    tell(folder, store, story)
+
+
+def test_a_step_back_in_time_or_of_an_unknown_symbol_is_refused(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        backwards = await caller.move(upcoming=make_bar(BAR_NS - HOUR_NS))
+        assert backwards.status_code == 422
+        body = msgspec.json.encode({"symbol": "NOSUCH", "upcoming": make_bar()})
+        unknown = await caller.http.post("/v1/simulator/bar", content=body, headers=BEARER)
+        assert_problem(unknown, 404, "UNKNOWN_SYMBOL")
+
+    tell(folder, store, story)
+
+
+def test_stops_end_a_position_and_the_fill_is_journaled_once(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        await caller.trade()
+        crash = msgspec.structs.replace(make_bar(), ask_high=1.2, bid_high=1.1999)
+        later = BAR_NS + HOUR_NS
+        await caller.move(crash, make_bar(later))
+        store.push(stamps_ns=(later, later))
+        await asyncio.gather(*(caller.decide(later) for _ in range(8)))
+
+    tell(folder, store, story)
+    deals = [r for r in iterate(folder / "journal.db") if isinstance(r, DealRecord)]
+    assert [deal.deal.reason for deal in deals] == ["expert", "stop"]
+
+
+def test_a_position_is_closed_when_its_time_is_out(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        await caller.trade()
+        later = BAR_NS + 6 * HOUR_NS
+        await caller.move(make_bar(), make_bar(later))
+        answer = (await caller.trade(later)).json()
+        assert answer["action"] == "close"
+        assert answer["reply"]["status"] == "filled"
+        assert (await caller.http.get("/v1/positions")).json()["positions"] == []
+
+    tell(folder, store, story)
+
+
+def test_limits_that_allow_less_are_in_force(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        assert reasons(await caller.trade()) == {"SPREAD_TOO_WIDE"}
+
+    limits = msgspec.to_builtins(make_limits(max_spread_points=5.0))
+    tell(folder, store, story, limits=limits)
+
+
+def test_two_runs_over_the_same_facts_journal_the_same_bytes(tmp_path: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        await caller.trade()
+        await caller.trade()
+
+    found = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        add_model(folder)
+        store.push()
+        tell(folder, store, story)
+        found.append([encode_record(record) for record in iterate(folder / "journal.db")])
+    assert found[0] == found[1]
