@@ -1,0 +1,161 @@
+"""The train and promote flows on the real bars of the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prefect.artifacts import Artifact
+from prefect.testing.utilities import prefect_test_harness
+
+from models.export import read_manifest
+from models.families.xgboost import XgboostConfig
+from models.gates import Alias
+from models.recipe import Recipe
+from online.adapters.onnx_model import load_bundle
+from online.domain.errors import InvalidInput, ModelRefused, NotFound
+from online.domain.market import Timeframe
+from online.instruments import find_instrument
+from pipelines.feature_steps import compute_offline, read_series
+from pipelines.home import Home
+from pipelines.lake import Lake
+from pipelines.promote import promote
+from pipelines.quality import check
+from pipelines.sources.demo import DemoConfig
+from pipelines.sources.source import open_source
+from pipelines.train import train
+from pipelines.train_report import TrainReport
+from pipelines.training import conduct, open_registry
+from pipelines.training_data import TrainPlan
+
+pytestmark = pytest.mark.integration
+SYMBOL, NAME = "EURUSD", "EURUSD.H1.barrier"
+RECIPE = Recipe(family=XgboostConfig(max_rounds=40, patience=5), n_folds=3)
+END_NS = int(datetime(2017, 10, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with the demonstration's bars and features, under a Prefect server."""
+    made = Home(tmp_path_factory.mktemp("home"))
+    checked = check(open_source(DemoConfig()).read(), find_instrument(SYMBOL))
+    Lake(made.lake).write_bars(SYMBOL, Timeframe.H1, checked.side, checked.bars, checked.source)
+    compute_offline(made, SYMBOL, Timeframe.H1, read_series(made, SYMBOL, Timeframe.H1))
+    patch = pytest.MonkeyPatch()
+    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with prefect_test_harness(server_startup_timeout=120):
+        yield made
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def trained(home: Home) -> TrainReport:
+    return train(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+
+
+def test_the_scorer_loads_what_was_trained_and_promoted(home: Home, trained: TrainReport) -> None:
+    promoted = promote(home.root, NAME)
+    model = load_bundle(Path(promoted.bundle), promoted.alias, promoted.version)
+    assert promoted.alias == trained.best_alias == "paper"
+    assert model.sha256 == trained.bundle_sha256 == promoted.bundle_sha256
+    assert model.verification.bit_equal
+    manifest = model.manifest
+    assert manifest.name == NAME
+    assert manifest.training.ended_at_ns < END_NS
+    assert manifest.training.n_bars == trained.rows
+    assert manifest.min_edge == trained.min_edge
+    assert manifest.price_side == "ask"
+    assert manifest.assumed_spread_points == RECIPE.label.assumed_spread_points
+
+
+def test_the_report_says_plainly_how_the_model_stands_to_the_baseline(
+    trained: TrainReport,
+) -> None:
+    mine, theirs = trained.figures["total_units"], trained.baseline_figures["total_units"]
+    assert trained.headline.startswith("No model beats") == (mine <= theirs)
+    assert trained.headline.startswith("The model beats") == (mine > max(theirs, 0.0))
+    assert {row["gate"] for row in trained.gates} >= {"purged", "deflated_sharpe", "calibrated"}
+    assert trained.folds == RECIPE.n_folds
+    assert trained.coverage >= RECIPE.min_coverage
+
+
+def test_every_bar_is_learnt_from_or_counted_as_left_out(home: Home, trained: TrainReport) -> None:
+    bars = Lake(home.lake).read_bars(SYMBOL, "H1", None, END_NS)
+    assert trained.rows + sum(trained.left_out.values()) == len(bars)
+
+
+@pytest.mark.usefixtures("trained")
+def test_prefect_shows_the_comparison_and_the_gates() -> None:
+    for key in (
+        "train-eurusd-h1-barrier",
+        "comparison-eurusd-h1-barrier",
+        "gates-eurusd-h1-barrier",
+    ):
+        assert Artifact.get(key) is not None
+
+
+def test_training_again_gives_the_same_version(home: Home, trained: TrainReport) -> None:
+    again = train(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+    assert again.version == trained.version
+    assert again.bundle_sha256 == trained.bundle_sha256
+    assert again.run_id != trained.run_id
+
+
+def test_training_without_prefect_gives_the_same_model(home: Home, trained: TrainReport) -> None:
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, RECIPE, "sextant")
+    found = conduct(plan, open_registry(home, None))
+    known, again = (read_manifest(Path(report.bundle)) for report in (trained, found))
+    assert again.members == known.members
+
+
+def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainReport) -> None:
+    with open_registry(home, None).record("peek", "peek") as run:
+        client = run.client
+    found = client.get_run(trained.run_id)
+    assert found.data.metrics["total_units"] == trained.figures["total_units"]
+    assert found.data.params["family.kind"] == "xgboost"
+    assert len(client.get_metric_history(trained.run_id, "fold.log_loss")) == RECIPE.n_folds
+    files = {item.path for item in client.list_artifacts(trained.run_id, "plots")}
+    assert files == {
+        f"plots/{name}.png" for name in ("reliability", "equity", "accuracy_coverage", "importance")
+    }
+    bundle = {item.path for item in client.list_artifacts(trained.run_id, "bundle")}
+    assert bundle == {"bundle/manifest.json", "bundle/xgboost.onnx", "bundle/golden.npz"}
+
+
+def test_a_window_that_is_too_short_fails_the_run_and_registers_nothing(home: Home) -> None:
+    registry = open_registry(home, None)
+    before = [version.version for version in registry.versions(NAME)]
+    first = Lake(home.lake).read_bars(SYMBOL, "H1")["closed_at_ns"].iloc[0]
+    end_ns = int(first) + 100 * Timeframe.H1.duration_ns
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, end_ns, RECIPE, "sextant")
+    with pytest.raises(InvalidInput) as caught:
+        conduct(plan, registry)
+    assert caught.value.code == "TOO_FEW_ROWS"
+    assert [version.version for version in registry.versions(NAME)] == before
+
+
+def test_a_feature_unknown_to_the_catalogue_is_named(home: Home) -> None:
+    recipe = replace(RECIPE, features=("rsi_14", "atr_14", "oracle"))
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
+    with pytest.raises(NotFound, match="oracle") as caught:
+        conduct(plan, open_registry(home, None))
+    assert caught.value.code == "UNKNOWN_FEATURE"
+
+
+def test_a_model_for_paper_is_refused_as_champion(home: Home, trained: TrainReport) -> None:
+    with pytest.raises(ModelRefused) as caught:
+        promote(home.root, NAME, trained.version, str(Alias.CHAMPION))
+    assert caught.value.code == "GATES_FAILED"
+
+
+def test_promoting_what_is_not_there_is_named(home: Home) -> None:
+    with pytest.raises(NotFound) as caught:
+        promote(home.root, "EURUSD.M1.barrier")
+    assert caught.value.code == "NO_MODEL"
+    with pytest.raises(InvalidInput) as wrong:
+        promote(home.root, NAME, None, "king")
+    assert wrong.value.code == "UNKNOWN_ALIAS"
