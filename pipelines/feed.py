@@ -19,6 +19,7 @@ from feature_repo.store import apply_definitions, open_store
 from online.domain.errors import NotFound
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from online.instruments import find_instrument
+from online.settings import load_settings
 from pipelines.feature_history import load_history
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
@@ -29,8 +30,6 @@ from pipelines.platform.probes import Health, write_report
 from pipelines.platform.services import feed_report
 from pipelines.replay import Replay, Step
 from pipelines.scorer_client import ScorerClient
-
-ASSUMED_SPREAD_POINTS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +52,18 @@ def find_replay_start_ns(home: Home, symbol: str, timeframe: Timeframe) -> int:
     )
 
 
-def open_replay(home: Home, symbol: str, timeframe: Timeframe, scorer: ScorerClient) -> Replay:
-    """Return the replay of a series' last quarter, on a Feast project of its own."""
+def open_replay(
+    home: Home, symbol: str, timeframe: Timeframe, scorer: ScorerClient, spread_points: float
+) -> Replay:
+    """Return the replay of a series' last quarter, on a Feast project of its own.
+
+    Parameters
+    ----------
+    scorer
+        Runs in replay mode.
+    spread_points
+        Assumed on bars that the source gave no spread.
+    """
     lake, start_ns = Lake(home.lake), find_replay_start_ns(home, symbol, timeframe)
     paths = store_paths(home)
     apply_definitions(open_store(paths, REPLAY_PROJECT), paths.offline_root, [timeframe])
@@ -64,7 +73,7 @@ def open_replay(home: Home, symbol: str, timeframe: Timeframe, scorer: ScorerCli
         timeframe,
         start_ns + 1,
         time.time_ns(),
-        ASSUMED_SPREAD_POINTS,
+        spread_points,
     )
     history = load_history(lake, symbol, timeframe, market.bars[0].closed_at_ns)
     return Replay(home, market, history, scorer, REPLAY_PROJECT)
@@ -92,7 +101,8 @@ def run_feed(home: Home, url: str, symbol: str, timeframe: Timeframe, bar_second
     """
     stop, report = threading.Event(), feed_report(home)
     with ScorerClient(url, home.token) as scorer:
-        replay = open_replay(home, symbol, timeframe, scorer)
+        spread_points = load_settings("replay").broker.assumed_spread_points
+        replay = open_replay(home, symbol, timeframe, scorer, spread_points)
         for number, step in enumerate(pace(replay.steps(), bar_seconds, stop), start=1):
             closed_at = datetime.fromtimestamp(
                 step.bar_closed_at_ns // NANOSECONDS_PER_SECOND, tz=UTC
@@ -113,7 +123,8 @@ def main() -> None:
     parser.add_argument("--timeframe", default="H1", type=Timeframe.parse)
     parser.add_argument("--bar-seconds", default=5.0, type=float)
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     run_feed(Home(given.home), given.url, given.symbol, given.timeframe, given.bar_seconds)
 
 

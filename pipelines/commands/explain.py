@@ -132,7 +132,8 @@ def _limits(story: Story) -> Iterator[RenderableType]:
     if story.limits is None:
         yield Text("Limits: their record is absent from this journal.")
         return
-    title = f"Limits in force since {_when(story.limits.at_ns)}, and the book against them"
+    since = f"since {_when(story.limits.at_ns)}" if story.limits.at_ns else "from the start"
+    title = f"Limits in force {since}, and the book against them"
     table = _table(title, "limit", "value")
     for group in (story.limits.limits, story.decision.state):
         for name, value in msgspec.structs.asdict(group).items():

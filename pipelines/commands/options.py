@@ -24,5 +24,6 @@ TimeframeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 HOME = DEFAULT_HOME.root
+DEMO_HOME = HOME / "demo"
 SYMBOL = "EURUSD"
 TIMEFRAME = "H1"

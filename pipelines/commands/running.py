@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.options import DEMO_HOME, HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, write_json
 from pipelines.home import Home
 from pipelines.platform.state import PartStatus, judge_parts
@@ -20,14 +20,22 @@ def add_to(app: typer.Typer) -> None:
     app.command("status", epilog="Example: sextant status --json")(status)
 
 
-def demo(home: HomeOption = HOME) -> None:
-    """Run the whole line on a year of real prices and write a report."""
+def demo(home: HomeOption = DEMO_HOME) -> None:
+    """Run the whole line on a year of real prices and write a report; the home is emptied first."""
     from pipelines.commands.environment import prepare_environment
 
     prepare_environment(Home(home))
-    from pipelines.demo import run_demo
+    from pipelines.commands.demo_view import DemoView, show_summary
+    from pipelines.demo import check_parity, run_demo
+    from pipelines.demo_report import summarise, write_report
 
-    run_demo(Home(home))
+    with DemoView() as view:
+        result = run_demo(Home(home), view)
+    as_json, as_html = write_report(Home(home), result)
+    ordered = (step.decision for step in result.steps if step.decision.get("intent"))
+    example = str(next(ordered, result.steps[-1].decision)["decision_id"])
+    show_summary(summarise(result), (str(as_json), str(as_html)), example, str(home))
+    check_parity(result)
 
 
 def up(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a program."""
@@ -22,3 +24,13 @@ def write_json(value: Any) -> None:  # noqa: ANN401 - whatever msgspec can encod
     """Write one JSON value to standard output, plain and indented."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
     console.file.write(f"{text}\n")
+
+
+def rows_table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
+    """Return rows that share their columns as a table; floats with six digits."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        cells = (row.get(name, "") for name in columns)
+        table.add_row(*(f"{c:.6g}" if isinstance(c, float) else str(c) for c in cells))
+    return table

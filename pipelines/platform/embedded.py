@@ -27,8 +27,7 @@ from pipelines.platform.state import PartStatus, judge_parts
 from pipelines.platform.supervisor import Platform
 
 PARTS = ("valkey", "mlflow", "prefect", "flows", "scorer", "feed")
-DEPLOYMENTS = ("ingest", "featurize", "train", "promote", "backtest")
-PREFECT_PORT, MLFLOW_PORT, SCORER_PORT = 4200, 5000, 8100
+DEPLOYMENTS = ("ingest", "featurize", "train", "promote")
 MODEL_NAME, MODEL_ALIAS = "EURUSD.H1.barrier", "paper"
 REPLAY_PROJECT = "replay"
 """Feast's project of the replay: Redis keeps no stamp older than one it holds."""
@@ -45,9 +44,9 @@ class Ports:
 
 def choose_ports() -> Ports:
     """Return the usual ports, or free ones where they are taken."""
-    prefect = choose_port(PREFECT_PORT)
-    mlflow = choose_port(MLFLOW_PORT, frozenset({prefect}))
-    scorer = choose_port(SCORER_PORT, frozenset({prefect, mlflow}))
+    prefect = choose_port(services.PREFECT_PORT)
+    mlflow = choose_port(services.MLFLOW_PORT, frozenset({prefect}))
+    scorer = choose_port(services.SCORER_PORT, frozenset({prefect, mlflow}))
     return Ports(prefect, mlflow, scorer)
 
 
@@ -76,7 +75,9 @@ def run_platform(
     """
     ports = choose_ports()
     client = services.client_environment(home, ports.prefect, ports.mlflow)
+    settings = scorer_settings(home, client["MLFLOW_TRACKING_URI"], ports.scorer)
     with Platform(home, PARTS) as platform:
+        ensure_token(home.token)
         say("starting Valkey, MLflow and Prefect")
         platform.start(
             services.valkey(home),
@@ -88,13 +89,12 @@ def run_platform(
         if not has_model(client["MLFLOW_TRACKING_URI"]):
             say(f"no model is promoted yet: making one (log: {platform.log('bootstrap')})")
             command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))
-            platform.run("bootstrap", command, client)
+            platform.run("bootstrap", command, {**client, **settings})
         say("starting the scorer and the feed")
         archive_journal(home.journal)
-        ensure_token(home.token)
-        settings = scorer_settings(home, client["MLFLOW_TRACKING_URI"], ports.scorer)
         platform.start(services.scorer(ports.scorer, settings))
-        platform.start(services.feed(home, feed_command(home, ports.scorer, bar_seconds), client))
+        feeding = feed_command(home, ports.scorer, bar_seconds)
+        platform.start(services.feed(home, feeding, {**client, **settings}))
         show(judge_parts(platform.state_file))
         platform.watch()
 

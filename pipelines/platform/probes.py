@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -75,10 +76,14 @@ class DeploymentsProbe(msgspec.Struct, frozen=True, tag="deployments"):
         Of Prefect's server, ending in ``/api``.
     names
         Deployment names.
+    since
+        Moment (ISO 8601, UTC) after which they must have been registered: Prefect goes on calling
+        those of a process that was killed ready for a while.
     """
 
     api_url: str
     names: tuple[str, ...]
+    since: str
 
     def check(self) -> Health:
         """Ask once."""
@@ -90,7 +95,12 @@ class DeploymentsProbe(msgspec.Struct, frozen=True, tag="deployments"):
                 trust_env=False,
             )
             reply.raise_for_status()
-            served = {row["name"] for row in reply.json() if row.get("status") == "READY"}
+            served = {
+                row["name"]
+                for row in reply.json()
+                if row.get("status") == "READY"
+                and datetime.fromisoformat(row["updated"]) >= datetime.fromisoformat(self.since)
+            }
         except httpx.HTTPError as error:
             return _silent(self.api_url, error)
         missing = sorted(set(self.names) - served)

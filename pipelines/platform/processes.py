@@ -71,6 +71,18 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
+def listens(pid: int, port: int) -> bool:
+    """Return True if a process or one of its descendants listens on a TCP port."""
+    for member in family(pid):
+        try:
+            found = member.net_connections(kind="tcp")
+        except psutil.Error:
+            continue
+        if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in found):
+            return True
+    return False
+
+
 def end(processes: Iterable[psutil.Process], within_s: float) -> None:
     """Ask processes to end, wait for them, and kill what is left.
 

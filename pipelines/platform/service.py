@@ -23,6 +23,8 @@ class Service:
         How to learn that it is ready.
     url
         Where people or programs reach it; empty if nowhere.
+    port
+        TCP port it listens on itself; an answer of another program there does not count.
     environment
         Added to the supervisor's own environment.
     ready_within_s
@@ -37,6 +39,7 @@ class Service:
     command: tuple[str, ...]
     probe: Probe
     url: str = ""
+    port: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_within_s: float = 60.0
     clear: tuple[Path, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from online.domain.errors import InvalidSettings
@@ -15,10 +16,14 @@ from pipelines.platform.service import Service
 SOCKET_PATH_LIMIT = 104
 """Longest path of a Unix socket that every supported system takes, bytes."""
 
+PREFECT_PORT, MLFLOW_PORT, SCORER_PORT = 4200, 5000, 8100
+"""Usual TCP ports; free ones are taken where these are not."""
+
 QUIET: Mapping[str, str] = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
 }
@@ -82,6 +87,7 @@ def mlflow(home: Home, port: int) -> Service:
         command=(sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *flat),
         probe=HttpProbe(f"http://{LOOPBACK}:{port}/health"),
         url=f"http://{LOOPBACK}:{port}",
+        port=port,
         environment={**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         ready_within_s=120.0,
     )
@@ -97,6 +103,7 @@ def prefect(home: Home, port: int) -> Service:
         ),
         probe=HttpProbe(f"http://{LOOPBACK}:{port}/api/health"),
         url=f"http://{LOOPBACK}:{port}",
+        port=port,
         environment={
             **QUIET,
             "PREFECT_HOME": str(home.prefect.resolve()),
@@ -130,7 +137,9 @@ def flows(home: Home, environment: Mapping[str, str], names: tuple[str, ...]) ->
     return Service(
         name="flows",
         command=(sys.executable, "-m", "pipelines.deployments", str(home.root.resolve())),
-        probe=DeploymentsProbe(environment["PREFECT_API_URL"], names),
+        probe=DeploymentsProbe(
+            environment["PREFECT_API_URL"], names, datetime.now(tz=UTC).isoformat()
+        ),
         environment=environment,
         ready_within_s=120.0,
         stop_within_s=20.0,
@@ -151,6 +160,7 @@ def scorer(port: int, environment: Mapping[str, str]) -> Service:
         command=(sys.executable, "-m", "pipelines.cli", "serve"),
         probe=HttpProbe(f"{url}/readyz"),
         url=url,
+        port=port,
         environment={**QUIET, **environment},
         ready_within_s=60.0,
     )

@@ -100,7 +100,8 @@ class Platform:
             start_new_session=True,
         )
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            # SIGINT too: a shell starts its background jobs with SIGINT ignored.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._handlers[number] = signal.signal(number, _interrupt)
         self._write_state()
         return self
@@ -113,7 +114,6 @@ class Platform:
     ) -> None:
         """Stop everything, newest first; a second Ctrl-C does not interrupt it."""
         if threading.current_thread() is threading.main_thread():
-            self._handlers.setdefault(signal.SIGINT, signal.getsignal(signal.SIGINT))
             for number in self._handlers:
                 signal.signal(number, signal.SIG_IGN)
         try:
@@ -221,7 +221,7 @@ class Platform:
         deadline = time.monotonic() + child.service.ready_within_s
         while True:
             health = child.service.probe.check()
-            if health.ready:
+            if health.ready and self._speaks_for_itself(child):
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):  # it still runs, as hoped
                 child.process.wait(timeout=PROBE_EVERY_S)
@@ -234,6 +234,12 @@ class Platform:
                     code="SERVICE_NOT_READY",
                     remedy=f"Read {self.log(name)}.",
                 )
+
+    @staticmethod
+    def _speaks_for_itself(child: _Child) -> bool:
+        """Return True unless another program answers on the service's port."""
+        port = child.service.port
+        return port is None or processes.listens(child.process.pid, port)
 
     def _check_children(self) -> None:
         for child in self._children:

@@ -1,0 +1,72 @@
+"""The flows as Prefect deployments: run by hand or by schedule from Prefect's interface.
+
+Run as ``python -m pipelines.deployments HOME`` with ``PREFECT_API_URL`` and
+``MLFLOW_TRACKING_URI`` set; it serves until it is stopped. Nothing minute-critical belongs here:
+Prefect starts a run seconds late.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import Flow, serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
+
+from pipelines.featurize import featurize
+from pipelines.home import Home
+from pipelines.ingest import ingest
+from pipelines.promote import promote
+from pipelines.train import train
+
+SYMBOL, TIMEFRAME, MODEL = "EURUSD", "H1", "EURUSD.H1.barrier"
+CONCURRENT_RUNS = 2
+
+
+def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
+    """Return every flow with its parameters and its schedule (UTC).
+
+    Data after the trading day, features just behind each hour, and a model at the weekend; what
+    it is worth is promoted and backtested by hand.
+
+    Parameters
+    ----------
+    home
+        Runtime folder.
+    mlflow_uri
+        Of the server that keeps runs and models.
+    """
+    root = str(home.root.resolve())
+    series = {"home_root": root, "symbol": SYMBOL, "timeframe": TIMEFRAME}
+    demo: dict[str, Any] = {"home_root": root, "symbol": SYMBOL, "source": {"kind": "demo"}}
+    plans: list[tuple[Flow[..., Any], str | None, dict[str, Any]]] = [
+        (ingest, "30 22 * * 1-5", demo),
+        (featurize, "2 * * * 1-5", series),
+        (train, "0 4 * * 6", {**series, "mlflow_uri": mlflow_uri}),
+        (promote, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
+    ]
+    return [_deploy(flow, cron, parameters) for flow, cron, parameters in plans]
+
+
+def _deploy(flow: Flow[..., Any], cron: str | None, given: dict[str, Any]) -> RunnerDeployment:
+    made = flow.to_deployment(
+        flow.name,
+        cron=cron,
+        parameters=given,
+        tags=["sextant"],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    return cast("RunnerDeployment", made)  # outside an event loop it is never a coroutine
+
+
+def main() -> None:
+    """Serve the deployments until stopped."""
+    made = make_deployments(Home(Path(sys.argv[1])), os.environ["MLFLOW_TRACKING_URI"])
+    serve(*made, limit=CONCURRENT_RUNS, print_starting_message=False)
+
+
+if __name__ == "__main__":
+    main()
