@@ -5,22 +5,33 @@ from __future__ import annotations
 from typing import assert_never
 
 from models.families.family import Family
+from models.families.forest import ForestConfig, ForestFamily
+from models.families.lightgbm import LightgbmConfig, LightgbmFamily
+from models.families.logistic import LogisticConfig, LogisticFamily
 from models.families.xgboost import XgboostConfig, XgboostFamily
 from online.domain.errors import NotFound
 
-FamilyConfig = XgboostConfig
-"""Discriminated by `kind`; becomes a union with the second family."""
+FamilyConfig = XgboostConfig | LightgbmConfig | ForestConfig | LogisticConfig
+"""Settings of any family; the field ``kind`` tells which."""
 
-
-FAMILIES: dict[str, FamilyConfig] = {"xgboost": XgboostConfig()}
+FAMILIES: dict[str, FamilyConfig] = {
+    config.kind: config
+    for config in (XgboostConfig(), LightgbmConfig(), ForestConfig(), LogisticConfig())
+}
 """Default configuration of every family that can serve, by kind."""
 
 
 def build_family(config: FamilyConfig) -> Family:
-    """Return the family of a configuration: libraries load when they fit."""
+    """Return the family of a configuration; libraries load when they fit."""
     match config:
         case XgboostConfig():
             return XgboostFamily(config)
+        case LightgbmConfig():
+            return LightgbmFamily(config)
+        case ForestConfig():
+            return ForestFamily(config)
+        case LogisticConfig():
+            return LogisticFamily(config)
         case _:
             assert_never(config)
 
