@@ -268,13 +268,13 @@ class Lake:
             Rows as `pipelines.quality.QUARANTINE_COLUMNS`.
         """
         parsed = Timeframe.parse(timeframe)
-        folder = self.root / "quarantine" / f"symbol={_safe(symbol)}" / f"timeframe={parsed}"
-        path = folder / f"{_safe(name)}.parquet"
+        folder = self.root / "quarantine" / f"symbol={safe_name(symbol)}" / f"timeframe={parsed}"
+        path = folder / f"{safe_name(name)}.parquet"
         write_parquet(path, pa.Table.from_pandas(frame, preserve_index=False))
         return path
 
     def _folder(self, symbol: str, timeframe: Timeframe) -> Path:
-        return self.root / "bars" / f"symbol={_safe(symbol)}" / f"timeframe={timeframe}"
+        return self.root / "bars" / f"symbol={safe_name(symbol)}" / f"timeframe={timeframe}"
 
     def _require_side(self, folder: Path, side: PriceSide) -> None:
         for path in sorted(folder.glob("*.parquet"))[:1]:
@@ -349,7 +349,7 @@ def _overlaps(path: Path, start_ns: int | None, end_ns: int | None) -> bool:
     return (start_ns is None or start_ns < ends_ns) and (end_ns is None or opens_ns < end_ns)
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return `name` if it can be part of a path.
 
     Raises

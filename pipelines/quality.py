@@ -6,7 +6,7 @@ quarantine are the rows that were read.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from pipelines.sources.raw import BAR_COLUMNS, PRICES, Fault, RawBars
 SCALE_FACTOR_MAX = 5.0
 """A price this many times its neighbours' median, or as small a part of it, is misscaled."""
 _NEIGHBOURS = 101
-_POINT_TOLERANCE = 1e-3  # of a point: far above the error of a float64, far below one digit more
+POINT_TOLERANCE = 1e-3  # of a point: far above the error of a float64, far below one digit more
 
 _PRICE = pa.Column(
     "float64", [pa.Check.gt(0.0), pa.Check(np.isfinite, name="finite")], nullable=False
@@ -184,7 +184,7 @@ def _mark_digits(rows: pd.DataFrame, fault: NDArray[np.object_], instrument: Ins
     fit = np.flatnonzero(fault == "")
     with np.errstate(over="ignore", invalid="ignore"):  # a price of 1e305 fails by its scale
         points = rows[list(PRICES)].to_numpy()[fit] * instrument.scale
-        finer = (np.abs(points - np.rint(points)) > _POINT_TOLERANCE).any(axis=1)
+        finer = (np.abs(points - np.rint(points)) > POINT_TOLERANCE).any(axis=1)
     fault[fit[finer]] = Fault.WRONG_DIGITS
 
 
@@ -232,8 +232,6 @@ def _mark_order(raw: RawBars, fault: NDArray[np.object_]) -> None:
 def longest_increasing(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the positions of a longest strictly increasing subsequence.
 
-    Patience sorting, O(n log n): Fredman, *Discrete Mathematics* 11 (1975) 29-35.
-
     Parameters
     ----------
     values
@@ -241,24 +239,45 @@ def longest_increasing(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> longest_increasing(np.array([1, 2, 99, 3, 4])).tolist()
-    [0, 1, 3, 4]
+    >>> longest_increasing(np.array([1, 2, 99, 3, 3, 4])).tolist()
+    [0, 1, 3, 5]
     """
-    tails: list[int] = []
-    tail_positions: list[int] = []
+    return _longest_chain(values.tolist(), bisect_left)
+
+
+def longest_non_decreasing(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions of a longest subsequence that never falls.
+
+    Examples
+    --------
+    >>> longest_non_decreasing(np.array([1, 2, 99, 3, 3, 4])).tolist()
+    [0, 1, 3, 4, 5]
+    """
+    return _longest_chain(values.tolist(), bisect_right)
+
+
+def _longest_chain(
+    values: list[int], pile_of: Callable[[list[int], int], int]
+) -> NDArray[np.int64]:
+    """Deal values onto piles as in patience sorting, O(n log n).
+
+    Fredman, *Discrete Mathematics* 11 (1975) 29-35.
+    """
+    tops: list[int] = []
+    top_positions: list[int] = []
     previous = np.full(len(values), -1, dtype=np.int64)
-    for position, value in enumerate(values.tolist()):
-        pile = bisect_left(tails, value)
+    for position, value in enumerate(values):
+        pile = pile_of(tops, value)
         if pile:
-            previous[position] = tail_positions[pile - 1]
-        if pile == len(tails):
-            tails.append(value)
-            tail_positions.append(position)
+            previous[position] = top_positions[pile - 1]
+        if pile == len(tops):
+            tops.append(value)
+            top_positions.append(position)
         else:
-            tails[pile] = value
-            tail_positions[pile] = position
-    chain = np.empty(len(tails), dtype=np.int64)
-    position = tail_positions[-1] if tail_positions else -1
+            tops[pile] = value
+            top_positions[pile] = position
+    chain = np.empty(len(tops), dtype=np.int64)
+    position = top_positions[-1] if top_positions else -1
     for place in range(len(chain) - 1, -1, -1):
         chain[place] = position
         position = int(previous[position])
@@ -293,7 +312,7 @@ def count_decimals(bars: pd.DataFrame, digits: int) -> int:
     for decimals in range(digits):
         points = prices * 10.0**decimals
         if (
-            np.abs(points - np.rint(points)) <= _POINT_TOLERANCE * 10.0 ** (decimals - digits)
+            np.abs(points - np.rint(points)) <= POINT_TOLERANCE * 10.0 ** (decimals - digits)
         ).all():
             return decimals
     return digits

@@ -1,0 +1,182 @@
+"""Quote ticks in the lake: ``ticks/symbol=EURUSD/feed=oanda/2014-05/20140501_quote.parquet``.
+
+Quotes have no key (several may share a millisecond), so what is written once is a source's daily
+file: the same file again adds nothing, and another of the same name is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from online.domain.errors import InvalidMarketData, NotFound
+from pipelines.lake import safe_name
+from pipelines.lake_files import only_writer, write_parquet
+from pipelines.quality_ticks import CLEAN_TICKS
+from pipelines.sources.ticks import TICK_COLUMNS
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("at_ns", pa.int64(), nullable=False),
+        pa.field("bid", pa.float64(), nullable=False),
+        pa.field("ask", pa.float64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TickEntry:
+    """One feed's quotes of one symbol.
+
+    Parameters
+    ----------
+    symbol, feed
+        What they are.
+    ticks
+        How many there are.
+    first_ns, last_ns
+        Times of the first and last, UTC nanoseconds.
+    files
+        How many daily files there are.
+    """
+
+    symbol: str
+    feed: str
+    ticks: int
+    first_ns: int
+    last_ns: int
+    files: int
+
+
+class TickLake:
+    """Quotes on disk.
+
+    Parameters
+    ----------
+    root
+        The lake's folder; it is made at the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write_ticks(
+        self, symbol: str, feed: str, source_file: str, file_sha256: str, frame: pd.DataFrame
+    ) -> int:
+        """Add the quotes of a daily file; return how many were new: all, or none.
+
+        Parameters
+        ----------
+        symbol, feed
+            What they are.
+        source_file, file_sha256
+            The file they came from and the digest of its bytes.
+        frame
+            Cleaned quotes (see `pipelines.quality_ticks.CLEAN_TICKS`), at least one.
+
+        Raises
+        ------
+        InvalidMarketData
+            With code ``CONFLICTS_WITH_LAKE`` if a file of that name and other content is there.
+        Unavailable
+            With code ``LAKE_UNWRITABLE``.
+        """
+        frame = CLEAN_TICKS.validate(frame)
+        first_ns, last_ns = int(frame["at_ns"].iloc[0]), int(frame["at_ns"].iloc[-1])
+        folder = self._folder(symbol, feed) / pd.Timestamp(first_ns).strftime("%Y-%m")
+        path = folder / f"{safe_name(Path(source_file).stem)}.parquet"
+        with only_writer(folder):
+            if path.exists():
+                kept = _about(path)["sha256"]
+                if kept != file_sha256:
+                    raise InvalidMarketData(
+                        f"the lake has another {source_file} of {feed} {symbol}: its digest is "
+                        f"{kept[:12]}, {file_sha256[:12]} came",
+                        code="CONFLICTS_WITH_LAKE",
+                        remedy=f"Remove {path} first if the new file is the right one.",
+                    )
+                return 0
+            about = {
+                "sextant.sha256": file_sha256,
+                "sextant.first_ns": str(first_ns),
+                "sextant.last_ns": str(last_ns),
+            }
+            columns = [pa.array(frame[name].to_numpy()) for name in TICK_COLUMNS]
+            write_parquet(path, pa.table(columns, _SCHEMA.with_metadata(about)))
+        return len(frame)
+
+    def read_ticks(
+        self, symbol: str, feed: str, start_ns: int | None = None, end_ns: int | None = None
+    ) -> pd.DataFrame:
+        """Return the quotes with ``start_ns <= at_ns < end_ns``, oldest first.
+
+        Returns
+        -------
+        frame
+            ``at_ns`` (int64, UTC nanoseconds), ``bid`` and ``ask`` (float64); quotes of one time
+            keep their order.
+
+        Raises
+        ------
+        NotFound
+            With code ``NO_TICKS``.
+        """
+        frames: list[pd.DataFrame] = []
+        for path in self._files(symbol, feed):
+            about = _about(path)
+            starts_late = end_ns is not None and int(about["first_ns"]) >= end_ns
+            ends_early = start_ns is not None and int(about["last_ns"]) < start_ns
+            if not (starts_late or ends_early):
+                frames.append(pq.ParquetFile(path).read().to_pandas())
+        frame: pd.DataFrame = (
+            pd.concat(frames, ignore_index=True) if frames else _SCHEMA.empty_table().to_pandas()
+        )
+        stamps = frame["at_ns"].to_numpy()
+        kept = np.ones(len(stamps), dtype=np.bool_)
+        if start_ns is not None:
+            kept &= stamps >= start_ns
+        if end_ns is not None:
+            kept &= stamps < end_ns
+        return frame[kept].sort_values("at_ns", kind="stable", ignore_index=True)
+
+    def describe(self) -> list[TickEntry]:
+        """Return every feed of every symbol; empty if there is none."""
+        entries = []
+        for folder in sorted((self.root / "ticks").glob("symbol=*/feed=*")):
+            paths = sorted(folder.glob("*/*.parquet"))
+            if paths:
+                abouts = [_about(path) for path in paths]
+                entries.append(
+                    TickEntry(
+                        symbol=folder.parent.name.removeprefix("symbol="),
+                        feed=folder.name.removeprefix("feed="),
+                        ticks=sum(pq.read_metadata(path).num_rows for path in paths),
+                        first_ns=min(int(about["first_ns"]) for about in abouts),
+                        last_ns=max(int(about["last_ns"]) for about in abouts),
+                        files=len(paths),
+                    )
+                )
+        return entries
+
+    def _folder(self, symbol: str, feed: str) -> Path:
+        return self.root / "ticks" / f"symbol={safe_name(symbol)}" / f"feed={safe_name(feed)}"
+
+    def _files(self, symbol: str, feed: str) -> list[Path]:
+        found = sorted(self._folder(symbol, feed).glob("*/*.parquet"))
+        if not found:
+            there = ", ".join(f"{entry.feed} {entry.symbol}" for entry in self.describe())
+            raise NotFound(
+                f"the lake has no ticks of {feed} {symbol}: it holds {there or 'none'}",
+                code="NO_TICKS",
+            )
+        return found
+
+
+def _about(path: Path) -> dict[str, str]:
+    stored = pq.read_schema(path).metadata or {}
+    return {key.decode().removeprefix("sextant."): value.decode() for key, value in stored.items()}
