@@ -16,7 +16,7 @@ import msgspec
 from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecord
 from online.domain.vector import vector_bits
 
-KINDS: Final = ("vector", "score", "decision", "order", "fill", "deal")
+KINDS: Final = ("vector", "score", "decision", "order", "fill", "deal", "account")
 _MOST_DIFFERENCES = 10
 R = TypeVar("R", DecisionRecord, ResultRecord, DealRecord)
 

@@ -35,7 +35,7 @@ def test_the_same_run_twice_has_no_difference_in_any_kind(run: Backtest) -> None
     parity = compare(run.records, _run(worlds.columns_of(BARS, seed=6)).records)
     assert parity.total_different == 0
     assert parity.first == []
-    assert all(parity.compared[kind] > 0 for kind in KINDS)
+    assert all(parity.compared[kind] > 0 for kind in KINDS if kind != "account")
     assert parity.compared["vector"] == len(BARS) - 1
 
 
