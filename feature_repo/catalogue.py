@@ -11,7 +11,16 @@ import talib
 
 from feature_repo.anchors import WARM_UP_BARS
 from feature_repo.feature import Feature, Group
-from feature_repo.indicators import calendar, momentum, returns, trend, volatility
+from feature_repo.indicators import (
+    calendar,
+    candle,
+    momentum,
+    regime,
+    returns,
+    trend,
+    volatility,
+    volume,
+)
 from online.domain.errors import NotFound
 from online.domain.market import Timeframe
 from online.domain.vector import VectorContract, ViewContract
@@ -21,6 +30,9 @@ CATALOGUE: tuple[Feature, ...] = (
     *trend.FEATURES,
     *momentum.FEATURES,
     *volatility.FEATURES,
+    *candle.FEATURES,
+    *volume.FEATURES,
+    *regime.FEATURES,
     *calendar.FEATURES,
 )
 """Every feature, group by group; the order within a vector."""

@@ -31,6 +31,42 @@ def call(function: str, *inputs: Node, output: int = 0, **parameters: float) -> 
     return node if node.outputs == 1 else Output(node, output)
 
 
+def total(node: Node, bars: int) -> Node:
+    """Return the sum over the last `bars` bars."""
+    return Talib("SUM", node, timeperiod=bars)
+
+
+def mean(node: Node, bars: int) -> Node:
+    """Return the simple average over the last `bars` bars."""
+    return Talib("SMA", node, timeperiod=bars)
+
+
+def highest(node: Node, bars: int) -> Node:
+    """Return the greatest value of the last `bars` bars."""
+    return Talib("MAX", node, timeperiod=bars)
+
+
+def lowest(node: Node, bars: int) -> Node:
+    """Return the least value of the last `bars` bars."""
+    return Talib("MIN", node, timeperiod=bars)
+
+
+def share(part: Node, whole: Node, floor: float) -> Node:
+    """Return ``part / whole``, and zero where the whole does not exceed `floor`.
+
+    A running sum that should be zero is some rounding error instead; dividing by it would make
+    noise look like a signal.
+
+    Parameters
+    ----------
+    part, whole
+        Dividend and divisor.
+    floor
+        Size of the divisor that counts as nothing (> 0).
+    """
+    return part * exceeds(whole, floor) / maximum(whole, floor)
+
+
 def lag(node: Node, bars: int) -> Node:
     """Return `node` as it was `bars` bars ago."""
     return Lag(node, bars)

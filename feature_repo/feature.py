@@ -21,6 +21,7 @@ class Group(StrEnum):
     VOLATILITY = "volatility"
     CANDLE = "candle"
     VOLUME = "volume"
+    REGIME = "regime"
     SESSION = "session"
 
 

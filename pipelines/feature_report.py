@@ -18,7 +18,6 @@ from pipelines.home import Home
 from pipelines.page import Page
 
 _POINTS = 600
-_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def to_markdown(found: FeaturizeReport) -> str:
 
 
 def draw(bars: BarArrays, features: Sequence[Feature], values: Mapping[str, Vector]) -> bytes:
-    """Return a PNG with one small plot over time for each feature.
+    """Return a PNG with one strip over time for each feature, scaled to its own range.
 
     Parameters
     ----------
@@ -166,18 +165,18 @@ def draw(bars: BarArrays, features: Sequence[Feature], values: Mapping[str, Vect
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow import, only when drawing
 
-    rows = -(-len(features) // _COLUMNS)
-    figure = Figure(figsize=(11, 1.7 * rows), dpi=80)
-    figure.subplots_adjust(0.05, 0.35 / (1.7 * rows), 0.99, 1 - 0.3 / (1.7 * rows), 0.2, 0.6)
-    axes = np.atleast_1d(figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False)).ravel()
+    figure = Figure(figsize=(11, 0.6 + 0.45 * len(features)), dpi=80, layout="constrained")
+    axis = figure.subplots()
     step = max(1, len(bars) // _POINTS)
     times = bars.closed_at_ns[::step].astype("datetime64[ns]")
-    for axis, feature in zip(axes, features, strict=False):
-        axis.plot(times, values[feature.name][::step], linewidth=0.7)
-        axis.set_title(feature.name, fontsize=8)
-        axis.tick_params(labelsize=6)
-    for axis in axes[len(features) :]:
-        axis.set_visible(False)
+    for place, feature in enumerate(reversed(features)):
+        strip = values[feature.name][::step].astype(np.float64)
+        known = strip[np.isfinite(strip)]
+        low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+        axis.plot(times, place + 0.85 * (strip - low) / max(high - low, 1e-300), linewidth=0.7)
+    axis.set_yticks(np.arange(len(features)) + 0.4, [f.name for f in reversed(features)])
+    axis.tick_params(labelsize=7)
+    axis.margins(x=0.005, y=0.02)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from feature_repo.expression import CLOSE, HIGH, LOW, call, square_root
 from feature_repo.feature import Feature, Group
 from feature_repo.indicators.returns import log_return
+from feature_repo.indicators.variation import VARIATION
 from feature_repo.nodes import Node
 
 ATR_14 = call("ATR", HIGH, LOW, CLOSE, timeperiod=14)
@@ -59,4 +60,27 @@ FEATURES = (
         expression=(_UPPER - _LOWER) / _MIDDLE,
         group=Group.VOLATILITY,
     ),
+    Feature(
+        name="true_range_atr",
+        meaning="True range of the bar, in ATR(14).",
+        source="Wilder 1978; TA-Lib TRANGE",
+        expression=call("TRANGE", HIGH, LOW, CLOSE) / ATR_14,
+        group=Group.VOLATILITY,
+    ),
+    Feature(
+        name="atr_7_to_28",
+        meaning="Average true range of 7 bars over that of 28.",
+        source="TA-Lib ATR",
+        expression=call("ATR", HIGH, LOW, CLOSE, timeperiod=7)
+        / call("ATR", HIGH, LOW, CLOSE, timeperiod=28),
+        group=Group.VOLATILITY,
+    ),
+    Feature(
+        name="keltner_place_20",
+        meaning="Close less its exponential average of 20 bars, in two ATR(14).",
+        source="Keltner 1960, as revised by Raschke",
+        expression=(CLOSE - call("EMA", CLOSE, timeperiod=20)) / (2.0 * ATR_14),
+        group=Group.VOLATILITY,
+    ),
+    *VARIATION,
 )

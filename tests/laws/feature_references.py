@@ -7,91 +7,57 @@ knows TA-Lib. Recursive averages start differently, so they are compared where t
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from tests.laws.feature_formulas import (
+    adx,
+    aroon,
+    atr,
+    bipower,
+    body,
+    cci,
+    choppiness,
+    deviation,
+    directional,
+    efficiency,
+    elapsed,
+    ema,
+    engulfing,
+    flag,
+    garman_klass,
+    highest,
+    impact,
+    kama,
+    location,
+    log_return,
+    lowest,
+    macd,
+    mean,
+    money_flow,
+    place,
+    power_sum,
+    relative_volume,
+    rogers_satchell,
+    roll,
+    rolling_line,
+    root,
+    rsi,
+    session,
+    signed_volume,
+    stochastic,
+    trix,
+    true_range,
+    true_strength,
+    turn,
+    ultimate,
+    value_price,
+    variance,
+    weighted,
+)
+
 Reference = Callable[[pd.DataFrame], "pd.Series[float]"]
-
-
-def wilder(values: pd.Series[float], bars: int) -> pd.Series[float]:
-    return values.ewm(alpha=1.0 / bars, adjust=False).mean()
-
-
-def ema(values: pd.Series[float], bars: int) -> pd.Series[float]:
-    return values.ewm(span=bars, adjust=False).mean()
-
-
-def log_return(b: pd.DataFrame, bars: int = 1) -> pd.Series[float]:
-    logs: pd.Series[float] = np.log(b["close"])
-    return logs.diff(bars)
-
-
-def true_range(b: pd.DataFrame) -> pd.Series[float]:
-    before = b["close"].shift()
-    reaches = [b["high"] - b["low"], (b["high"] - before).abs(), (b["low"] - before).abs()]
-    return pd.concat(reaches, axis=1).max(axis=1)
-
-
-def atr(b: pd.DataFrame, bars: int = 14) -> pd.Series[float]:
-    return wilder(true_range(b).iloc[1:], bars).reindex(b.index)
-
-
-def macd(b: pd.DataFrame) -> pd.Series[float]:
-    return ema(b["close"], 12) - ema(b["close"], 26)
-
-
-def directional(b: pd.DataFrame, bars: int = 14) -> tuple[pd.Series[float], pd.Series[float]]:
-    up, down = b["high"].diff(), -b["low"].diff()
-    plus = up.where((up > down) & (up > 0), 0.0)
-    minus = down.where((down > up) & (down > 0), 0.0)
-    span = wilder(true_range(b), bars)
-    return 100 * wilder(plus, bars) / span, 100 * wilder(minus, bars) / span
-
-
-def adx(b: pd.DataFrame, bars: int = 14) -> pd.Series[float]:
-    plus, minus = directional(b, bars)
-    return wilder(100 * (plus - minus).abs() / (plus + minus), bars)
-
-
-def rsi(b: pd.DataFrame, bars: int = 14) -> pd.Series[float]:
-    change = b["close"].diff().iloc[1:]
-    gain, loss = wilder(change.clip(lower=0), bars), wilder(-change.clip(upper=0), bars)
-    return (100 * gain / (gain + loss)).reindex(b.index)
-
-
-def stochastic(b: pd.DataFrame, bars: int = 14) -> pd.Series[float]:
-    low, high = b["low"].rolling(bars).min(), b["high"].rolling(bars).max()
-    return 100 * (b["close"] - low) / (high - low)
-
-
-def deviation(b: pd.DataFrame, bars: int = 20) -> pd.Series[float]:
-    return b["close"].rolling(bars).std(ddof=0)
-
-
-def mean(b: pd.DataFrame, bars: int) -> pd.Series[float]:
-    return b["close"].rolling(bars).mean()
-
-
-def local(b: pd.DataFrame, zone: str = "UTC") -> list[datetime]:
-    stamps = [datetime.fromtimestamp(ns / 1e9, tz=UTC) for ns in b["closed_at_ns"]]
-    return [stamp.astimezone(ZoneInfo(zone)) for stamp in stamps]
-
-
-def turn(b: pd.DataFrame, wave: Callable[[float], float], *, week: bool) -> pd.Series[float]:
-    values = []
-    for at in local(b):
-        hours = at.hour + at.minute / 60 + (24 * at.weekday() if week else 0)
-        values.append(wave(2 * np.pi * hours / (168 if week else 24)))
-    return pd.Series(values, index=b.index)
-
-
-def session(b: pd.DataFrame, zone: str) -> pd.Series[float]:
-    inside = [at.weekday() < 5 and 8 <= at.hour < 17 for at in local(b, zone)]
-    return pd.Series(inside, index=b.index, dtype=float)
-
 
 REFERENCES: dict[str, Reference] = {
     "log_return_1": lambda b: log_return(b, 1),
@@ -122,4 +88,114 @@ REFERENCES: dict[str, Reference] = {
     "week_cosine": lambda b: turn(b, np.cos, week=True),
     "london_session": lambda b: session(b, "Europe/London"),
     "new_york_session": lambda b: session(b, "America/New_York"),
+    "log_return_2": lambda b: log_return(b, 2),
+    "log_return_8": lambda b: log_return(b, 8),
+    "log_return_12": lambda b: log_return(b, 12),
+    "opening_gap": lambda b: np.log(b["open"]) - np.log(b["close"].shift()),
+    "return_mean_24": lambda b: log_return(b).rolling(24).mean(),
+    "return_to_deviation_24": lambda b: (
+        log_return(b).rolling(24).mean()
+        / log_return(b).rolling(24).std(ddof=0).where(lambda s: s > 1e-8)
+    ),
+    "return_autocorrelation_24": lambda b: (
+        log_return(b).rolling(24).corr(log_return(b).shift()).where(variance(b, 23).notna())
+    ),
+    "sma_20_50_cross": lambda b: mean(b, 20) / mean(b, 50) - 1,
+    "ema_12_26_cross": lambda b: ema(b["close"], 12) / ema(b["close"], 26) - 1,
+    "wma_20_ratio": lambda b: b["close"] / weighted(b) - 1,
+    "kama_10_ratio": lambda b: b["close"] / kama(b) - 1,
+    "regression_slope_20_atr": lambda b: rolling_line(b)[0] / atr(b),
+    "regression_distance_20_atr": lambda b: (b["close"] - rolling_line(b)[1]) / atr(b),
+    "channel_place_20": lambda b: place(b, 20),
+    "aroon_oscillator_25": aroon,
+    "efficiency_ratio_10": efficiency,
+    "choppiness_14": choppiness,
+    "plus_directional_14": lambda b: directional(b)[0],
+    "minus_directional_14": lambda b: directional(b)[1],
+    "trix_9": trix,
+    "rsi_7": lambda b: rsi(b, 7),
+    "rsi_28": lambda b: rsi(b, 28),
+    "cci_20": cci,
+    "williams_r_14": lambda b: 100 * (place(b, 14) - 1),
+    "ultimate_oscillator": ultimate,
+    "momentum_10_atr": lambda b: b["close"].diff(10) / atr(b),
+    "true_strength_index": true_strength,
+    "awesome_oscillator_atr": lambda b: (
+        (
+            ((b["high"] + b["low"]) / 2).rolling(5).mean()
+            - ((b["high"] + b["low"]) / 2).rolling(34).mean()
+        )
+        / atr(b)
+    ),
+    "balance_of_power_14": lambda b: body(b).rolling(14).mean(),
+    "true_range_atr": lambda b: true_range(b) / atr(b),
+    "atr_7_to_28": lambda b: atr(b, 7) / atr(b, 28),
+    "keltner_place_20": lambda b: (b["close"] - ema(b["close"], 20)) / (2 * atr(b)),
+    "realised_volatility_12": lambda b: root(variance(b, 12)),
+    "realised_volatility_48": lambda b: root(variance(b, 48)),
+    "volatility_ratio_12_48": lambda b: root(4 * variance(b, 12) / variance(b, 48)),
+    "bipower_volatility_24": lambda b: root(bipower(b)),
+    "jump_share_24": lambda b: (1 - bipower(b) / variance(b, 24)).clip(lower=0),
+    "downside_share_24": lambda b: (
+        (log_return(b).clip(upper=0) ** 2).rolling(24).sum() / variance(b, 24)
+    ),
+    "realised_skewness_24": lambda b: 24**0.5 * power_sum(b, 3) / variance(b, 24) ** 1.5,
+    "realised_kurtosis_24": lambda b: 24 * power_sum(b, 4) / variance(b, 24) ** 2,
+    "parkinson_volatility_24": lambda b: root(
+        (np.log(b["high"] / b["low"]) ** 2).rolling(24).mean() / (4 * np.log(2))
+    ),
+    "garman_klass_volatility_24": garman_klass,
+    "rogers_satchell_volatility_24": rogers_satchell,
+    "roll_spread_24": roll,
+    "body_share": body,
+    "upper_shadow_share": lambda b: (
+        (b["high"] - b[["open", "close"]].max(axis=1)) / (b["high"] - b["low"])
+    ),
+    "lower_shadow_share": lambda b: (
+        (b[["open", "close"]].min(axis=1) - b["low"]) / (b["high"] - b["low"])
+    ),
+    "close_location": location,
+    "close_location_mean_10": lambda b: location(b).rolling(10).mean(),
+    "range_atr": lambda b: (b["high"] - b["low"]) / atr(b),
+    "body_atr": lambda b: (b["close"] - b["open"]) / atr(b),
+    "body_size_mean_10_atr": lambda b: (b["close"] - b["open"]).abs().rolling(10).mean() / atr(b),
+    "inside_bar": lambda b: flag((b["high"] < b["high"].shift()) & (b["low"] > b["low"].shift())),
+    "outside_bar": lambda b: flag((b["high"] > b["high"].shift()) & (b["low"] < b["low"].shift())),
+    "engulfing": engulfing,
+    "rising_share_10": lambda b: flag(b["close"].diff() > 0).rolling(10).mean(),
+    "below_high_24_atr": lambda b: (highest(b, 24) - b["close"]) / atr(b),
+    "above_low_24_atr": lambda b: (b["close"] - lowest(b, 24)) / atr(b),
+    "body_share_smoothed_5": lambda b: ema(body(b), 5),
+    "volume_ratio_20": relative_volume,
+    "volume_change": lambda b: np.log1p(b["volume"]).diff(),
+    "volume_balance_20": lambda b: (
+        signed_volume(b).rolling(20).sum() / b["volume"].rolling(20).sum()
+    ),
+    "chaikin_money_flow_20": lambda b: (
+        (location(b) * b["volume"]).rolling(20).sum() / b["volume"].rolling(20).sum()
+    ),
+    "money_flow_index_14": money_flow,
+    "vwap_distance_24_atr": lambda b: (b["close"] - value_price(b)) / atr(b),
+    "force_13": lambda b: ema((log_return(b) * relative_volume(b)).iloc[19:], 13).reindex(b.index),
+    "illiquidity_24": lambda b: (log_return(b).abs() / relative_volume(b)).rolling(24).mean(),
+    "volume_return_correlation_24": lambda b: (
+        log_return(b).abs().rolling(24).corr(b["volume"]).where(variance(b, 23).notna())
+    ),
+    "price_impact_24": impact,
+    "sma_100_ratio": lambda b: b["close"] / mean(b, 100) - 1,
+    "sma_200_ratio": lambda b: b["close"] / mean(b, 200) - 1,
+    "ema_100_ratio": lambda b: b["close"] / ema(b["close"], 100) - 1,
+    "sma_50_200_cross": lambda b: mean(b, 50) / mean(b, 200) - 1,
+    "above_sma_200_share_50": lambda b: flag(b["close"] > mean(b, 200)).rolling(50).mean(),
+    "channel_place_120": lambda b: place(b, 120),
+    "log_return_120": lambda b: log_return(b, 120),
+    "realised_volatility_120": lambda b: root(variance(b, 120)),
+    "volatility_ratio_24_120": lambda b: root(5 * variance(b, 24) / variance(b, 120)),
+    "atr_14_to_100": lambda b: atr(b) / atr(b, 100),
+    "tokyo_session": lambda b: session(b, "Asia/Tokyo", 9, 18),
+    "sydney_session": lambda b: session(b, "Australia/Sydney"),
+    "london_new_york_overlap": lambda b: (
+        session(b, "Europe/London") * session(b, "America/New_York")
+    ),
+    "week_elapsed": elapsed,
 }

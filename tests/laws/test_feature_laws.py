@@ -25,7 +25,7 @@ from tests.laws.feature_laws import (
 )
 from tests.laws.feature_references import REFERENCES
 
-_SETTLED = 1000
+_SETTLED = 1400
 """Bars after which the start of a recursive average no longer shows."""
 
 
