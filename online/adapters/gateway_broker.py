@@ -1,0 +1,356 @@
+"""The gateway as a broker: the port's questions over one persistent, mutually proven connection.
+
+It connects by itself, again and again, and never sends an order a second time by itself: what got
+no reply is `Unavailable`, and `find` asks the gateway for its fate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
+
+from online.domain.errors import Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.gateway.frames import MAX_TO_SCORER_BYTES
+from online.gateway.link import FrameLink
+from online.gateway.messages import (
+    PROTOCOL,
+    Accepted,
+    AskStatus,
+    Beat,
+    Failed,
+    Find,
+    Found,
+    Hello,
+    Observe,
+    Observed,
+    Refused,
+    Replied,
+    Resume,
+    Role,
+    Send,
+    Status,
+    ToGateway,
+    ToScorer,
+    Welcome,
+)
+from online.gateway.tls import TlsFiles, client_context, describe_refusal
+from online.ports import Observation
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
+_MILLISECONDS = 1_000
+_FINAL = frozenset({"FENCED", "WRONG_VERSION", "WRONG_CERTIFICATE", "GATEWAY_CHANGED"})
+"""Refusals that trying again does not mend."""
+_log = logging.getLogger(__name__)
+A = TypeVar("A")
+
+
+class GatewayAddress(msgspec.Struct, frozen=True):
+    """Where a gateway is and how long to wait for it.
+
+    Parameters
+    ----------
+    host, port
+        Of the gateway; its certificate must name the host.
+    tls
+        The authority of the gateway's certificate, and one's own.
+    answer_seconds
+        Longest wait for an answer that is not an order's (> 0).
+    reply_seconds
+        Longest wait for an order's reply (> 0); longer than the gateway's call timeout.
+    patience_seconds
+        How long after its arrival the gateway may still begin to send an order (> 0).
+    """
+
+    host: str
+    port: int
+    tls: TlsFiles
+    answer_seconds: float = 2.0
+    reply_seconds: float = 15.0
+    patience_seconds: float = 2.0
+
+
+class _Question:
+    """What was asked and not answered yet."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[ToScorer] = asyncio.get_running_loop().create_future()
+        self.accepted = False
+
+
+class GatewayBroker:
+    """Broker behind a gateway; it lives in the event loop that first uses it.
+
+    Parameters
+    ----------
+    address
+        The gateway's.
+    role
+        A scorer trades; an operator only asks and resumes.
+
+    Attributes
+    ----------
+    welcome
+        The gateway's latest; None before the first.
+    """
+
+    def __init__(self, address: GatewayAddress, role: Role = Role.SCORER) -> None:
+        self._address = address
+        self._role = role
+        self._context = client_context(address.tls)
+        self._link: FrameLink[ToScorer] | None = None
+        self._greeted = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._questions: dict[int, _Question] = {}
+        self._number = 0
+        self._trouble = Unavailable("not connected to the gateway yet", code="NO_GATEWAY")
+        self._final = False
+        self.welcome: Welcome | None = None
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:
+        """Return quote, account, positions and the deals with tickets above `after_deal`.
+
+        Raises
+        ------
+        Unavailable
+            If the gateway or its terminal does not answer.
+        """
+        answer = await self._ask(lambda number: Observe(number, symbol, after_deal), Observed)
+        return answer.observation
+
+    async def send(self, intent: Intent) -> OrderReply:
+        """Send an order, once; without a connection it is not sent.
+
+        Raises
+        ------
+        Unavailable
+            If no reply came; the order may live at the broker.
+        """
+        try:
+            link = await self._connected()
+        except Unavailable as error:
+            return _not_sent(f"{error.code}: {error}")
+        patience = round(self._address.patience_seconds * _MILLISECONDS)
+        number, question = self._open()
+        try:
+            if not link.say(Send(number, intent, patience)):
+                return _not_sent("the link to the gateway was cut before the order went out")
+            answer = await self._wait(question, self._address.reply_seconds)
+        finally:
+            del self._questions[number]
+        if isinstance(answer, Replied):
+            return answer.reply
+        if isinstance(answer, Failed) and not question.accepted:
+            return _not_sent(f"{answer.code}: {answer.message}")
+        raise Unavailable(f"an order was answered with {answer}")
+
+    async def find(self, intent: Intent) -> OrderReply | None:
+        """Return the fate of an order sent earlier; None without evidence.
+
+        Raises
+        ------
+        Unavailable
+            If the gateway or its terminal does not answer.
+        """
+        return (await self._ask(lambda number: Find(number, intent), Found)).reply
+
+    async def status(self) -> Status:
+        """Return how the gateway is.
+
+        Raises
+        ------
+        Unavailable
+            If it does not answer.
+        """
+        return await self._ask(AskStatus, Status)
+
+    async def resume(self, by: str) -> Status:
+        """Let entries through again, as an operator; return how the gateway is then.
+
+        Raises
+        ------
+        Unavailable
+            If it does not answer, or refuses.
+        """
+        return await self._ask(lambda number: Resume(number, by), Status)
+
+    async def close(self) -> None:
+        """End the connection and make no other."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        if self._link is not None:
+            self._link.close("closed here")
+
+    async def _ask(self, question_of: Callable[[int], ToGateway], form: type[A]) -> A:
+        link = await self._connected()
+        number, question = self._open()
+        try:
+            link.say(question_of(number))
+            answer = await self._wait(question, self._address.answer_seconds)
+        finally:
+            del self._questions[number]
+        if isinstance(answer, form):
+            return answer
+        if isinstance(answer, Failed):
+            raise Unavailable(answer.message, code=answer.code)
+        raise Unavailable(f"expected {form.__name__} of the gateway, got {answer}")
+
+    def _open(self) -> tuple[int, _Question]:
+        self._number += 1
+        question = self._questions[self._number] = _Question()
+        return self._number, question
+
+    async def _wait(self, question: _Question, seconds: float) -> ToScorer:
+        try:
+            async with asyncio.timeout(seconds):
+                return await question.answer
+        except TimeoutError:
+            raise Unavailable(
+                f"the gateway gave no answer in {seconds:g} s", code="GATEWAY_TIMEOUT"
+            ) from None
+
+    async def _connected(self) -> FrameLink[ToScorer]:
+        """Return a link that was welcomed, waiting a little for one."""
+        if self._link is not None and self._link.alive and self._greeted.is_set():
+            return self._link
+        if self._final:
+            raise self._trouble
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_connected())
+        try:
+            async with asyncio.timeout(self._address.answer_seconds):
+                while True:
+                    await self._greeted.wait()
+                    if self._link is not None and self._link.alive:
+                        return self._link
+                    if self._final:
+                        raise self._trouble
+                    self._greeted.clear()
+        except TimeoutError:
+            raise self._trouble from None
+
+    async def _keep_connected(self) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while not self._final:
+            try:
+                await self._connect()
+            except Unavailable as error:
+                self._note(error)
+            except OSError as error:
+                where = f"{self._address.host}:{self._address.port}"
+                self._note(
+                    Unavailable(
+                        f"the gateway at {where} does not answer: {describe_refusal(error)}",
+                        code="NO_GATEWAY",
+                        remedy="Run `sextant gateway check`; compare host and certificates.",
+                    )
+                )
+            else:
+                pause_seconds = _FIRST_PAUSE_SECONDS
+                await self._lost.wait()
+                continue
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    async def _connect(self) -> None:
+        self._lost.clear()
+        link: FrameLink[ToScorer] = FrameLink(
+            ToScorer,
+            MAX_TO_SCORER_BYTES,
+            lambda message: self._take(message, link),
+            lambda reason: self._lose(reason, link),
+        )
+        self._link = link
+        loop = asyncio.get_running_loop()
+        number, question = self._open()
+        try:
+            async with asyncio.timeout(self._address.answer_seconds):
+                await loop.create_connection(
+                    lambda: link,
+                    self._address.host,
+                    self._address.port,
+                    ssl=self._context,
+                    server_hostname=self._address.host,
+                )
+                epoch = self.welcome.epoch if self.welcome is not None else 0
+                self._hello = number
+                link.say(Hello(PROTOCOL, self._role, epoch))
+                answer = await question.answer
+        except TimeoutError:
+            link.drop("no welcome came")
+            raise Unavailable("the gateway gave no welcome in time", code="NO_GATEWAY") from None
+        finally:
+            del self._questions[number]
+        if not isinstance(answer, Welcome):
+            link.drop("no welcome came")
+            raise Unavailable(f"the gateway welcomed with {answer}", code="NO_GATEWAY")
+        self._check(answer, link)
+        self.welcome = answer
+        link.beat(answer.heartbeat_seconds)
+        self._greeted.set()
+
+    def _check(self, welcome: Welcome, link: FrameLink[ToScorer]) -> None:
+        """Refuse a gateway that is not the one this session began with."""
+        known = self.welcome
+        if known is None or (known.inbox, known.login) == (welcome.inbox, welcome.login):
+            return
+        link.drop("another gateway answers")
+        raise Unavailable(
+            f"this session began with inbox {known.inbox} of account {known.login}, now "
+            f"{welcome.inbox} of {welcome.login} answers",
+            code="GATEWAY_CHANGED",
+            remedy="Find out why the gateway lost its state, then start the scorer again.",
+        )
+
+    def _take(self, message: ToScorer, link: FrameLink[ToScorer]) -> None:
+        match message:
+            case Beat():
+                return
+            case Refused():
+                self._note(Unavailable(message.message, code=message.code))
+                link.close(f"{message.code}: {message.message}")
+                return
+            case Accepted():
+                question = self._questions.get(message.number)
+                if question is not None:
+                    question.accepted = True
+                return
+            case Welcome():
+                question = self._questions.get(self._hello)
+            case _:
+                question = self._questions.get(message.number)
+        if question is not None and not question.answer.done():
+            question.answer.set_result(message)
+
+    def _lose(self, reason: str, link: FrameLink[ToScorer]) -> None:
+        """Take notice that the connection is gone: nothing that is open gets its answer."""
+        if link is not self._link:
+            return
+        self._greeted.clear()
+        if not self._final:
+            self._trouble = Unavailable(f"the link was cut: {reason}", code="NO_GATEWAY")
+        for question in self._questions.values():
+            if not question.answer.done():
+                question.answer.set_exception(self._trouble)
+        self._lost.set()
+
+    def _note(self, error: Unavailable) -> None:
+        if str(error) != str(self._trouble):
+            _log.warning("gateway: %s: %s", error.code, error)
+        self._trouble = error
+        if error.code in _FINAL:
+            self._final = True
+            self._greeted.set()  # whoever waits shall hear it
+
+
+def _not_sent(why: str) -> OrderReply:
+    return OrderReply(OrderStatus.NOT_SENT, 0, 0, 0, 0, 0.0, 0.0, why)

@@ -1,0 +1,140 @@
+"""The dead-man switch: what happens when the scorer stays away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from online.domain.account import Position
+from online.domain.errors import SextantError, Unavailable
+from online.domain.order import Intent, OrderStatus, Purpose
+from online.gateway.gate import Gate
+from online.gateway.inbox import Inbox
+from online.gateway.messages import TradingState
+from online.gateway.order_flow import OrderFlow
+from online.gateway.settings import Rung, RungAction
+from online.ports import Observation
+
+_CLOSE_PATIENCE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+_STATES = {
+    RungAction.REDUCE: TradingState.REDUCING,
+    RungAction.HALT: TradingState.HALTED,
+    RungAction.FLATTEN: TradingState.HALTED,
+}
+
+
+class DeadMan:
+    """Climbs the ladder while the scorer is silent.
+
+    Parameters
+    ----------
+    ladder
+        Soonest first.
+    gate, inbox, flow
+        Of the gateway.
+    look
+        Returns what the broker tells of a symbol and of the account.
+    """
+
+    def __init__(
+        self,
+        ladder: tuple[Rung, ...],
+        gate: Gate,
+        inbox: Inbox,
+        flow: OrderFlow,
+        look: Callable[[str], Awaitable[Observation]],
+    ) -> None:
+        self._ladder = ladder
+        self._gate = gate
+        self._inbox = inbox
+        self._flow = flow
+        self._look = look
+        self._silent_since: float | None = None
+        if inbox.fact("scorer_seen"):
+            self._silent_since = asyncio.get_running_loop().time()
+
+    def scorer_came(self) -> None:
+        """Take notice that a scorer's session has begun."""
+        self._silent_since = None
+        if not self._inbox.fact("scorer_seen"):
+            self._inbox.write_fact("scorer_seen", "yes")
+        self._gate.scorer_is_back()
+
+    def scorer_left(self) -> None:
+        """Take notice that the scorer's session has ended."""
+        self._silent_since = asyncio.get_running_loop().time()
+
+    async def climb(self) -> None:
+        """Do what is due by now; to be called again and again."""
+        if self._silent_since is None:
+            return
+        silent_seconds = asyncio.get_running_loop().time() - self._silent_since
+        for rung in self._ladder:
+            if silent_seconds < rung.after_seconds:
+                return
+            reason = f"no scorer for {rung.after_seconds:g} s ({rung.action})"
+            if self._gate.tighten(_STATES[rung.action], reason):
+                _log.warning("dead-man switch: %s", reason)
+            if rung.action is RungAction.FLATTEN:
+                await self._flatten()
+
+    async def _flatten(self) -> None:
+        """Close every position that came through this gateway; others are not ours to close."""
+        seen = await self._look("")
+        ours = self._inbox.entry_magics()
+        for position in seen.positions or ():
+            if position.magic in ours and not self._has_pending(position):
+                await self._close(position)
+
+    def _has_pending(self, position: Position) -> bool:
+        return any(e.intent.position == position.ticket for e in self._inbox.unresolved())
+
+    async def _close(self, position: Position) -> None:
+        quote = (await self._look(position.symbol)).quote
+        if quote is None:
+            return
+        side = position.side.opposite
+        number = self._inbox.count_up("flattened")
+        intent = Intent(
+            intent_id=f"flatten-{position.ticket}-{number}",
+            magic=position.magic,
+            comment=f"sx-flatten-{number}",
+            purpose=Purpose.CLOSE,
+            symbol=position.symbol,
+            side=side,
+            volume_lots=position.volume_lots,
+            stop=0.0,
+            target=0.0,
+            position=position.ticket,
+            expires_at_ns=0,
+            quoted=quote.price_to_open(side),
+        )
+        try:
+            reply = await self._flow.send(
+                intent, _CLOSE_PATIENCE_SECONDS, is_wanted=_always, accepted=_nothing
+            )
+        except Unavailable as error:
+            _log.warning("position %d is not closed: %s", position.ticket, error)
+            return
+        if reply.status is not OrderStatus.FILLED:
+            _log.warning("position %d: %s, %s", position.ticket, reply.status, reply.comment)
+
+
+async def keep_climbing(dead_man: DeadMan, every_seconds: float) -> None:
+    """Climb for ever; what fails is tried again."""
+    while True:
+        try:
+            await dead_man.climb()
+        except SextantError as error:
+            _log.warning("dead-man switch: %s: %s", error.code, error)
+        await asyncio.sleep(every_seconds)
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,109 @@
+"""What the supervisor asks of a worker over its pipes, and what comes back."""
+
+from __future__ import annotations
+
+import msgspec
+
+from online.domain.order import Intent, OrderReply
+from online.gateway.evidence import Evidence
+from online.gateway.market_desk import Health
+from online.gateway.request import OrderRules
+from online.gateway.terminal import TerminalChoice
+from online.ports import Observation
+from online.simulator.server_time import ServerTime
+
+ORDERS, MARKET = "orders", "market"
+
+
+class _Errand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.lower):
+    """Base of everything on a worker's pipes."""
+
+
+class Setup(_Errand, frozen=True):
+    """The first errand: what the worker is.
+
+    Parameters
+    ----------
+    role
+        ``orders`` or ``market``.
+    lock
+        File that the one order worker of an account holds; empty for the other.
+    symbols
+        The broker's name of each of our symbols.
+    """
+
+    role: str
+    terminal: TerminalChoice
+    symbols: dict[str, str]
+    server_time: ServerTime
+    rules: OrderRules
+    lock: str
+
+
+class Execute(_Errand, frozen=True):
+    """Send an order."""
+
+    intent: Intent
+    patience_seconds: float
+
+
+class Look(_Errand, frozen=True):
+    """Look at the market and the account."""
+
+    symbol: str
+    after_deal: int
+
+
+class Search(_Errand, frozen=True):
+    """Look for an order's fate."""
+
+    intent: Intent
+    accepted_at_ns: int
+
+
+class Probe(_Errand, frozen=True):
+    """Ask how the terminal is; `symbol` may be empty."""
+
+    symbol: str
+
+
+class Ready(_Errand, frozen=True):
+    """The worker is connected to the terminal, to this account."""
+
+    login: int
+    server: str
+
+
+class Executed(_Errand, frozen=True):
+    """Answers `Execute`."""
+
+    reply: OrderReply
+
+
+class Looked(_Errand, frozen=True):
+    """Answers `Look`."""
+
+    observation: Observation
+
+
+class Searched(_Errand, frozen=True):
+    """Answers `Search`."""
+
+    evidence: Evidence
+
+
+class Probed(_Errand, frozen=True):
+    """Answers `Probe`."""
+
+    health: Health
+
+
+class Trouble(_Errand, frozen=True):
+    """The errand could not be done."""
+
+    code: str
+    message: str
+
+
+Errand = Setup | Execute | Look | Search | Probe
+Result = Ready | Executed | Looked | Searched | Probed | Trouble

@@ -1,0 +1,123 @@
+"""The gate: what the gateway lets through to the terminal, whoever asks.
+
+The scorer has its own limits. These are the ones that must hold where the scorer cannot: its link
+is down, the terminal is not connected, the server said no. Closing is let through whenever it can
+be; entries only while nothing speaks against them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from online.domain.order import Intent, OrderReply, Purpose
+from online.gateway.inbox import Inbox
+from online.gateway.market_desk import Health
+from online.gateway.messages import TradingState
+from online.simulator import constants as mt5
+
+_EVERY_SYMBOL = ""
+_PAUSES_SECONDS = {
+    mt5.TRADE_RETCODE_MARKET_CLOSED: 60.0,
+    mt5.TRADE_RETCODE_TRADE_DISABLED: 60.0,
+    mt5.TRADE_RETCODE_CLOSE_ONLY: 60.0,
+}
+"""The server refuses the symbol: its entries wait."""
+_WIDE_PAUSES_SECONDS = {
+    mt5.TRADE_RETCODE_NO_MONEY: 300.0,
+    mt5.TRADE_RETCODE_TOO_MANY_REQUESTS: 2.0,
+    mt5.TRADE_RETCODE_SERVER_DISABLES_AT: 60.0,
+    mt5.TRADE_RETCODE_CLIENT_DISABLES_AT: 30.0,
+    mt5.TRADE_RETCODE_CONNECTION: 5.0,
+}
+"""The server refuses the account: all entries wait."""
+
+
+class Gate:
+    """Judges orders before they are accepted.
+
+    Parameters
+    ----------
+    inbox
+        Keeps the trading state over restarts.
+    now_seconds
+        Monotonic, for pauses.
+    """
+
+    def __init__(self, inbox: Inbox, now_seconds: Callable[[], float] = time.monotonic) -> None:
+        self._inbox = inbox
+        self._now_seconds = now_seconds
+        self._pauses: dict[str, tuple[float, str]] = {}
+        self.health: Health | None = None
+        self.state = TradingState(inbox.fact("state") or TradingState.ACTIVE)
+        self.reason = inbox.fact("reason")
+
+    def refusal(self, intent: Intent) -> str:
+        """Return why an order is not let through; empty if it is."""
+        if intent.purpose is Purpose.CLOSE:
+            return ""
+        if self.state is not TradingState.ACTIVE:
+            return f"the gateway is {self.state}: {self.reason}"
+        return self._ill_health() or self._pause(intent.symbol)
+
+    def learn(self, intent: Intent, reply: OrderReply) -> None:
+        """Take notice of the server's answer: some mean that entries must wait."""
+        code = reply.retcode
+        narrow, wide = _PAUSES_SECONDS.get(code), _WIDE_PAUSES_SECONDS.get(code)
+        seconds = narrow if narrow is not None else wide
+        if seconds is None:
+            return
+        why = f"entries wait {seconds:.0f} s after return code {code}: {reply.comment}"
+        place = intent.symbol if narrow is not None else _EVERY_SYMBOL
+        self._pauses[place] = (self._now_seconds() + seconds, why)
+
+    def tighten(self, state: TradingState, reason: str) -> bool:
+        """Move to a stricter state and keep it; tell whether that was a change.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot be made durable; it holds in this process all the same.
+        """
+        order = list(TradingState)
+        if order.index(state) <= order.index(self.state):
+            return False
+        self._set(state, reason)
+        return True
+
+    def scorer_is_back(self) -> None:
+        """End what lasts only while the scorer is away."""
+        if self.state is TradingState.REDUCING:
+            self._set(TradingState.ACTIVE, "")
+
+    def resume(self) -> None:
+        """Let entries through again.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot be made durable.
+        """
+        self._pauses.clear()
+        self._set(TradingState.ACTIVE, "")
+
+    def _ill_health(self) -> str:
+        if self.health is None:
+            return "the terminal has not been looked at yet"
+        if not self.health.connected:
+            return "the terminal is not connected to its trade server"
+        if not self.health.trade_allowed:
+            return "automated trading is off in the terminal or for the account"
+        return ""
+
+    def _pause(self, symbol: str) -> str:
+        for place in (_EVERY_SYMBOL, symbol):
+            until, why = self._pauses.get(place, (0.0, ""))
+            if self._now_seconds() < until:
+                return why
+        return ""
+
+    def _set(self, state: TradingState, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self._inbox.write_fact("reason", reason)
+        self._inbox.write_fact("state", state)

@@ -1,0 +1,244 @@
+"""The durable inbox: every order the gateway ever accepted, once, and its fate.
+
+SQLite in WAL mode with ``synchronous=FULL``; what a method wrote is on the disk when it returns.
+An order is ``sending`` before the terminal hears of it and ``ended`` when its fate is known. One
+found ``sending`` when the inbox is opened was cut off by a crash: its fate is unknown.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders (
+    intent_id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('sending', 'unknown', 'ended')),
+    intent BLOB NOT NULL,
+    reply BLOB,
+    accepted_at_ns INTEGER NOT NULL,
+    ended_at_ns INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS orders_unresolved ON orders (state) WHERE state != 'ended';
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS ended_orders_stay BEFORE UPDATE ON orders WHEN OLD.state = 'ended'
+    BEGIN SELECT RAISE(ABORT, 'an order that ended never changes'); END;
+CREATE TRIGGER IF NOT EXISTS orders_stay BEFORE DELETE ON orders
+    BEGIN SELECT RAISE(ABORT, 'an accepted order is never forgotten'); END;
+"""
+_COLUMNS = "intent, state, reply, accepted_at_ns"
+
+
+class OrderState(StrEnum):
+    """How far an accepted order is."""
+
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    ENDED = "ended"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An accepted order.
+
+    Parameters
+    ----------
+    reply
+        What came back; null while nothing has.
+    """
+
+    intent: Intent
+    state: OrderState
+    reply: OrderReply | None
+    accepted_at_ns: int
+
+
+class Inbox:
+    """The orders of one account; use `open_inbox`.
+
+    Parameters
+    ----------
+    connection
+        Owned by this object from now on.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def accept(self, intent: Intent, at_ns: int) -> None:
+        """Write an order as ``sending``.
+
+        Raises
+        ------
+        InvalidInput
+            With code ``DUPLICATE_INTENT`` if its id was accepted before.
+        Unavailable
+            With code ``INBOX_UNAVAILABLE`` if it is not durable; it must not be sent.
+        """
+        row = (intent.intent_id, OrderState.SENDING, _pack(intent), None, at_ns, None)
+        self._insert(row)
+
+    def decline(self, intent: Intent, reply: OrderReply, at_ns: int) -> None:
+        """Write an order that will never be sent, so that a late copy of it is not either.
+
+        Raises
+        ------
+        InvalidInput, Unavailable
+            As `accept`.
+        """
+        row = (intent.intent_id, OrderState.ENDED, _pack(intent), _pack(reply), at_ns, at_ns)
+        self._insert(row)
+
+    def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:
+        """Write what came back for an order that has not ended.
+
+        Raises
+        ------
+        Unavailable
+            With code ``INBOX_UNAVAILABLE``; the order then stays without a known fate.
+        """
+        unknown = reply.status is OrderStatus.UNKNOWN
+        state = OrderState.UNKNOWN if unknown else OrderState.ENDED
+        self._run(
+            "UPDATE orders SET state = ?, reply = ?, ended_at_ns = ? WHERE intent_id = ?",
+            (state, _pack(reply), None if unknown else at_ns, intent_id),
+        )
+
+    def find(self, intent: Intent) -> Entry | None:
+        """Return what is recorded of an order; None if it was never accepted.
+
+        Raises
+        ------
+        InvalidInput
+            With code ``INTENT_DIFFERS`` if another order has its id.
+        """
+        query = f"SELECT {_COLUMNS} FROM orders WHERE intent_id = ?"  # noqa: S608 - constants
+        rows = self._run(query, (intent.intent_id,))
+        if not rows:
+            return None
+        entry = _entry(rows[0])
+        if entry.intent != intent:
+            raise InvalidInput(
+                f"intent {intent.intent_id} was accepted as {entry.intent}, not as {intent}",
+                code="INTENT_DIFFERS",
+            )
+        return entry
+
+    def unresolved(self) -> tuple[Entry, ...]:
+        """Return the orders without a known fate, oldest first."""
+        query = (
+            f"SELECT {_COLUMNS} FROM orders WHERE state != 'ended' "  # noqa: S608 - constants
+            "ORDER BY accepted_at_ns"
+        )
+        return tuple(_entry(row) for row in self._run(query, ()))
+
+    def entry_magics(self) -> frozenset[int]:
+        """Return the magic numbers of all accepted orders: the positions that are ours."""
+        rows = self._run("SELECT intent FROM orders", ())
+        return frozenset(msgspec.msgpack.decode(row[0], type=Intent).magic for row in rows)
+
+    def fact(self, name: str) -> str:
+        """Return a fact by its name; empty if it was never written."""
+        rows = self._run("SELECT value FROM facts WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Write a fact over what it was.
+
+        Raises
+        ------
+        Unavailable
+            With code ``INBOX_UNAVAILABLE``.
+        """
+        self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def count_up(self, name: str) -> int:
+        """Raise a counted fact by one and return it."""
+        value = int(self.fact(name) or "0") + 1
+        self.write_fact(name, str(value))
+        return value
+
+    def close(self) -> None:
+        """Let another gateway open the inbox."""
+        self._connection.close()
+
+    def _insert(self, row: tuple[object, ...]) -> None:
+        try:
+            self._connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError as error:
+            raise InvalidInput(
+                f"intent {row[0]} was accepted before", code="DUPLICATE_INTENT"
+            ) from error
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
+
+def open_inbox(path: Path) -> Inbox:
+    """Open the inbox, alone; orders that a crash cut off become ``unknown``.
+
+    Raises
+    ------
+    InvalidSettings
+        With code ``INBOX_IN_USE`` if another gateway has it open, or if the file is no inbox.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA fullfsync=ON")
+            connection.executescript(_SCHEMA)
+            connection.execute("UPDATE orders SET state = 'unknown' WHERE state = 'sending'")
+            with closing(connection.cursor()) as cursor:
+                fresh = (uuid.uuid4().hex,)
+                cursor.execute("INSERT OR IGNORE INTO facts VALUES ('inbox', ?)", fresh)
+        except sqlite3.Error:
+            connection.close()
+            raise
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise InvalidSettings(
+                f"another gateway has {path} open: one gateway an account", code="INBOX_IN_USE"
+            ) from error
+        raise InvalidSettings(f"{path} cannot be opened: {error}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise InvalidSettings(f"{path} is no inbox of a gateway: {error}") from error
+    return Inbox(connection)
+
+
+def _pack(value: msgspec.Struct) -> bytes:
+    return msgspec.msgpack.encode(value)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    intent, state, reply, accepted_at_ns = row
+    return Entry(
+        intent=msgspec.msgpack.decode(intent, type=Intent),
+        state=OrderState(state),
+        reply=None if reply is None else msgspec.msgpack.decode(reply, type=OrderReply),
+        accepted_at_ns=accepted_at_ns,
+    )
+
+
+def _unavailable(error: sqlite3.Error) -> Unavailable:
+    return Unavailable(
+        f"the gateway's inbox cannot be written: {error}",
+        code="INBOX_UNAVAILABLE",
+        remedy="Free space on the gateway's disk; no order is sent until it can be written.",
+    )

@@ -1,0 +1,207 @@
+"""The market-data worker's part: look at prices, account and history; it never sends an order."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+
+import msgspec
+
+from online.domain.account import Deal
+from online.domain.errors import Unavailable
+from online.domain.order import Intent
+from online.gateway.evidence import Evidence, weigh
+from online.gateway.outcome import BROKEN_PIPE
+from online.gateway.terminal import Terminal
+from online.gateway.translation import Translation, to_account
+from online.ports import Observation
+from online.simulator import constants as mt5
+from online.simulator.trade_tuples import TradeDeal
+
+_DAY_SECONDS = 86_400
+_FULL_OVERLAP_SECONDS = 2 * _DAY_SECONDS
+_SHORT_OVERLAP_SECONDS = 600
+_FULL_OVERLAP_EVERY_SECONDS = 30.0
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What the terminal says of itself.
+
+    Parameters
+    ----------
+    connected
+        To its trade server.
+    trade_allowed
+        By terminal, account and server together.
+    quote_age_seconds
+        Of the tick asked for, by the configured server time; negative if from the future; null
+        without a tick.
+    """
+
+    connected: bool
+    trade_allowed: bool
+    quote_age_seconds: float | None
+
+
+class MarketDesk:
+    """Looks at a terminal.
+
+    Parameters
+    ----------
+    terminal
+        Connected.
+    reconnect
+        Makes the connection anew after the pipe broke; may raise `Unavailable`.
+    """
+
+    def __init__(
+        self, terminal: Terminal, translation: Translation, reconnect: Callable[[], None]
+    ) -> None:
+        self._terminal = terminal
+        self._translation = translation
+        self._reconnect = reconnect
+        self._rows: dict[int, TradeDeal] = {}
+        self._deals: list[Deal] = []
+        self._newest_seconds = 0
+        self._full_at_seconds = 0.0
+        self._selected: set[str] = set()
+
+    def observe(self, symbol: str, after_deal: int) -> Observation:
+        """Return quote, account, positions and the deals with tickets above `after_deal`.
+
+        Without a symbol there is no quote.
+
+        Raises
+        ------
+        Unavailable
+            With code ``TERMINAL_UNAVAILABLE`` if the terminal does not answer.
+        """
+        terminal, translation = self._terminal, self._translation
+        tick = terminal.symbol_info_tick(self._select(symbol)) if symbol else None
+        quote = None if tick is None else translation.quote(symbol, tick)
+        account = terminal.account_info()
+        if account is None:
+            self._fail("account_info")
+        rows = terminal.positions_get()
+        if rows is None:
+            self._fail("positions_get")
+        self._refresh_deals()
+        known = self._deals
+        new = bisect_right(known, after_deal, key=lambda deal: deal.ticket)
+        return Observation(
+            quote,
+            None if account is None else to_account(account),
+            None if rows is None else tuple(translation.position(row) for row in rows),
+            tuple(known[new:]),
+        )
+
+    def search(self, intent: Intent, accepted_at_ns: int) -> Evidence:
+        """Return what the terminal knows of an order.
+
+        Parameters
+        ----------
+        accepted_at_ns
+            When the gateway accepted it, UTC; 0 if it never did.
+
+        Raises
+        ------
+        Unavailable
+            As `observe`.
+        """
+        terminal, translation = self._terminal, self._translation
+        told = self._refresh_deals(whole=True)
+        deals = [self._rows[ticket] for ticket in sorted(self._rows)]
+        resting = terminal.orders_get()
+        accepted = translation.to_server_seconds(accepted_at_ns) if accepted_at_ns else None
+        newest = self._newest_seconds
+        since = max(0, (newest if accepted is None else min(newest, accepted)) - _DAY_SECONDS)
+        finished = terminal.history_orders_get(since, self._until())
+        info = terminal.terminal_info()
+        if resting is None or finished is None:
+            self._fail("orders_get")
+        reply, is_resting = weigh(
+            intent,
+            translation.to_broker(intent.symbol),
+            deals,
+            finished or (),
+            resting or (),
+            accepted,
+        )
+        told = told and resting is not None and finished is not None
+        return Evidence(reply, is_resting, told and info is not None and info.connected)
+
+    def health(self, symbol: str) -> Health:
+        """Return what the terminal says of itself, and the age of a symbol's latest tick.
+
+        Raises
+        ------
+        Unavailable
+            As `observe`.
+        """
+        info, account = self._terminal.terminal_info(), self._terminal.account_info()
+        if info is None or account is None:
+            self._fail("terminal_info")
+            return Health(connected=False, trade_allowed=False, quote_age_seconds=None)
+        allowed = info.trade_allowed and not info.tradeapi_disabled
+        tick = self._terminal.symbol_info_tick(self._select(symbol)) if symbol else None
+        age_seconds = None
+        if tick is not None and tick.time_msc:
+            stamp_ns = self._translation.to_utc_ns(tick.time_msc)
+            age_seconds = (time.time_ns() - stamp_ns) / 1e9
+        return Health(
+            connected=info.connected,
+            trade_allowed=allowed and account.trade_allowed and account.trade_expert,
+            quote_age_seconds=age_seconds,
+        )
+
+    def _select(self, symbol: str) -> str:
+        name = self._translation.to_broker(symbol)
+        if name not in self._selected and self._terminal.symbol_select(name, True):  # noqa: FBT003 - MetaTrader's
+            self._selected.add(name)
+        return name
+
+    def _refresh_deals(self, *, whole: bool = False) -> bool:
+        """Read the deals that may be new; tell whether the terminal told them.
+
+        Deals lag behind their fills, and so every period is read again.
+        """
+        now_seconds = time.monotonic()
+        whole = whole or now_seconds - self._full_at_seconds >= _FULL_OVERLAP_EVERY_SECONDS
+        overlap = _FULL_OVERLAP_SECONDS if whole else _SHORT_OVERLAP_SECONDS
+        since = max(0, self._newest_seconds - overlap)
+        rows = self._terminal.history_deals_get(since, self._until())
+        if rows is None:
+            self._fail("history_deals_get")
+            return False
+        if whole:
+            self._full_at_seconds = now_seconds
+        new = [row for row in rows if row.ticket not in self._rows]
+        if new:
+            self._rows.update((row.ticket, row) for row in new)
+            self._newest_seconds = max(self._newest_seconds, *(row.time for row in new))
+            trades = [row for row in new if row.type <= mt5.DEAL_TYPE_SELL]
+            self._deals += [self._translation.deal(row) for row in trades]
+            self._deals.sort(key=lambda deal: deal.ticket)
+        return True
+
+    def _until(self) -> int:
+        """Return an end of history that no deal is beyond, seconds of server time."""
+        return self._translation.to_server_seconds(time.time_ns()) + _FULL_OVERLAP_SECONDS
+
+    def _fail(self, function: str) -> None:
+        """Judge a None: the terminal did not tell, which is never the same as nothing there.
+
+        Raises
+        ------
+        Unavailable
+            If the pipe broke; it has been made anew, so that the next question may be answered.
+        """
+        code, words = self._terminal.last_error()
+        if code in BROKEN_PIPE:
+            self._selected.clear()
+            self._reconnect()
+            raise Unavailable(
+                f"the pipe to the terminal broke in {function}: {words} ({code})",
+                code="TERMINAL_UNAVAILABLE",
+            )

@@ -1,0 +1,212 @@
+"""What scorer and gateway say to each other: frozen, tagged, closed structs.
+
+A connection begins with `Hello` and `Welcome`. `number` pairs a question with its answers. An
+order has two: `Accepted` once it is durable at the gateway, `Replied` once its fate is known.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from online.domain.order import Intent, OrderReply
+from online.ports import Observation
+
+PROTOCOL = 1
+"""Raised by every change of a message that an older peer would misread."""
+
+
+class Role(StrEnum):
+    """Who connects."""
+
+    SCORER = "scorer"
+    OPERATOR = "operator"
+
+
+class TradingState(StrEnum):
+    """What the gateway lets through."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.lower):
+    """Base of every message."""
+
+
+class Hello(_Message, frozen=True):
+    """The first frame of whoever connects.
+
+    Parameters
+    ----------
+    protocol
+        `PROTOCOL` of the sender.
+    role
+        A scorer trades and is alone; an operator looks on and may resume.
+    epoch
+        The session that continues after a cut, as `Welcome` told it; 0 begins a new one.
+    """
+
+    protocol: int
+    role: Role
+    epoch: int = 0
+
+
+class Welcome(_Message, frozen=True):
+    """The gateway takes the connection.
+
+    Parameters
+    ----------
+    epoch
+        Of the session; a scorer that begins a new one fences all older ones.
+    gateway
+        How often this gateway has started; never falls.
+    inbox
+        Identity of the gateway's durable inbox.
+    login, server
+        The account.
+    heartbeat_seconds
+        Both ends say something at least this often.
+    """
+
+    protocol: int
+    epoch: int
+    gateway: int
+    inbox: str
+    login: int
+    server: str
+    heartbeat_seconds: float
+
+
+class Observe(_Message, frozen=True):
+    """Asks for quote, account, positions and the deals above a ticket."""
+
+    number: int
+    symbol: str
+    after_deal: int
+
+
+class Send(_Message, frozen=True):
+    """Asks to send an order, once.
+
+    Parameters
+    ----------
+    patience_milliseconds
+        How long after its arrival the order may still be handed to the terminal.
+    """
+
+    number: int
+    intent: Intent
+    patience_milliseconds: int
+
+
+class Find(_Message, frozen=True):
+    """Asks for the fate of an order sent earlier."""
+
+    number: int
+    intent: Intent
+
+
+class AskStatus(_Message, frozen=True):
+    """Asks how the gateway is."""
+
+    number: int
+
+
+class Resume(_Message, frozen=True):
+    """Lets entries through again; operators only."""
+
+    number: int
+    by: str
+
+
+class Beat(_Message, frozen=True):
+    """Says that the sender lives."""
+
+
+class Observed(_Message, frozen=True):
+    """Answers `Observe`."""
+
+    number: int
+    observation: Observation
+
+
+class Accepted(_Message, frozen=True):
+    """The order is durable at the gateway and about to be sent."""
+
+    number: int
+
+
+class Replied(_Message, frozen=True):
+    """Answers `Send`."""
+
+    number: int
+    reply: OrderReply
+
+
+class Found(_Message, frozen=True):
+    """Answers `Find`; null without evidence."""
+
+    number: int
+    reply: OrderReply | None
+
+
+class Failed(_Message, frozen=True):
+    """A question that could not be answered; the connection goes on."""
+
+    number: int
+    code: str
+    message: str
+
+
+class Refused(_Message, frozen=True):
+    """The connection ends, and why."""
+
+    code: str
+    message: str
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """How a worker is; `pid` is 0 while there is none."""
+
+    role: str
+    pid: int
+    ready: bool
+    replaced: int
+    trouble: str
+
+
+class Status(_Message, frozen=True):
+    """Answers `AskStatus`.
+
+    Parameters
+    ----------
+    reason
+        Why the state is not active.
+    unresolved
+        Orders without a known fate.
+    connected, trade_allowed
+        What the terminal says of its server and of automated trading.
+    clock_offset_seconds
+        Latest tick's age by the configured server time; null without a tick.
+    """
+
+    number: int
+    state: TradingState
+    reason: str
+    login: int
+    server: str
+    gateway: int
+    epoch: int
+    scorer_linked: bool
+    unresolved: int
+    connected: bool
+    trade_allowed: bool
+    clock_offset_seconds: float | None
+    workers: tuple[WorkerStatus, ...]
+
+
+ToGateway = Hello | Observe | Send | Find | AskStatus | Resume | Beat
+ToScorer = Welcome | Observed | Accepted | Replied | Found | Failed | Refused | Status | Beat

@@ -1,0 +1,156 @@
+"""The order worker's part: send one order, and say only of its fate what the terminal proves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from online.domain.errors import InvalidInput
+from online.domain.market import Side
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.gateway.evidence import SAME_VOLUME, fate_of
+from online.gateway.outcome import REPRICED, Outcome, judge_answer
+from online.gateway.request import OrderRules, beyond_collar, build_request
+from online.gateway.terminal import Terminal
+from online.gateway.translation import Translation
+from online.simulator.info_tuples import SymbolInfo, Tick
+from online.simulator.trade_tuples import OrderSendResult, TradeDeal
+
+
+class OrderDesk:
+    """Sends orders to a terminal, one at a time.
+
+    Parameters
+    ----------
+    terminal
+        Connected.
+    reconnect
+        Makes the connection anew after the pipe broke; may raise `Unavailable`.
+    now_seconds
+        Monotonic, for an order's patience.
+    """
+
+    def __init__(
+        self,
+        terminal: Terminal,
+        translation: Translation,
+        rules: OrderRules,
+        reconnect: Callable[[], None],
+        now_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._terminal = terminal
+        self._translation = translation
+        self._rules = rules
+        self._reconnect = reconnect
+        self._now_seconds = now_seconds
+        self._symbols: dict[str, SymbolInfo] = {}
+
+    def execute(self, intent: Intent, patience_seconds: float) -> OrderReply:
+        """Send an order, once; again only where the server said that nothing was done.
+
+        A requoted order is sent at a fresh price at most ``repriced_sends`` times, inside the
+        collar and within `patience_seconds`.
+
+        Raises
+        ------
+        Unavailable
+            If the pipe broke and the terminal does not come back; the order's fate is unknown.
+        """
+        until = self._now_seconds() + patience_seconds
+        outcome: Outcome | None = None
+        for _ in range(1 + self._rules.repriced_sends):
+            if outcome is not None and self._now_seconds() >= until:
+                break
+            sent = self._send(intent)
+            if isinstance(sent, OrderReply):
+                # What the server said of an earlier send stands where a fresh price is no good.
+                return sent if outcome is None else _reply(outcome)
+            outcome, result = sent
+            if outcome.status in {OrderStatus.FILLED, OrderStatus.PARTIAL} and result is not None:
+                return self._prove(intent, outcome, result)
+            if outcome.retcode not in REPRICED:
+                break
+        if outcome is None:
+            return not_sent("the order's patience ended before it could be sent")
+        if outcome.reconnect:
+            self._symbols.clear()
+            self._reconnect()
+        return _reply(outcome)
+
+    def _send(self, intent: Intent) -> OrderReply | tuple[Outcome, OrderSendResult | None]:
+        """Return the terminal's answer, or a reply where nothing was sent."""
+        symbol = self._find_symbol(self._translation.to_broker(intent.symbol))
+        tick = None if symbol is None else self._terminal.symbol_info_tick(symbol.name)
+        if symbol is None or tick is None:
+            outcome = judge_answer(None, self._terminal.last_error())
+            if outcome.reconnect:
+                self._symbols.clear()
+                self._reconnect()
+            return not_sent(f"no prices of {intent.symbol}: {outcome.comment}")
+        price = _price(tick, intent.side)
+        too_far_points = beyond_collar(intent, price, symbol.point, self._rules)
+        if too_far_points:
+            return not_sent(f"{price} is {too_far_points:.1f} points beyond the collar")
+        try:
+            request = build_request(intent, symbol, price, self._rules)
+        except InvalidInput as error:
+            return not_sent(str(error))
+        result = self._terminal.order_send(request)
+        return judge_answer(result, self._terminal.last_error()), result
+
+    def _find_symbol(self, name: str) -> SymbolInfo | None:
+        known = self._symbols.get(name)
+        if known is None:
+            if not self._terminal.symbol_select(name, True):  # noqa: FBT003 - MetaTrader's
+                return None
+            known = self._terminal.symbol_info(name)
+            if known is not None:
+                self._symbols[name] = known
+        return known
+
+    def _prove(self, intent: Intent, outcome: Outcome, result: OrderSendResult) -> OrderReply:
+        """Sum the order's deals: DONE is not filled, and the answer may name no deal."""
+        deals = self._deals_of(result)
+        seen_lots = sum(deal.volume for deal in deals)
+        if deals and seen_lots >= result.volume - SAME_VOLUME:  # deals lag: some may be missing
+            proven = fate_of(intent, deals)
+            return OrderReply(
+                status=proven.status,
+                retcode=outcome.retcode,
+                order=result.order or proven.order,
+                deal=proven.deal,
+                position=proven.position,
+                price=proven.price,
+                volume_lots=proven.volume_lots,
+                comment=outcome.comment,
+            )
+        told = result.deal and result.volume > 0.0 and result.price > 0.0
+        return OrderReply(
+            status=outcome.status if told else OrderStatus.UNKNOWN,
+            retcode=outcome.retcode,
+            order=result.order,
+            deal=result.deal,
+            position=intent.position or result.order,
+            price=result.price,
+            volume_lots=result.volume,
+            comment=outcome.comment if told else f"{outcome.comment}; no deal is seen yet",
+        )
+
+    def _deals_of(self, result: OrderSendResult) -> list[TradeDeal]:
+        if not result.order:
+            return []
+        rows = self._terminal.history_deals_get(ticket=result.order)  # of an order, say the docs
+        return [row for row in rows or () if row.order == result.order]
+
+
+def not_sent(why: str) -> OrderReply:
+    """Return the reply to an order that never left."""
+    return OrderReply(OrderStatus.NOT_SENT, 0, 0, 0, 0, 0.0, 0.0, why)
+
+
+def _reply(outcome: Outcome) -> OrderReply:
+    return OrderReply(outcome.status, outcome.retcode, 0, 0, 0, 0.0, 0.0, outcome.comment)
+
+
+def _price(tick: Tick, side: Side) -> float:
+    return tick.ask if side is Side.BUY else tick.bid

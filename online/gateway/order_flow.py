@@ -1,0 +1,242 @@
+"""An order's way through the gateway: accepted once, sent once, its fate never guessed.
+
+1. The intent is checked and let through the gate, or answered ``not_sent``.
+2. It is written ``sending``, durably. From here on its id never sends again. `Accepted` goes out.
+3. The order worker sends it. A worker that hangs or dies leaves it ``unknown``.
+4. The reply is written, then goes out.
+5. What is unknown is looked for at the terminal until there is evidence, or until it has been
+   absent often and long enough with the terminal connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from online.domain.errors import InvalidInput, Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.gateway.channel import WorkerAbsent, WorkerChannel
+from online.gateway.errands import Execute, Executed, Search, Searched
+from online.gateway.evidence import Evidence
+from online.gateway.gate import Gate
+from online.gateway.inbox import Entry, Inbox, OrderState
+from online.gateway.order_desk import not_sent
+from online.gateway.request import check_intent
+
+_log = logging.getLogger(__name__)
+
+
+class AbsenceRule(msgspec.Struct, frozen=True):
+    """When an order that is nowhere to be found counts as not sent.
+
+    Parameters
+    ----------
+    seconds, polls
+        Least time and number of looks, with the terminal connected each time.
+    """
+
+    seconds: float
+    polls: int
+
+
+class _Absence(msgspec.Struct):
+    """How often an order was looked for in vain."""
+
+    since_seconds: float
+    polls: int = 0
+
+
+class OrderFlow:
+    """Sends orders and finds their fates.
+
+    Parameters
+    ----------
+    inbox, gate, orders, market
+        Of the gateway.
+    absence
+        When absence counts.
+    now_ns
+        The clock, UTC.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        gate: Gate,
+        orders: WorkerChannel,
+        market: WorkerChannel,
+        absence: AbsenceRule,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._inbox = inbox
+        self._gate = gate
+        self._orders = orders
+        self._market = market
+        self._absence = absence
+        self._now_ns = now_ns
+        self._turn = asyncio.Lock()
+        self._in_hand = ""
+        self._absences: dict[str, _Absence] = {}
+        self._opened_at_seconds = asyncio.get_running_loop().time()
+
+    async def send(
+        self,
+        intent: Intent,
+        patience_seconds: float,
+        is_wanted: Callable[[], bool],
+        accepted: Callable[[], object],
+    ) -> OrderReply:
+        """Send an order once, or return what is recorded of it.
+
+        Parameters
+        ----------
+        patience_seconds
+            How long it may wait for its turn.
+        is_wanted
+            Tells whether who asked is still there and still the one who trades.
+        accepted
+            Called when the order is durable.
+
+        Raises
+        ------
+        InvalidInput
+            If the intent cannot be, or its id was used for another.
+        Unavailable
+            If the inbox cannot be written; then the order was not sent.
+        """
+        check_intent(intent)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience_seconds
+        async with self._turn:
+            recorded = self._inbox.find(intent)
+            if recorded is not None:
+                accepted()
+                return recorded.reply or _unknown("sent before; its fate is being looked for")
+            why = self._why_not(intent, is_wanted, until - loop.time())
+            if why:
+                return not_sent(why)
+            self._inbox.accept(intent, self._now_ns())
+            self._in_hand = intent.intent_id
+            try:
+                accepted()
+                reply = await self._execute(intent, max(0.0, until - loop.time()))
+            finally:
+                self._in_hand = ""
+            self._gate.learn(intent, reply)
+            self._record(intent, reply)
+            return reply
+
+    async def find(self, intent: Intent) -> OrderReply | None:
+        """Return an order's fate; None while nothing tells it.
+
+        An order that never came here, and is not at the terminal, is written down as not sent:
+        should it come later, it will not be.
+
+        Raises
+        ------
+        InvalidInput
+            If its id was used for another.
+        Unavailable
+            If terminal or inbox do not answer.
+        """
+        entry = self._inbox.find(intent)
+        if entry is None:
+            return await self._find_stranger(intent)
+        if entry.state is OrderState.ENDED:
+            return entry.reply
+        return await self._resolve(entry)
+
+    async def resolve_all(self) -> int:
+        """Look for every order without a known fate; return how many are left.
+
+        Raises
+        ------
+        Unavailable
+            As `find`.
+        """
+        entries = self._inbox.unresolved()
+        return sum([await self._resolve(entry) is None for entry in entries])
+
+    def _why_not(self, intent: Intent, is_wanted: Callable[[], bool], left_seconds: float) -> str:
+        if not is_wanted():
+            return "who sent the order has left or was fenced before its turn came"
+        if left_seconds < 0.0:
+            return "the order's patience ended before its turn came"
+        if not self._orders.ready:
+            return f"no order worker is ready: {self._orders.status.trouble}"
+        return self._gate.refusal(intent)
+
+    async def _execute(self, intent: Intent, patience_seconds: float) -> OrderReply:
+        try:
+            result = await self._orders.run(Execute(intent, patience_seconds))
+        except WorkerAbsent as error:
+            return not_sent(str(error))
+        except Unavailable as error:
+            return _unknown(str(error))
+        if isinstance(result, Executed):
+            return result.reply
+        return _unknown(f"the worker answered {type(result).__name__}")
+
+    def _record(self, intent: Intent, reply: OrderReply) -> None:
+        """Write the reply; where that fails the order stays ``sending`` and is looked for."""
+        try:
+            self._inbox.record(intent.intent_id, reply, self._now_ns())
+        except Unavailable:
+            _log.exception("the reply to %s could not be written", intent.intent_id)
+
+    async def _find_stranger(self, intent: Intent) -> OrderReply | None:
+        check_intent(intent)
+        evidence = await self._search(intent, 0)
+        reply = evidence.reply
+        if reply is None:
+            loop = asyncio.get_running_loop()
+            young = loop.time() - self._opened_at_seconds < self._absence.seconds
+            if young or evidence.resting or not evidence.connected:
+                return None
+            reply = not_sent("the order never came to the gateway")
+        try:
+            self._inbox.decline(intent, reply, self._now_ns())
+        except InvalidInput:  # it came while the terminal was searched
+            return None
+        return reply
+
+    async def _resolve(self, entry: Entry) -> OrderReply | None:
+        intent = entry.intent
+        if intent.intent_id == self._in_hand or not self._orders.ready:
+            return None  # still being sent, or by an older worker that may yet live
+        evidence = await self._search(intent, entry.accepted_at_ns)
+        reply = evidence.reply or self._judge_absence(intent.intent_id, evidence)
+        if reply is None:
+            return None
+        now = self._inbox.find(intent)
+        if now is not None and now.state is OrderState.ENDED:
+            return now.reply
+        self._inbox.record(intent.intent_id, reply, self._now_ns())
+        self._absences.pop(intent.intent_id, None)
+        _log.info("fate of %s found: %s, %s", intent.intent_id, reply.status, reply.comment)
+        return reply
+
+    def _judge_absence(self, intent_id: str, evidence: Evidence) -> OrderReply | None:
+        now_seconds = asyncio.get_running_loop().time()
+        if evidence.resting or not evidence.connected:
+            self._absences.pop(intent_id, None)
+            return None
+        absence = self._absences.setdefault(intent_id, _Absence(now_seconds))
+        absence.polls += 1
+        seconds = now_seconds - absence.since_seconds
+        if absence.polls < self._absence.polls or seconds < self._absence.seconds:
+            return None
+        return not_sent(f"absent from the terminal in {absence.polls} looks over {seconds:.0f} s")
+
+    async def _search(self, intent: Intent, accepted_at_ns: int) -> Evidence:
+        result = await self._market.run(Search(intent, accepted_at_ns))
+        if isinstance(result, Searched):
+            return result.evidence
+        raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
+
+
+def _unknown(why: str) -> OrderReply:
+    return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)

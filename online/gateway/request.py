@@ -1,0 +1,193 @@
+"""The trade request: an intent in the types and steps that the MetaTrader5 package takes.
+
+The package returns None for an integer volume or a NumPy magic and ignores unknown keys; so the
+request is built here alone, from closed fields, each of its exact type.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+
+import msgspec
+
+from online.domain.errors import InvalidInput
+from online.domain.market import Side
+from online.domain.order import COMMENT_LIMIT, SEQUENCE_BITS, STRATEGY_BITS, Intent, Purpose
+from online.simulator import constants as mt5
+from online.simulator.info_tuples import SymbolInfo
+
+SYMBOL_LIMIT = 29
+"""Characters of a symbol that the package takes."""
+
+Request = dict[str, int | float | str]
+
+
+class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How orders are sent.
+
+    Parameters
+    ----------
+    deviation_points
+        Slippage allowed in instant execution, points (>= 0); market execution ignores it.
+    collar_points
+        An entry is not sent at a price that is worse than the decided one by more, points (> 0).
+        In market execution this is the only limit there is.
+    repriced_sends
+        How often an order that was requoted may be sent again within the collar, 0 to 2.
+    """
+
+    deviation_points: int = 10
+    collar_points: float = 50.0
+    repriced_sends: int = 2
+
+    def __post_init__(self) -> None:
+        sends = range(3)
+        if self.deviation_points < 0 or not self.collar_points > 0.0:
+            raise InvalidInput("deviation_points must be >= 0 and collar_points > 0")
+        if self.repriced_sends not in sends:
+            raise InvalidInput(f"repriced_sends must be 0, 1 or 2, got {self.repriced_sends}")
+
+
+def check_intent(intent: Intent) -> None:
+    """Refuse an intent that no terminal could take, before anything is written.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the field, what was expected and what came.
+    """
+    levels = (intent.stop, intent.target, intent.quoted)
+    faults = (
+        (not intent.intent_id, "intent_id must not be empty"),
+        (
+            not 0 <= intent.magic < 1 << (STRATEGY_BITS + SEQUENCE_BITS),
+            f"magic must be within 63 bits, got {intent.magic}",
+        ),
+        (
+            not intent.comment.isascii() or not 0 < len(intent.comment) <= COMMENT_LIMIT,
+            f"comment must be 1 to {COMMENT_LIMIT} ASCII characters, got {intent.comment!r}",
+        ),
+        (
+            not 0 < len(intent.symbol) <= SYMBOL_LIMIT,
+            f"symbol must have 1 to {SYMBOL_LIMIT} characters, got {intent.symbol!r}",
+        ),
+        (
+            not (math.isfinite(intent.volume_lots) and intent.volume_lots > 0.0),
+            f"volume_lots must be finite and positive, got {intent.volume_lots}",
+        ),
+        (
+            not all(math.isfinite(level) and level >= 0.0 for level in levels),
+            f"stop, target and quoted must be finite and not negative, got {levels}",
+        ),
+        (intent.position < 0, f"position must not be negative, got {intent.position}"),
+        (
+            intent.purpose is Purpose.ENTRY and not intent.stop > 0.0,
+            "an entry needs a stop loss at the broker",
+        ),
+        (
+            intent.purpose is Purpose.CLOSE and not intent.position,
+            "a close needs the position's ticket: without it a hedging account opens another",
+        ),
+    )
+    for wrong, message in faults:
+        if wrong:
+            raise InvalidInput(message, code="INVALID_INTENT")
+
+
+def build_request(intent: Intent, symbol: SymbolInfo, price: float, rules: OrderRules) -> Request:
+    """Return the request of a market order.
+
+    Parameters
+    ----------
+    intent
+        A checked one.
+    symbol
+        What the terminal says of it; its name is the broker's.
+    price
+        Fresh, of the order's side.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``NO_FILLING_MODE`` if the symbol allows none that fits.
+    """
+    return {
+        "action": mt5.TRADE_ACTION_DEAL,
+        "symbol": str(symbol.name),
+        "volume": floor_to_step(intent.volume_lots, symbol.volume_step),
+        "type": mt5.ORDER_TYPE_BUY if intent.side is Side.BUY else mt5.ORDER_TYPE_SELL,
+        "price": to_tick_size(price, symbol),
+        "sl": to_tick_size(intent.stop, symbol),
+        "tp": to_tick_size(intent.target, symbol),
+        "deviation": int(rules.deviation_points),
+        "magic": int(intent.magic),
+        "comment": str(intent.comment),
+        "position": int(intent.position),
+        "type_time": mt5.ORDER_TIME_GTC,
+        "type_filling": choose_filling(symbol.filling_mode, symbol.trade_exemode),
+    }
+
+
+def choose_filling(mask: int, execution: int) -> int:
+    """Return the filling to ask for, an enum, from what the symbol allows, a mask.
+
+    Immediate-or-cancel comes first: what cannot be filled must not rest, and part is better than
+    a refusal. Market execution bars RETURN.
+
+    Examples
+    --------
+    >>> choose_filling(mt5.SYMBOL_FILLING_FOK, mt5.SYMBOL_TRADE_EXECUTION_MARKET)
+    0
+
+    Raises
+    ------
+    InvalidInput
+        With code ``NO_FILLING_MODE``.
+    """
+    if mask & mt5.SYMBOL_FILLING_IOC:
+        return mt5.ORDER_FILLING_IOC
+    if mask & mt5.SYMBOL_FILLING_FOK:
+        return mt5.ORDER_FILLING_FOK
+    if execution != mt5.SYMBOL_TRADE_EXECUTION_MARKET:
+        return mt5.ORDER_FILLING_RETURN
+    raise InvalidInput(
+        f"the symbol's filling mask {mask} allows neither IOC nor FOK in market execution",
+        code="NO_FILLING_MODE",
+    )
+
+
+def floor_to_step(volume_lots: float, step_lots: float) -> float:
+    """Return the volume on the symbol's step, in decimals; one below the step stays as it is.
+
+    Examples
+    --------
+    >>> floor_to_step(0.29, 0.01)
+    0.29
+    """
+    if not step_lots > 0.0:
+        return float(volume_lots)
+    step, wanted = Decimal(str(step_lots)), Decimal(str(volume_lots))
+    floored = (wanted / step).to_integral_value(ROUND_FLOOR) * step
+    return float(floored) or float(volume_lots)
+
+
+def to_tick_size(price: float, symbol: SymbolInfo) -> float:
+    """Return a price on the symbol's tick; 0.0 stays 0.0.
+
+    Examples
+    --------
+    >>> to_tick_size(1.123456, SymbolInfo(trade_tick_size=0.00001, digits=5))
+    1.12346
+    """
+    tick = Decimal(str(symbol.trade_tick_size or 10.0**-symbol.digits))
+    steps = (Decimal(str(price)) / tick).to_integral_value(ROUND_HALF_UP)
+    return round(float(steps * tick), symbol.digits)
+
+
+def beyond_collar(intent: Intent, price: float, point: float, rules: OrderRules) -> float:
+    """Return by how many points too bad a fresh price is for an entry; 0.0 within the collar."""
+    if intent.purpose is Purpose.CLOSE or not intent.quoted > 0.0:
+        return 0.0
+    worse_points = intent.side.sign * (price - intent.quoted) / point
+    return max(0.0, worse_points - rules.collar_points)

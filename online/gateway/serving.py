@@ -1,0 +1,50 @@
+"""Run a gateway as a program: open its inbox, serve, stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.settings import GatewaySettings
+from online.gateway.supervisor import Gateway
+
+
+def serve_gateway(settings: GatewaySettings, listening: Callable[[int], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    listening
+        Called with the TCP port once connections are accepted.
+
+    Raises
+    ------
+    InvalidSettings
+        If the address, the TLS files or the inbox cannot be used.
+    """
+    inbox = open_inbox(settings.state / "inbox.db")
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(run_gateway(settings, inbox, listening))
+    finally:
+        inbox.close()
+
+
+async def run_gateway(
+    settings: GatewaySettings, inbox: Inbox, listening: Callable[[int], None]
+) -> None:
+    """Serve an opened inbox until cancelled or told to stop.
+
+    Raises
+    ------
+    InvalidSettings
+        If the address or the TLS files cannot be used.
+    """
+    serving = asyncio.create_task(Gateway(settings, inbox).run(listening))
+    with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        await serving

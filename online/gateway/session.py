@@ -1,0 +1,169 @@
+"""A session: one connection's questions, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, Protocol, assert_never
+
+from online.domain.errors import SextantError
+from online.domain.order import OrderReply
+from online.gateway.frames import MAX_TO_GATEWAY_BYTES
+from online.gateway.link import FrameLink
+from online.gateway.messages import (
+    PROTOCOL,
+    Accepted,
+    AskStatus,
+    Beat,
+    Failed,
+    Find,
+    Found,
+    Hello,
+    Observe,
+    Observed,
+    Replied,
+    Resume,
+    Role,
+    Send,
+    Status,
+    ToGateway,
+    Welcome,
+)
+from online.gateway.order_desk import not_sent
+from online.gateway.order_flow import OrderFlow
+from online.ports import Observation
+
+MAX_OPEN_QUESTIONS = 1_024
+_MILLISECONDS = 1_000.0
+_log = logging.getLogger(__name__)
+
+
+class House(Protocol):
+    """What a session needs of the gateway around it."""
+
+    @property
+    def flow(self) -> OrderFlow:
+        """The orders' way."""
+
+    def welcome(self, session: Session, hello: Hello) -> Welcome | None:
+        """Take a session in; None if it was refused."""
+
+    def is_current(self, session: Session) -> bool:
+        """Tell whether a session is the scorer's that trades."""
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:
+        """Look at the market and the account."""
+
+    def status(self, number: int) -> Status:
+        """Return how the gateway is."""
+
+    def resume(self, by: str) -> None:
+        """Let entries through again."""
+
+    def left(self, session: Session, reason: str) -> None:
+        """Take notice that a session has ended."""
+
+
+class Session:
+    """One connection.
+
+    Parameters
+    ----------
+    house
+        The gateway.
+    heartbeat_seconds
+        How often both ends speak.
+    """
+
+    def __init__(self, house: House, heartbeat_seconds: float) -> None:
+        self._house = house
+        self._heartbeat_seconds = heartbeat_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.role: Role | None = None
+        self.epoch = 0
+        self.link: FrameLink[ToGateway] = FrameLink(
+            ToGateway, MAX_TO_GATEWAY_BYTES, self._take, self._lost
+        )
+
+    def _take(self, message: ToGateway) -> None:
+        if isinstance(message, Hello):
+            self._greet(message)
+        elif self.role is None:
+            self.link.refuse("NO_HELLO", "the first frame must be a Hello")
+        elif isinstance(message, Beat):
+            pass
+        elif len(self._tasks) >= MAX_OPEN_QUESTIONS:
+            busy = f"{MAX_OPEN_QUESTIONS} questions are open already"
+            self.link.say(Failed(message.number, "TOO_MANY_QUESTIONS", busy))
+        else:
+            self._answer(message.number, self._serve(message))
+
+    def _greet(self, hello: Hello) -> None:
+        if self.role is not None:
+            self.link.refuse("SECOND_HELLO", "a connection says Hello once")
+            return
+        if hello.protocol != PROTOCOL:
+            self.link.refuse(
+                "WRONG_VERSION",
+                f"this gateway speaks protocol {PROTOCOL}, the other end {hello.protocol}",
+            )
+            return
+        if self.link.peer_name != f"sextant-{hello.role}":
+            self.link.refuse(
+                "WRONG_CERTIFICATE",
+                f"role {hello.role} needs the certificate of sextant-{hello.role}, "
+                f"got {self.link.peer_name!r}",
+            )
+            return
+        welcome = self._house.welcome(self, hello)
+        if welcome is not None:
+            self.role, self.epoch = hello.role, welcome.epoch
+            self.link.say(welcome)
+            self.link.beat(self._heartbeat_seconds)
+
+    def _answer(self, number: int, work: Coroutine[Any, Any, None]) -> None:
+        async def answer() -> None:
+            try:
+                await work
+            except SextantError as error:
+                self.link.say(Failed(number, error.code, str(error)))
+
+        task = asyncio.create_task(answer())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, message: Observe | Send | Find | AskStatus | Resume) -> None:
+        house, number = self._house, message.number
+        match message:
+            case Observe():
+                seen = await house.observe(message.symbol, message.after_deal)
+                self.link.say(Observed(number, seen))
+            case Send():
+                self.link.say(Replied(number, await self._send(message)))
+            case Find():
+                self.link.say(Found(number, await house.flow.find(message.intent)))
+            case AskStatus():
+                self.link.say(house.status(number))
+            case Resume():
+                if self.role is not Role.OPERATOR:
+                    refusal = "only an operator resumes"
+                    self.link.say(Failed(number, "NOT_ALLOWED", refusal))
+                    return
+                house.resume(message.by)
+                self.link.say(house.status(number))
+            case _:
+                assert_never(message)
+
+    async def _send(self, message: Send) -> OrderReply:
+        if not self._house.is_current(self):
+            return not_sent("only the current scorer's session sends orders")
+        return await self._house.flow.send(
+            message.intent,
+            message.patience_milliseconds / _MILLISECONDS,
+            is_wanted=lambda: self.link.alive and self._house.is_current(self),
+            accepted=lambda: self.link.say(Accepted(message.number)),
+        )
+
+    def _lost(self, reason: str) -> None:
+        self._house.left(self, reason)

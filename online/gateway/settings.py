@@ -1,0 +1,142 @@
+"""Settings of the gateway: one TOML file, closed, every path relative to it."""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from online.domain.errors import InvalidInput, InvalidSettings
+from online.gateway.request import OrderRules
+from online.gateway.terminal import RealTerminal, SimulatedChoice, TerminalChoice
+from online.gateway.tls import TlsFiles
+from online.simulator.server_time import ServerTime
+
+
+class RungAction(StrEnum):
+    """What is done when the scorer stays away.
+
+    ``reduce`` refuses entries until it is back; ``halt`` until an operator resumes; ``flatten``
+    halts and closes every position that came through this gateway.
+    """
+
+    REDUCE = "reduce"
+    HALT = "halt"
+    FLATTEN = "flatten"
+
+
+class Rung(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A step of the dead-man switch.
+
+    Parameters
+    ----------
+    after_seconds
+        Of silence of the scorer (> 0).
+    action
+        What is done then.
+    """
+
+    after_seconds: float
+    action: RungAction
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything the gateway is told when it starts.
+
+    Parameters
+    ----------
+    host, port
+        Where it listens; port 0 takes a free one.
+    tls
+        Its certificate, and the authority of the clients' certificates.
+    state
+        Folder of the durable inbox, one an account.
+    terminal
+        ``kind = "metatrader5"`` or ``kind = "simulated"``.
+    symbols
+        The broker's name of each symbol that has another there, e.g. ``EURUSD = "EURUSD.m"``.
+    server_time
+        The trade server's clock.
+    rules
+        How orders are sent.
+    call_timeout_seconds
+        Longest call of the terminal before its worker is ended (> 0).
+    start_timeout_seconds
+        Longest start of a worker, the terminal's login included (> 0).
+    heartbeat_seconds
+        How often both ends speak; three missed end the connection (> 0).
+    ladder
+        The dead-man switch, soonest first.
+    absence_seconds, absence_polls
+        How long, and how often, an order must have been looked for in vain, with the terminal
+        connected, before it counts as not sent.
+    """
+
+    tls: TlsFiles
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 8220
+    terminal: TerminalChoice = SimulatedChoice()
+    symbols: dict[str, str] = {}
+    server_time: ServerTime = ServerTime()
+    rules: OrderRules = OrderRules()
+    call_timeout_seconds: float = 10.0
+    start_timeout_seconds: float = 90.0
+    heartbeat_seconds: float = 1.0
+    ladder: tuple[Rung, ...] = (Rung(30.0, RungAction.HALT),)
+    absence_seconds: float = 60.0
+    absence_polls: int = 10
+
+    def __post_init__(self) -> None:
+        positive = {
+            "call_timeout_seconds": self.call_timeout_seconds,
+            "start_timeout_seconds": self.start_timeout_seconds,
+            "heartbeat_seconds": self.heartbeat_seconds,
+            "absence_polls": self.absence_polls,
+            **{f"ladder {r.action}": r.after_seconds for r in self.ladder},
+        }
+        for name, value in positive.items():
+            if not value > 0.0:
+                raise InvalidInput(f"{name} must be positive, got {value}")
+        if self.absence_seconds < 0.0:
+            raise InvalidInput(f"absence_seconds must not be negative, got {self.absence_seconds}")
+        waits = [rung.after_seconds for rung in self.ladder]
+        if waits != sorted(waits):
+            raise InvalidInput(f"the ladder's rungs must come soonest first, got {waits}")
+        if len(set(self.symbols.values())) != len(self.symbols):
+            raise InvalidInput(f"symbols must map to different names, got {self.symbols}")
+
+
+def load_gateway_settings(path: Path) -> GatewaySettings:
+    """Return the settings in a TOML file.
+
+    Raises
+    ------
+    InvalidSettings
+        Naming what is unknown, missing or wrong.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = msgspec.convert(tree, GatewaySettings, dec_hook=_to_path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path} cannot be read: {error}") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidInput) as error:
+        raise InvalidSettings(f"{path}: {error}") from error
+    folder, tls, terminal = path.resolve().parent, settings.tls, settings.terminal
+    if isinstance(terminal, RealTerminal) and terminal.password_file:
+        password_file = str(folder / terminal.password_file)
+        terminal = msgspec.structs.replace(terminal, password_file=password_file)
+    return msgspec.structs.replace(
+        settings,
+        terminal=terminal,
+        state=folder / settings.state,
+        tls=TlsFiles(folder / tls.authority, folder / tls.certificate, folder / tls.key),
+    )
+
+
+def _to_path(form: type, value: object) -> object:
+    if form is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"{form} has no place in these settings")

@@ -1,0 +1,270 @@
+"""The supervisor: listens, keeps the workers alive, and never imports MetaTrader5 itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+
+from online.domain.errors import InvalidSettings, SextantError, Unavailable
+from online.gateway.channel import WorkerChannel
+from online.gateway.dead_man import DeadMan, keep_climbing
+from online.gateway.errands import MARKET, ORDERS, Look, Looked, Probe, Probed, Ready, Setup
+from online.gateway.gate import Gate
+from online.gateway.inbox import Inbox
+from online.gateway.messages import PROTOCOL, Hello, Role, Status, Welcome
+from online.gateway.order_flow import AbsenceRule, OrderFlow
+from online.gateway.session import Session
+from online.gateway.settings import GatewaySettings
+from online.gateway.tls import describe_refusal, gateway_context
+from online.ports import Observation
+
+_HANDSHAKE_SECONDS = 5.0
+_MAX_HANDSHAKES = 32
+_BACKLOG = 64
+_RESOLVE_EVERY_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One account's gateway; `run` it inside an event loop.
+
+    Parameters
+    ----------
+    settings
+        Everything it is told.
+    inbox
+        Opened; closed by whoever opened it.
+    """
+
+    def __init__(self, settings: GatewaySettings, inbox: Inbox) -> None:
+        self._settings = settings
+        self._inbox = inbox
+        self._number = inbox.count_up("gateway")
+        self._gate = Gate(inbox)
+        self._orders, self._market = self._worker(ORDERS), self._worker(MARKET)
+        absence = AbsenceRule(settings.absence_seconds, settings.absence_polls)
+        self.flow = OrderFlow(inbox, self._gate, self._orders, self._market, absence, time.time_ns)
+        self._dead_man = DeadMan(
+            settings.ladder, self._gate, inbox, self.flow, lambda symbol: self.observe(symbol, 0)
+        )
+        self._scorer: Session | None = None
+        self._sessions: set[Session] = set()
+        self._handshakes = asyncio.Semaphore(_MAX_HANDSHAKES)
+        self._symbol = ""
+
+    async def run(self, listening: Callable[[int], None]) -> None:
+        """Serve until cancelled.
+
+        Parameters
+        ----------
+        listening
+            Called with the TCP port once connections are accepted.
+
+        Raises
+        ------
+        InvalidSettings
+            If the address or the TLS files cannot be used.
+        """
+        context = gateway_context(self._settings.tls)
+        with _listen(self._settings.host, self._settings.port) as listener:
+            self._orders.start()
+            self._market.start()
+            work = (
+                self._accept(listener, context),
+                keep_climbing(self._dead_man, self._settings.heartbeat_seconds / 2),
+                _keep(self._probe, self._settings.heartbeat_seconds),
+                _keep(self._resolve, _RESOLVE_EVERY_SECONDS),
+            )
+            listening(int(listener.getsockname()[1]))
+            try:
+                await asyncio.gather(*work)
+            finally:
+                for session in tuple(self._sessions):
+                    session.link.close("the gateway stops")
+                await self._orders.stop()
+                await self._market.stop()
+
+    def welcome(self, session: Session, hello: Hello) -> Welcome | None:
+        """Take a session in; a new scorer fences the one before it."""
+        account = self._account()
+        if hello.role is Role.SCORER:
+            if account is None:
+                trouble = self._orders.status.trouble or "no worker is connected yet"
+                session.link.refuse("TERMINAL_UNAVAILABLE", trouble)
+                return None
+            epoch = self._fence(session, hello.epoch)
+            if not epoch:
+                return None
+        else:
+            epoch = int(self._inbox.fact("epoch") or "0")
+        login, server = account or (0, "")
+        return Welcome(
+            protocol=PROTOCOL,
+            epoch=epoch,
+            gateway=self._number,
+            inbox=self._inbox.fact("inbox"),
+            login=login,
+            server=server,
+            heartbeat_seconds=self._settings.heartbeat_seconds,
+        )
+
+    def is_current(self, session: Session) -> bool:
+        """Tell whether a session is the scorer's that trades."""
+        return session is self._scorer
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:
+        """Look at the market and the account."""
+        self._symbol = symbol or self._symbol
+        result = await self._market.run(Look(symbol, after_deal))
+        if isinstance(result, Looked):
+            return result.observation
+        raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
+
+    def status(self, number: int) -> Status:
+        """Return how the gateway is."""
+        health = self._gate.health
+        login, server = self._account() or (0, "")
+        return Status(
+            number=number,
+            state=self._gate.state,
+            reason=self._gate.reason,
+            login=login,
+            server=server,
+            gateway=self._number,
+            epoch=int(self._inbox.fact("epoch") or "0"),
+            scorer_linked=self._scorer is not None,
+            unresolved=len(self._inbox.unresolved()),
+            connected=health is not None and health.connected,
+            trade_allowed=health is not None and health.trade_allowed,
+            clock_offset_seconds=None if health is None else health.quote_age_seconds,
+            workers=(self._orders.status, self._market.status),
+        )
+
+    def resume(self, by: str) -> None:
+        """Let entries through again."""
+        _log.warning("resumed by %s; it was %s: %s", by, self._gate.state, self._gate.reason)
+        self._gate.resume()
+
+    def left(self, session: Session, reason: str) -> None:
+        """Take notice that a session has ended."""
+        self._sessions.discard(session)
+        if session is self._scorer:
+            _log.warning("the scorer is gone: %s", reason)
+            self._scorer = None
+            self._dead_man.scorer_left()
+
+    def _fence(self, session: Session, continued: int) -> int:
+        """Return the epoch of a scorer's session; 0 if a newer one has fenced it."""
+        newest = int(self._inbox.fact("epoch") or "0")
+        if continued and continued != newest:
+            session.link.refuse(
+                "FENCED", f"session {continued} was fenced: a newer scorer has session {newest}"
+            )
+            return 0
+        epoch = continued or self._inbox.count_up("epoch")
+        older, self._scorer = self._scorer, session
+        if older is not None:
+            older.link.refuse("FENCED", f"a newer scorer has taken over with session {epoch}")
+        self._dead_man.scorer_came()
+        return epoch
+
+    def _account(self) -> tuple[int, str] | None:
+        """Return login and server; None while no order worker is connected."""
+        told = self._orders.account
+        return None if told is None else (told.login, told.server)
+
+    def _worker(self, role: str) -> WorkerChannel:
+        settings = self._settings
+        setup = Setup(
+            role=role,
+            terminal=settings.terminal,
+            symbols=settings.symbols,
+            server_time=settings.server_time,
+            rules=settings.rules,
+            lock=str(settings.state / "orders.lock") if role == ORDERS else "",
+        )
+        return WorkerChannel(
+            setup, settings.call_timeout_seconds, settings.start_timeout_seconds, self._check
+        )
+
+    def _check(self, told: Ready) -> None:
+        """Refuse an account that is not the inbox's: orders of one must not reach another."""
+        account, known = f"{told.login}@{told.server}", self._inbox.fact("account")
+        if not known:
+            self._inbox.write_fact("account", account)
+        elif known != account:
+            raise Unavailable(
+                f"the terminal is logged in to {account}, this gateway's state is of {known}",
+                code="WRONG_ACCOUNT",
+                remedy="Log the terminal in to that account, or give the gateway another folder.",
+            )
+
+    async def _probe(self) -> None:
+        try:
+            result = await self._market.run(Probe(self._symbol))
+        except Unavailable:
+            self._gate.health = None
+            raise
+        if isinstance(result, Probed):
+            self._gate.health = result.health
+
+    async def _resolve(self) -> None:
+        await self.flow.resolve_all()
+
+    async def _accept(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+        while True:
+            connection, address = await loop.sock_accept(listener)
+            task = asyncio.create_task(self._admit(connection, address, context))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def _admit(
+        self, connection: socket.socket, address: tuple[str, int], context: ssl.SSLContext
+    ) -> None:
+        """Shake hands with whoever connects; a refused certificate is told to the log."""
+        session = Session(self, self._settings.heartbeat_seconds)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        loop = asyncio.get_running_loop()
+        async with self._handshakes:
+            try:
+                await loop.connect_accepted_socket(
+                    lambda: session.link,
+                    connection,
+                    ssl=context,
+                    ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+                )
+            except OSError as error:
+                _log.warning("%s:%d was refused: %s", *address[:2], describe_refusal(error))
+                connection.close()
+                return
+            self._sessions.add(session)
+            loop.call_later(_HANDSHAKE_SECONDS, self._expect_hello, session)
+
+    def _expect_hello(self, session: Session) -> None:
+        if session in self._sessions and session.role is None:
+            session.link.refuse("NO_HELLO", f"no Hello came in {_HANDSHAKE_SECONDS} s")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), backlog=_BACKLOG)
+    except OSError as error:
+        raise InvalidSettings(f"{host}:{port} cannot be listened on: {error}") from error
+    listener.setblocking(False)  # noqa: FBT003 - the socket's own name for it
+    return listener
+
+
+async def _keep(work: Callable[[], Awaitable[None]], every_seconds: float) -> None:
+    """Do something again and again; what is unavailable is tried again."""
+    while True:
+        try:
+            await work()
+        except SextantError as error:
+            _log.info("%s: %s", error.code, error)
+        await asyncio.sleep(every_seconds)

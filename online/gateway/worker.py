@@ -1,0 +1,131 @@
+"""A worker: the process that talks to the terminal, on errands of the supervisor.
+
+The MetaTrader5 package holds the interpreter through every call and its reads have no timeout, so
+it lives in a process that can be ended. Errands come on standard input and go back on standard
+output, one at a time. The worker ends when its supervisor does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import assert_never
+
+from online.domain.errors import SextantError, Unavailable
+from online.gateway.errands import (
+    Errand,
+    Execute,
+    Executed,
+    Look,
+    Looked,
+    Probe,
+    Probed,
+    Ready,
+    Result,
+    Search,
+    Searched,
+    Setup,
+    Trouble,
+)
+from online.gateway.frames import (
+    MAX_TO_SCORER_BYTES,
+    FrameReader,
+    FrameWriter,
+)
+from online.gateway.market_desk import MarketDesk
+from online.gateway.order_desk import OrderDesk
+from online.gateway.terminal import Terminal, connect, open_terminal
+from online.gateway.terminal_lock import hold_lock
+from online.gateway.translation import Translation
+
+_CHUNK_BYTES = 65_536
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serve the supervisor at the other end of standard input and output."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    replies = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's print must not be a frame
+    writer = FrameWriter()
+
+    def say(result: Result) -> None:
+        frame = memoryview(writer.pack(result))
+        while frame:
+            frame = frame[os.write(replies, frame) :]
+
+    errands = _errands(sys.stdin.fileno())
+    setup = next(errands, None)
+    if not isinstance(setup, Setup):
+        return 2
+    try:
+        # The lock lives as long as the process: it is held in this name until the end.
+        lock = hold_lock(Path(setup.lock)) if setup.lock else None
+        terminal = open_terminal(setup.terminal)
+        say(_ready(terminal))
+    except SextantError as error:
+        say(Trouble(error.code, str(error)))
+        return 1
+    _serve(errands, setup, terminal, say)
+    terminal.shutdown()
+    if lock is not None:
+        lock.close()
+    return 0
+
+
+def _errands(descriptor: int) -> Iterator[Errand]:
+    """Yield errands until the supervisor is gone."""
+    reader: FrameReader[Errand] = FrameReader(Errand, MAX_TO_SCORER_BYTES)
+    while data := os.read(descriptor, _CHUNK_BYTES):
+        yield from reader.feed(data)
+
+
+def _serve(
+    errands: Iterator[Errand], setup: Setup, terminal: Terminal, say: Callable[[Result], None]
+) -> None:
+    translation = Translation(setup.symbols, setup.server_time)
+
+    def reconnect() -> None:
+        connect(terminal, setup.terminal)
+
+    orders = OrderDesk(terminal, translation, setup.rules, reconnect)
+    market = MarketDesk(terminal, translation, reconnect)
+    for errand in errands:
+        try:
+            say(_run(errand, orders, market))
+        except Unavailable as error:
+            _log.warning("%s: %s", error.code, error)
+            say(Trouble(error.code, str(error)))
+
+
+def _run(errand: Errand, orders: OrderDesk, market: MarketDesk) -> Result:
+    match errand:
+        case Execute():
+            return Executed(orders.execute(errand.intent, errand.patience_seconds))
+        case Look():
+            return Looked(market.observe(errand.symbol, errand.after_deal))
+        case Search():
+            return Searched(market.search(errand.intent, errand.accepted_at_ns))
+        case Probe():
+            return Probed(market.health(errand.symbol))
+        case Setup():
+            return Trouble("INVALID_INPUT", "a worker is set up once")
+        case _:
+            assert_never(errand)
+
+
+def _ready(terminal: Terminal) -> Ready:
+    account = terminal.account_info()
+    if account is None:
+        code, words = terminal.last_error()
+        raise Unavailable(
+            f"the terminal tells no account: {words} ({code})", code="TERMINAL_UNAVAILABLE"
+        )
+    return Ready(account.login, account.server)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""A simulated terminal as a process, ordered about by JSON lines on its standard input.
+
+Run as ``python -m tests.gateway_terminal``. It says its port, then answers each line with one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from online.domain.market import Instrument, Quote
+from online.gateway.remote_terminal import Call
+from online.gateway.terminal_server import TerminalServer
+from online.simulator.client import ClientTerminal
+from online.simulator.faults import Fault, FaultKind
+from online.simulator.metatrader5 import SimulatedMetaTrader5
+from online.simulator.rules import TradingRules
+from online.simulator.terminal import SimulatedTerminal
+
+EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
+
+
+class MurderousServer(TerminalServer):
+    """Ends a process when the next order arrives, before or after it is carried out."""
+
+    victim, when = 0, ""
+
+    def answer(self, package: SimulatedMetaTrader5, call: Call) -> bytes:
+        """Carry out a call, or never answer it."""
+        if call.name != "order_send" or not self.victim:
+            return super().answer(package, call)
+        victim, self.victim = self.victim, 0
+        if self.when == "after":
+            super().answer(package, call)
+        os.kill(victim, signal.SIGKILL)
+        raise EOFError
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    terminal = SimulatedTerminal([EURUSD], hedging=True, trading={"EURUSD": TradingRules()})
+    client = ClientTerminal(terminal)
+    server = MurderousServer(client)
+    server.on_quote(Quote("EURUSD", 1.1, 1.1002, time.time_ns()))
+    threading.Thread(target=server.run, daemon=True).start()
+    sys.stdout.write(f"{server.port}\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        order = json.loads(line)
+        told: object = None
+        match order.pop("do"):
+            case "fault":
+                fault = Fault(FaultKind(order["kind"]), order.get("seconds", 0.0))
+                client.faults.on(order.get("call", "order_send"), fault)
+            case "kill":
+                server.when, server.victim = order["when"], order["pid"]
+            case "quote":
+                server.on_quote(Quote("EURUSD", order["bid"], order["ask"], time.time_ns()))
+            case "switch":
+                for name, value in order.items():
+                    setattr(client, name, value)
+            case "deals":
+                told = [[d.magic, d.comment, d.volume] for d in terminal.server.history.deals[1:]]
+        with suppress(BrokenPipeError):
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

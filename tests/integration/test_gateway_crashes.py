@@ -1,0 +1,274 @@
+"""Every order has at most one deal and a known fate, whatever dies and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from online.adapters.gateway_broker import GatewayBroker
+from online.domain.errors import Unavailable
+from online.domain.order import OrderReply, OrderStatus
+from online.gateway.messages import Role, WorkerStatus
+from tests.gateway_world import (
+    Terminal,
+    World,
+    closing,
+    entry,
+    eventually,
+    fate_of,
+    running_terminal,
+    running_world,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    """Return a terminal that outlives every gateway of this module."""
+    with running_terminal() as running:
+        yield running
+
+
+@pytest.fixture
+def world(tmp_path: Path, terminal: Terminal) -> Iterator[World]:
+    """Return a running gateway whose calls may take two seconds."""
+    with running_world(tmp_path, terminal, timeout=2.0) as running:
+        yield running
+
+
+async def worker(world: World, role: str) -> WorkerStatus:
+    operator = world.broker(Role.OPERATOR)
+    try:
+        return next(w for w in (await operator.status()).workers if w.role == role)
+    finally:
+        await operator.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "fate", "deals"),
+    [
+        ("before_sending", OrderStatus.NOT_SENT, 0),
+        ("after_sending", OrderStatus.NOT_SENT, 0),
+        ("before_result", OrderStatus.FILLED, 1),
+        ("after_result", OrderStatus.FILLED, 1),
+    ],
+)
+def test_order_survives_a_gateway_killed_at_any_step(
+    tmp_path: Path, terminal: Terminal, step: str, fate: OrderStatus, deals: int
+) -> None:
+    number = 100 + ["before_sending", "after_sending", "before_result", "after_result"].index(step)
+    intent = entry(number)
+
+    async def send_and_lose(broker: GatewayBroker) -> None:
+        with pytest.raises(Unavailable):
+            await broker.send(intent)
+
+    async def find_and_repeat(broker: GatewayBroker) -> tuple[OrderReply, OrderReply]:
+        return await fate_of(broker, intent), await broker.send(intent)
+
+    with running_world(tmp_path, terminal) as world:
+        world.stop()
+        world.start(step)
+        asyncio.run(world.run(send_and_lose))
+        world.stop()
+        world.start()
+        found, repeated = asyncio.run(world.run(find_and_repeat))
+    assert found.status is fate
+    assert repeated == found
+    assert terminal.deals_of(intent.magic) == deals
+
+
+@pytest.mark.parametrize(("when", "deals"), [("before", 0), ("after", 1)])
+def test_order_survives_a_worker_killed_inside_order_send(
+    world: World, terminal: Terminal, when: str, deals: int
+) -> None:
+    intent = entry(200 + deals)
+
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply, WorkerStatus]:
+        pid = (await worker(world, "orders")).pid
+        terminal.order("kill", pid=pid, when=when)
+        sent = await broker.send(intent)
+        return sent, await fate_of(broker, intent), await worker(world, "orders")
+
+    sent, found, status = asyncio.run(world.run(story))
+    assert sent.status is OrderStatus.UNKNOWN
+    assert found.status is (OrderStatus.FILLED if deals else OrderStatus.NOT_SENT)
+    assert terminal.deals_of(intent.magic) == deals
+    assert status.replaced == 1
+
+
+@pytest.mark.parametrize(("when", "deals"), [("before", 0), ("after", 1)])
+def test_order_survives_a_gateway_killed_inside_order_send(
+    world: World, terminal: Terminal, when: str, deals: int
+) -> None:
+    intent = entry(210 + deals)
+
+    async def send_and_lose(broker: GatewayBroker) -> None:
+        assert world.process is not None
+        terminal.order("kill", pid=world.process.pid, when=when)
+        with pytest.raises(Unavailable):
+            await broker.send(intent)
+
+    async def find(broker: GatewayBroker) -> OrderReply:
+        return await fate_of(broker, intent)
+
+    asyncio.run(world.run(send_and_lose))
+    world.stop()
+    world.start()
+    found = asyncio.run(world.run(find))
+    assert found.status is (OrderStatus.FILLED if deals else OrderStatus.NOT_SENT)
+    assert terminal.deals_of(intent.magic) == deals
+
+
+def test_hung_worker_is_ended_and_replaced_and_its_order_found(
+    world: World, terminal: Terminal
+) -> None:
+    intent, next_intent = entry(220), entry(221)
+
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply, OrderReply]:
+        before = (await worker(world, "orders")).pid
+        terminal.order("fault", kind="hang_after")
+        sent = await broker.send(intent)
+        found = await fate_of(broker, intent)
+        after = await worker(world, "orders")
+        assert after.pid != before
+        with pytest.raises(ProcessLookupError):
+            os.kill(before, 0)
+        return sent, found, await broker.send(next_intent)
+
+    sent, found, following = asyncio.run(world.run(story))
+    assert sent.status is OrderStatus.UNKNOWN
+    assert "did not answer in time" in sent.comment
+    assert found.status is OrderStatus.FILLED
+    assert following.status is OrderStatus.FILLED
+    assert terminal.deals_of(intent.magic) == 1
+
+
+def test_worker_that_outlives_a_killed_gateway_is_ended_by_the_next(
+    world: World, terminal: Terminal
+) -> None:
+    intent = entry(230)
+
+    async def leave_hanging(broker: GatewayBroker) -> int:
+        pid = (await worker(world, "orders")).pid
+        terminal.order("fault", kind="hang_before")
+        sending = asyncio.create_task(broker.send(intent))
+        operator = world.broker(Role.OPERATOR)
+
+        async def is_accepted() -> bool:
+            return (await operator.status()).unresolved == 1
+
+        await eventually(is_accepted)
+        await operator.close()
+        world.stop()
+        with pytest.raises(Unavailable):
+            await sending
+        return pid
+
+    async def find(broker: GatewayBroker) -> OrderReply:
+        return await fate_of(broker, intent)
+
+    older = asyncio.run(world.run(leave_hanging))
+    os.kill(older, 0)  # it lives: nobody has ended it
+    world.start()
+    found = asyncio.run(world.run(find))
+    with pytest.raises(ProcessLookupError):
+        os.kill(older, 0)
+    assert found.status is OrderStatus.NOT_SENT
+    assert terminal.deals_of(intent.magic) == 0
+
+
+@pytest.mark.parametrize("kind", ["reply_lost", "desynchronised"])
+def test_reply_lost_after_the_fill_is_found_once(
+    world: World, terminal: Terminal, kind: str
+) -> None:
+    intent = entry(240 + len(kind))
+
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply, OrderReply]:
+        terminal.order("fault", kind=kind)
+        return await broker.send(intent), await fate_of(broker, intent), await broker.send(intent)
+
+    sent, found, repeated = asyncio.run(world.run(story))
+    assert sent.status is OrderStatus.UNKNOWN
+    assert found.status is OrderStatus.FILLED
+    assert repeated == found
+    assert terminal.deals_of(intent.magic) == 1
+
+
+def test_terminal_that_changes_comment_magic_or_code_still_tells_the_fate(
+    world: World, terminal: Terminal
+) -> None:
+    async def story(broker: GatewayBroker) -> None:
+        for number, kinds in enumerate(
+            (("timed_out",), ("processing_error",), ("reply_lost", "comment_edited")), start=260
+        ):
+            for kind in kinds:
+                terminal.order("fault", kind=kind)
+            assert (await broker.send(entry(number))).status is OrderStatus.UNKNOWN
+            assert (await fate_of(broker, entry(number))).status is OrderStatus.FILLED
+        terminal.order("fault", kind="magic_dropped")
+        terminal.order("fault", kind="reply_lost")
+        assert (await broker.send(entry(270))).status is OrderStatus.UNKNOWN
+        assert (await fate_of(broker, entry(270))).status is OrderStatus.FILLED
+
+    asyncio.run(world.run(story))
+
+
+def test_broken_pipe_is_verified_and_then_said_not_to_be_sent(
+    world: World, terminal: Terminal
+) -> None:
+    intent = entry(280)
+
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply]:
+        terminal.order("fault", kind="pipe_broken")
+        return await broker.send(intent), await fate_of(broker, intent)
+
+    sent, found = asyncio.run(world.run(story))
+    assert sent.status is OrderStatus.UNKNOWN
+    assert (found.status, found.comment[:6]) == (OrderStatus.NOT_SENT, "absent")
+    assert terminal.deals_of(intent.magic) == 0
+
+
+def test_close_whose_reply_is_lost_is_found_by_its_position(
+    world: World, terminal: Terminal
+) -> None:
+    opened = entry(290)
+
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply]:
+        position = (await broker.send(opened)).position
+        close = closing(291, opened, position)
+        terminal.order("fault", kind="reply_lost")
+        return await broker.send(close), await fate_of(broker, close)
+
+    sent, found = asyncio.run(world.run(story))
+    assert sent.status is OrderStatus.UNKNOWN
+    assert (found.status, found.price) == (OrderStatus.FILLED, 1.1)
+
+
+def test_dead_market_worker_is_replaced_without_touching_orders(
+    world: World, terminal: Terminal
+) -> None:
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, int]:
+        os.kill((await worker(world, "market")).pid, signal.SIGKILL)
+        sent = await broker.send(entry(295, expires_at_ns=2))
+
+        async def sees() -> bool:
+            try:
+                seen = await broker.observe("EURUSD", 0)
+            except Unavailable:
+                return False
+            return seen.quote is not None and seen.positions is not None
+
+        await eventually(sees)
+        return sent, (await worker(world, "market")).replaced
+
+    sent, replaced = asyncio.run(world.run(story))
+    assert sent.status in {OrderStatus.FILLED, OrderStatus.NOT_SENT}
+    assert terminal.deals_of(entry(295).magic) == (sent.status is OrderStatus.FILLED)
+    assert replaced == 1
