@@ -102,7 +102,14 @@ class Ledger:
             return self.round(amount)
         if instrument.base_currency == self.rules.currency:
             return self.round(amount / closed)
-        return self.round(amount * (self.rate(instrument.profit_currency) or 0.0))
+        return self.round(amount * self.rate_of_profit(market))
+
+    def rate_of_profit(self, market: Market) -> float:
+        """Return units of the account's currency for one of a market's profit currency."""
+        instrument = market.instrument
+        if instrument.base_currency == self.rules.currency:
+            return 1.0 / market.bid
+        return self.rate(instrument.profit_currency) or 0.0
 
     def margin_of(self, market: Market, volume: float, price: float) -> float:
         """Return the margin that a volume at a price needs, account currency."""

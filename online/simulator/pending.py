@@ -66,12 +66,10 @@ class PendingOrders:
     def place(self, request: TradeRequest, market: Market, now_ns: int) -> OrderSendResult:
         """Answer ``TRADE_ACTION_PENDING``."""
         answer = self._desk.answer
-        if request.type not in _MODES:
-            return answer(request, mt5.TRADE_RETCODE_INVALID_ORDER, market)
-        order = self._desk.order(request, now_ns)
-        code = self._check_new(request, order, market, now_ns)
+        code = self.check(request, market, now_ns)
         if code:
             return answer(request, code, market)
+        order = self._desk.order(request, now_ns)
         order.ticket = self._desk.ticket()
         order.state = mt5.ORDER_STATE_PLACED
         order.expires_at_ns = self._expiry(request, now_ns)
@@ -179,7 +177,11 @@ class PendingOrders:
         market.orders.remove(order)
         market.disturb()
 
-    def _check_new(self, request: TradeRequest, order: Order, market: Market, now_ns: int) -> int:
+    def check(self, request: TradeRequest, market: Market, now_ns: int) -> int:
+        """Return 0 if a pending order would be taken, or the code that refuses it."""
+        if request.type not in _MODES:
+            return mt5.TRADE_RETCODE_INVALID_ORDER
+        order = self._desk.order(request, now_ns)
         limit = self._ledger.rules.limit_orders
         if limit and len(self.resting) >= limit:
             return mt5.TRADE_RETCODE_LIMIT_ORDERS

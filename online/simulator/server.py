@@ -93,6 +93,32 @@ class TradeServer:
         self._set_alarm()
         return result
 
+    def check(self, request: TradeRequest, now_ns: int) -> int:
+        """Return 0 if a request to trade would pass, or the code that would refuse it."""
+        market = self.markets.get(request.symbol)
+        if market is None or request.action not in self._actions:
+            return mt5.TRADE_RETCODE_INVALID
+        if market.at_ns < 0:
+            return mt5.TRADE_RETCODE_PRICE_OFF
+        if request.action == mt5.TRADE_ACTION_DEAL:
+            return self.matching.check(request, market, now_ns)
+        if request.action == mt5.TRADE_ACTION_PENDING:
+            return self.pending.check(request, market, now_ns)
+        return 0
+
+    def margin_needed(self, request: TradeRequest) -> float:
+        """Return by how much a market order would change the margin, account currency."""
+        if request.action != mt5.TRADE_ACTION_DEAL:
+            return 0.0
+        market = self.markets[request.symbol]
+        order = self.desk.order(request, 0)
+        price = market.opening_price(order.side)
+        held = self.book.affected_by(order)
+        if held is None or held.side is order.side:
+            return self.ledger.margin_of(market, request.volume, price)
+        left = self.ledger.margin_of(market, abs(held.volume - request.volume), held.price)
+        return left - held.margin
+
     def pass_time(self, now_ns: int) -> None:
         """Let rollovers and expiries up to now happen."""
         if now_ns < self.wakes_ns:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import lru_cache
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from online.domain.market import NANOSECONDS_PER_SECOND
 
@@ -53,6 +55,16 @@ class ServerTime(msgspec.Struct, frozen=True):
             starts_ns, ends_ns = _summer(year, self.daylight_saving)
             summer = 1 if starts_ns <= utc_ns < ends_ns else 0
         return (self.offset_hours + summer) * HOUR_NS
+
+    def offsets_ns(self, utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return `offset_ns` of each instant, shape ``(n,)``."""
+        offsets = np.full(len(utc_ns), self.offset_hours * HOUR_NS, np.int64)
+        if self.daylight_saving is DaylightSaving.NONE or not len(utc_ns):
+            return offsets
+        for year in range(_year(int(utc_ns.min())), _year(int(utc_ns.max())) + 1):
+            starts_ns, ends_ns = _summer(year, self.daylight_saving)
+            offsets[(starts_ns <= utc_ns) & (utc_ns < ends_ns)] += HOUR_NS
+        return offsets
 
     def to_server_ns(self, utc_ns: int) -> int:
         """Return what the server's clock shows at an instant."""

@@ -1,0 +1,187 @@
+"""Calls about positions, orders and the history; empty is ``()``, an error is None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from online.simulator.client import ClientTerminal
+from online.simulator.connection import Connection
+from online.simulator.info_tuples import AccountInfo
+from online.simulator.records import DealRow, Order
+from online.simulator.request_parsing import matches_group, parse_date, text_fits
+from online.simulator.told import tell_account, tell_deal, tell_order, tell_position
+from online.simulator.trade_tuples import TradeDeal, TradeOrder, TradePosition
+
+_SECOND_NS = 1_000_000_000
+_FILTERS = ("symbol", "group", "ticket")
+R = TypeVar("R", DealRow, Order)
+
+
+class HistoryCalls(Connection):
+    """The package's functions about the account's past and present."""
+
+    def account_info(self) -> AccountInfo | None:
+        """Return money and rules of the account."""
+        return self._ask("account_info", tell_account)
+
+    def positions_total(self) -> int | None:
+        """Return the number of open positions."""
+        return self._ask("positions_total", lambda c: len(c.terminal.server.book.open))
+
+    def positions_get(
+        self, *positional: object, **filters: object
+    ) -> tuple[TradePosition, ...] | None:
+        """Return open positions: all, or those of ``symbol=``, ``group=`` or ``ticket=``."""
+        if positional or not _are_filters(filters):
+            self._refuse_arguments()
+            return None
+
+        def work(client: ClientTerminal) -> tuple[TradePosition, ...]:
+            server = client.terminal.server
+            return tuple(
+                tell_position(held, server.markets[held.symbol], server.ledger)
+                for held in server.book.open.values()
+                if _passes(held.symbol, held.ticket, filters)
+            )
+
+        return self._ask("positions_get", work)
+
+    def orders_total(self) -> int | None:
+        """Return the number of resting orders."""
+        return self._ask("orders_total", lambda c: len(c.terminal.server.pending.resting))
+
+    def orders_get(self, *positional: object, **filters: object) -> tuple[TradeOrder, ...] | None:
+        """Return resting orders: all, or those of ``symbol=``, ``group=`` or ``ticket=``."""
+        if positional or not _are_filters(filters):
+            self._refuse_arguments()
+            return None
+
+        def work(client: ClientTerminal) -> tuple[TradeOrder, ...]:
+            server = client.terminal.server
+            return tuple(
+                tell_order(order, server.markets[order.symbol], server.rules)
+                for order in server.pending.resting.values()
+                if _passes(order.symbol, order.ticket, filters)
+            )
+
+        return self._ask("orders_get", work)
+
+    def history_orders_total(self, date_from: object, date_to: object, /) -> int | None:
+        """Return the number of finished orders between two dates."""
+        orders = self.history_orders_get(date_from, date_to)
+        return None if orders is None else len(orders)
+
+    def history_orders_get(
+        self,
+        date_from: object = None,
+        date_to: object = None,
+        *,
+        group: str | None = None,
+        ticket: int | None = None,
+        position: int | None = None,
+    ) -> tuple[TradeOrder, ...] | None:
+        """Return finished orders between two dates, or of a ``ticket=`` or ``position=``."""
+        by_number = _by_number(ticket, position)
+        span = _span(date_from, date_to)
+        if by_number is None and span is None:
+            self._refuse_arguments()
+            return None
+
+        def work(client: ClientTerminal) -> tuple[TradeOrder, ...]:
+            server = client.terminal.server
+            found: Iterable[Order] = server.history.orders.values()
+            if ticket is not None:
+                found = (order for order in found if order.ticket == ticket)
+            elif position is not None:
+                found = (order for order in found if order.position == position)
+            elif span is not None:
+                found = _within(found, span, client, lambda order: order.done_at_ns)
+            return tuple(
+                tell_order(order, server.markets[order.symbol], server.rules)
+                for order in found
+                if group is None or matches_group(order.symbol, group)
+            )
+
+        return self._ask("history_orders_get", work)
+
+    def history_deals_total(self, date_from: object, date_to: object, /) -> int | None:
+        """Return the number of deals between two dates."""
+        deals = self.history_deals_get(date_from, date_to)
+        return None if deals is None else len(deals)
+
+    def history_deals_get(
+        self,
+        date_from: object = None,
+        date_to: object = None,
+        *,
+        group: str | None = None,
+        ticket: int | None = None,
+        position: int | None = None,
+    ) -> tuple[TradeDeal, ...] | None:
+        """Return deals between two dates, or of an order's ``ticket=`` or a ``position=``."""
+        by_number = _by_number(ticket, position)
+        span = _span(date_from, date_to)
+        if by_number is None and span is None:
+            self._refuse_arguments()
+            return None
+
+        def work(client: ClientTerminal) -> tuple[TradeDeal, ...]:
+            history = client.terminal.server.history
+            found: Iterable[DealRow] = history.deals
+            if ticket is not None:
+                found = history.of_order(ticket)
+            elif position is not None:
+                found = history.of_position(position)
+            elif span is not None:
+                found = _within(found, span, client, lambda deal: deal.at_ns)
+            return tuple(
+                tell_deal(deal, client.terminal.rules)
+                for deal in found
+                if client.sees(deal) and (group is None or matches_group(deal.symbol, group))
+            )
+
+        return self._ask("history_deals_get", work)
+
+
+def _are_filters(filters: dict[str, object]) -> bool:
+    """Tell whether keywords are those the package takes, with values of their type."""
+    for name, value in filters.items():
+        if name not in _FILTERS:
+            return False
+        if value is None:
+            continue
+        is_ticket = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        fits = is_ticket if name == "ticket" else name == "group" or text_fits(value)
+        if not fits:
+            return False
+    return True
+
+
+def _passes(symbol: str, ticket: int, filters: dict[str, object]) -> bool:
+    """Tell whether the strongest of the filters lets something through."""
+    if filters.get("ticket") is not None:
+        return ticket == filters["ticket"]
+    if filters.get("symbol") is not None:
+        return symbol == filters["symbol"]
+    group = filters.get("group")
+    return not isinstance(group, str) or matches_group(symbol, group)
+
+
+def _by_number(ticket: int | None, position: int | None) -> int | None:
+    return ticket if ticket is not None else position
+
+
+def _span(date_from: object, date_to: object) -> tuple[int, int] | None:
+    """Return two dates in seconds of the server's clock; None if one is missing."""
+    first, last = parse_date(date_from), parse_date(date_to)
+    return None if first is None or last is None else (first, last)
+
+
+def _within(
+    rows: Iterable[R], span: tuple[int, int], client: ClientTerminal, at_ns: Callable[[R], int]
+) -> Iterable[R]:
+    """Return what happened between two seconds of the server's clock, both included."""
+    zone = client.terminal.rules.zone
+    first, last = span
+    return (row for row in rows if first <= zone.to_server_ns(at_ns(row)) // _SECOND_NS <= last)
