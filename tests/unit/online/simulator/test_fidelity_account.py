@@ -229,10 +229,10 @@ def test_stop_out_counts_a_position_of_another_symbol_opened_meanwhile() -> None
     world = World(account=rules, balance=1_000.0)
     world.quote(1.1, 1.1)
     world.quote(150.0, 150.0, symbol="USDJPY")
-    world.done(symbol="USDJPY", volume=1.0)
-    world.quote(150.0, 150.0, symbol="USDJPY")
-    world.done(volume=3.5)
-    world.quote(149.7, 149.7, symbol="USDJPY")
+    world.done(volume=1.0)
+    world.quote(1.1, 1.1)
+    world.done(symbol="USDJPY", volume=3.5)
+    world.quote(1.097, 1.097)
     assert deals(world)[-1].reason == mt5.DEAL_REASON_SO
 
 
