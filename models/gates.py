@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from models.evaluate import Comparison
+from models.compare import Comparison
 from online.domain.bundle import GOLDEN_TOLERANCE
 
 AT_MOST: Final = "<="
@@ -201,10 +201,10 @@ def _paper_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
         Gate(
             "calibrated",
             paper,
-            figures.reliability.ece,
+            evidence.comparison.served_ece,
             AT_MOST,
             asked.max_ece,
-            "Expected calibration error out of fold.",
+            "Expected calibration error of the folds that earlier ones calibrated.",
         ),
         Gate(
             "purged",

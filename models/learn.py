@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calibrate import calibrate_forward, combine_rows, fit_calibration
+from models.compare import Comparison, compare
 from models.dataset import Dataset, Features
-from models.evaluate import Comparison, OutOfFold, compare, number_folds
+from models.evaluate import OutOfFold, number_folds
 from models.export import ExportedMember, Scores, golden_vectors
 from models.families.build import build_family
 from models.families.rules import RulesModel
@@ -26,7 +27,7 @@ from models.importance import Importance, measure_importance
 from models.labels import Costs, horizon_ns
 from models.recipe import Recipe
 from models.splits import Fold, purge_violations, walk_forward
-from models.trading import Threshold, fit_min_edge
+from models.threshold import Threshold, fit_min_edge
 from online.domain.barriers import BarrierRule
 from online.domain.signal import Calibration
 from online.domain.vector import VectorContract

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from models.evaluate import COVERAGES, Comparison, OutOfFold
+from models.compare import Comparison
+from models.evaluate import COVERAGES, OutOfFold
 from models.importance import Importance
 from models.labels import Outcome
 from models.reliability import reliability_curve

@@ -12,7 +12,8 @@ from models.labels import Outcome
 
 Classes = npt.NDArray[np.int64]
 N_BINS = 10
-_TINY = 1e-15
+TINY = 1e-15
+"""Probabilities below it count as it, so that a logarithm stays finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def judge_probabilities(probabilities: Floats, classes: Classes, prior: Floats) 
 def log_loss(probabilities: Floats, classes: Classes) -> float:
     """Return the mean negative log likelihood, nats."""
     chosen = probabilities[np.arange(len(classes)), classes]
-    return float(-np.log(np.maximum(chosen, _TINY)).mean())
+    return float(-np.log(np.maximum(chosen, TINY)).mean())
 
 
 def edge_auc(edge: Floats, classes: Classes) -> float:

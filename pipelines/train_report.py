@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from models.attribution import attribute
 from models.gates import Verdict
 from models.learn import Study
 from models.plots import draw_all
@@ -85,6 +86,10 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "hold_units": comparison.hold_units,
             "coin_units": comparison.coin_units,
             "coins_beaten": comparison.coins_beaten,
+            "overfitting": comparison.overfitting,
+            "served_ece": comparison.served_ece,
+            **{f"{k}.low": interval.low for k, interval in comparison.intervals.items()},
+            **{f"{k}.high": interval.high for k, interval in comparison.intervals.items()},
             "min_edge": study.threshold.chosen.min_edge,
             "onnx_parity": study.member.parity,
             "importance_stability": study.importance.stability,
@@ -97,6 +102,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
         run.log_figures({f"fold.{k}": v for k, v in fold.figures().items()}, step=number)
         run.log_figures({f"fold.baseline.{k}": v for k, v in rules.figures().items()}, step=number)
     run.log_table(comparison.table(), "comparison.json")
+    run.log_table(attribute(study.signals, comparison.model.trades), "attribution.json")
     with tempfile.TemporaryDirectory() as scratch:
         draw_all(Path(scratch), comparison, study.signals, study.baseline, study.importance)
         run.log_folder(Path(scratch), "plots")

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.trading import (
-    deflated_sharpe,
-    expected_best,
-    fit_min_edge,
-    max_drawdown,
-    probabilistic_sharpe,
-    toss_coins,
-    trade,
-)
+from models.sharpe import deflated_sharpe, expected_best, probabilistic_sharpe
+from models.threshold import fit_min_edge
+from models.trading import max_drawdown, toss_coins, trade
 from online.domain.errors import InvalidInput
 from tests.unit.models.markets import make_dataset
 

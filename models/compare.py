@@ -1,0 +1,193 @@
+"""A model beside what is cheap: the rules, buy-and-hold and a coin, with luck counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.bars import Floats
+from models.bootstrap import Interval, mean_interval, sharpe_interval
+from models.evaluate import Evaluation, OutOfFold, evaluate, hits
+from models.labels import Costs
+from models.overfitting import overfitting_probability
+from models.reliability import TINY, calibration_error
+from models.sharpe import deflated_sharpe
+from models.threshold import Threshold
+from models.trading import Trades, hold_units, signalled, toss_coins
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A model beside the rule baseline, buy-and-hold and a coin.
+
+    Parameters
+    ----------
+    model, baseline
+        Judged on the same rows under the same costs.
+    hold_units, hold_account_per_lot
+        Buying the first bar and selling the last.
+    coin_units
+        Mean total of coins with the model's entries.
+    coins_beaten
+        Share of those coins that earned less than the model.
+    deflated_sharpe
+        Of the model's trades, for all trials.
+    n_trials
+        Configurations times thresholds, as counted.
+    overfitting
+        Probability of backtest overfitting among the thresholds tried.
+    intervals
+        Bounds of the model's figures by a block bootstrap.
+    served_ece
+        Expected calibration error of the folds that earlier ones calibrated, as what serves is;
+        the first fold has nothing to be calibrated on.
+    """
+
+    model: Evaluation
+    baseline: Evaluation
+    hold_units: float
+    hold_account_per_lot: float
+    coin_units: float
+    coins_beaten: float
+    deflated_sharpe: float
+    n_trials: int
+    overfitting: float
+    intervals: dict[str, Interval]
+    served_ece: float
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether the model earned more units than the rules."""
+        mine, theirs = self.model.pooled.performance, self.baseline.pooled.performance
+        return mine.total_units > theirs.total_units
+
+    def verdict(self) -> str:
+        """Return one plain sentence."""
+        mine = self.model.pooled.performance
+        theirs = self.baseline.pooled.performance
+        figures = (
+            f"{self.model.name} {mine.total_units:+.1f} R over {mine.n_trades} trades, "
+            f"rules {theirs.total_units:+.1f} R over {theirs.n_trades}"
+        )
+        if not self.beats_baseline:
+            return f"No model beats the baseline after costs: {figures}."
+        if not mine.total_units > 0.0:
+            return f"The model loses less than the baseline, but loses after costs: {figures}."
+        return f"The model beats the baseline after costs: {figures}."
+
+    def table(self) -> list[dict[str, str | float | int]]:
+        """Return one row a contender, for people."""
+        rows: list[dict[str, str | float | int]] = []
+        for judged in (self.model, self.baseline):
+            figures = judged.pooled.performance
+            rows.append(
+                {
+                    "contender": judged.name,
+                    "trades": figures.n_trades,
+                    "net_units": round(figures.total_units, 2),
+                    "net_units_per_trade": round(figures.mean_units, 4),
+                    "account_per_lot": round(figures.account_per_lot, 2),
+                    "sharpe_annual": round(figures.sharpe_annual, 2),
+                    "max_drawdown_units": round(figures.max_drawdown_units, 2),
+                    "log_loss": round(judged.pooled.reliability.log_loss, 4),
+                    "hit_rate": round(judged.pooled.hit_rate, 4),
+                }
+            )
+        rows.append(
+            {
+                "contender": "buy and hold",
+                "trades": 1,
+                "net_units": round(self.hold_units, 2),
+                "account_per_lot": round(self.hold_account_per_lot, 2),
+            }
+        )
+        rows.append(
+            {
+                "contender": "coin, same entries",
+                "trades": self.model.pooled.performance.n_trades,
+                "net_units": round(self.coin_units, 2),
+            }
+        )
+        return rows
+
+
+def compare(
+    signals: OutOfFold,
+    threshold: Threshold,
+    baseline: OutOfFold,
+    costs: Costs,
+    *,
+    n_configurations: int,
+    seed: int,
+) -> Comparison:
+    """Judge a model beside everything cheap.
+
+    Parameters
+    ----------
+    signals
+        The model's, out of fold.
+    threshold
+        The threshold fitted on them, with all that were tried.
+    baseline
+        The rules, on the same rows; traded whenever they say something.
+    costs
+        Of the trades.
+    n_configurations
+        Configurations ever tried, this one included.
+    seed
+        Of the coins.
+    """
+    model = evaluate(signals, threshold.chosen.min_edge, costs)
+    coins = toss_coins(model.trades, signals.labels, seed)
+    rows = np.arange(len(signals.labels), dtype=np.int64)
+    held_units, held_account = hold_units(signals.labels, rows, costs)
+    n_trials = n_configurations * len(threshold.tried)
+    later = signals.fold > signals.fold.min()
+    return Comparison(
+        model=model,
+        baseline=evaluate(baseline, 0.0, costs),
+        hold_units=held_units,
+        hold_account_per_lot=held_account,
+        coin_units=float(coins.mean()),
+        coins_beaten=float((coins < model.trades.net_units.sum()).mean()),
+        deflated_sharpe=deflated_sharpe(model.trades.net_units, threshold.sharpes, n_trials),
+        n_trials=n_trials,
+        overfitting=overfitting_probability(
+            returns_of([candidate.trades for candidate in threshold.tried], len(signals.labels))
+        ),
+        intervals=bound(signals, model.trades, threshold.chosen.min_edge, seed),
+        served_ece=calibration_error(signals.probabilities[later], signals.labels.classes[later]),
+    )
+
+
+def returns_of(tried: Sequence[Trades], n_rows: int) -> Floats:
+    """Return each trial's result at the bar that decided it, shape ``(n_rows, n_trials)``."""
+    returns = np.zeros((n_rows, len(tried)))
+    for number, trades in enumerate(tried):
+        returns[trades.rows, number] = trades.net_units
+    return returns
+
+
+def bound(signals: OutOfFold, trades: Trades, min_edge: float, seed: int) -> dict[str, Interval]:
+    """Return intervals of the figures that decide.
+
+    Rows lean on their neighbours by shared labels, so blocks are as long as the longest label's
+    rows, at least the cube root of their number; trades do not overlap, and use the cube root.
+    """
+    labels = signals.labels
+    lived = np.searchsorted(labels.decided_at_ns, labels.ended_at_ns) - np.arange(len(labels))
+    block = max(int(lived.max()), round(len(labels) ** (1 / 3)))
+    among = max(1, round(len(trades) ** (1 / 3)))
+    place = np.arange(len(labels))
+    gain = np.log(np.maximum(signals.probabilities[place, labels.classes], TINY)) - np.log(
+        np.maximum(signals.prior[place, labels.classes], TINY)
+    )
+    wanted = signalled(signals.edge, min_edge)
+    return {
+        "mean_units": mean_interval(trades.net_units, among, seed),
+        "sharpe": sharpe_interval(trades.net_units, among, seed),
+        "hit_rate": mean_interval(hits(signals)[wanted].astype(np.float64), block, seed),
+        "log_loss_gain": mean_interval(gain, block, seed),
+    }

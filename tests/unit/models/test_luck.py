@@ -1,0 +1,66 @@
+"""Intervals and the probability of backtest overfitting."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from models.bootstrap import mean_interval, resampled_sums, sharpe_interval
+from models.overfitting import overfitting_probability
+from online.domain.errors import InvalidInput
+
+
+def test_the_best_of_noise_is_luck_half_of_the_time() -> None:
+    found = [
+        overfitting_probability(np.random.default_rng(seed).standard_normal((600, 12)))
+        for seed in range(30)
+    ]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.12)
+
+
+def test_a_trial_that_is_better_throughout_is_no_luck() -> None:
+    returns = np.random.default_rng(1).standard_normal((600, 12))
+    returns[:, 4] += 0.5
+    assert overfitting_probability(returns) < 0.05
+
+
+def test_trials_that_are_all_the_same_are_as_good_as_each_other() -> None:
+    returns = np.tile(np.random.default_rng(1).standard_normal((600, 1)), (1, 5))
+    assert overfitting_probability(returns) == 0.5
+
+
+def test_one_trial_is_no_choice() -> None:
+    assert math.isnan(overfitting_probability(np.ones((100, 1))))
+    with pytest.raises(InvalidInput, match="even"):
+        overfitting_probability(np.ones((100, 2)), 7)
+
+
+def test_an_interval_of_independent_values_is_that_of_the_normal() -> None:
+    values = np.random.default_rng(2).standard_normal(2500) + 0.3
+    found = mean_interval(values, 1, 7)
+    half = 1.645 * values.std() / 50.0
+    assert found.low == pytest.approx(values.mean() - half, abs=half / 8)
+    assert found.high == pytest.approx(values.mean() + half, abs=half / 8)
+
+
+def test_neighbours_that_repeat_each_other_widen_the_interval() -> None:
+    values = np.repeat(np.random.default_rng(3).standard_normal(250), 10)
+    naive, honest = mean_interval(values, 1, 7), mean_interval(values, 40, 7)
+    assert honest.high - honest.low > 2.0 * (naive.high - naive.low)
+
+
+def test_the_sharpe_ratio_lies_within_its_interval() -> None:
+    values = np.random.default_rng(4).standard_normal(400) + 0.2
+    low, high = sharpe_interval(values, 7, 7)
+    assert low < values.mean() / values.std() < high
+
+
+def test_too_few_values_have_no_interval() -> None:
+    assert math.isnan(mean_interval(np.ones(1), 1, 7).low)
+    assert math.isnan(sharpe_interval(np.ones(50), 3, 7).high)
+
+
+def test_every_resample_has_as_many_values_as_there_are() -> None:
+    assert set(resampled_sums(np.ones(103), 10, 7)) == {103.0}
