@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from online.domain.errors import InvalidMarketData
 from online.domain.market import Instrument, PriceSide, Timeframe
+from pipelines.quality_prices import find_frozen, find_spikes
 from pipelines.sources.raw import BAR_COLUMNS, PRICES, Fault, RawBars
 
 SCALE_FACTOR_MAX = 5.0
@@ -96,7 +97,8 @@ def check(raw: RawBars, instrument: Instrument, *, now_ns: int | None = None) ->
     Rows of equal stamp and content count once; the later ones are ``DUPLICATE_ROW``. Rows of equal
     stamp and different content are all ``CONFLICTING_DUPLICATE``: which is right is not known.
     Rows that break the declared order are ``OUT_OF_ORDER``: the fewest whose absence leaves the
-    rest in order.
+    rest in order. Then prices that are possible and not credible are ``SPIKE`` or ``FROZEN_PRICE``
+    (see `pipelines.quality_prices`).
 
     Parameters
     ----------
@@ -127,6 +129,7 @@ def check(raw: RawBars, instrument: Instrument, *, now_ns: int | None = None) ->
     _mark_scale(rows, fault)
     _mark_duplicates(rows, fault)
     _mark_order(raw, fault)
+    _mark_incredible(raw, fault, instrument)
 
     fit = fault == ""
     if not fit.any():
@@ -227,6 +230,16 @@ def _mark_order(raw: RawBars, fault: NDArray[np.object_]) -> None:
         )
     ordered = longest_increasing(forward)
     fault[np.delete(fit, ordered)] = Fault.OUT_OF_ORDER
+
+
+def _mark_incredible(raw: RawBars, fault: NDArray[np.object_], instrument: Instrument) -> None:
+    """Mark spikes and frozen prices among the rows that are fit otherwise."""
+    fit = np.flatnonzero(fault == "")
+    fit = fit[np.argsort(raw.rows["closed_at_ns"].to_numpy()[fit])]
+    if len(fit):
+        bars = raw.rows.iloc[fit]
+        fault[fit[find_frozen(bars, raw.timeframe)]] = Fault.FROZEN_PRICE
+        fault[fit[find_spikes(bars, instrument)]] = Fault.SPIKE
 
 
 def longest_increasing(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -230,11 +230,11 @@ def test_a_year_of_hours_read_on_the_wrong_clock_shows_in_the_bars_out_of_sessio
     assert counts["UTC"] > 1000
 
 
-def test_the_newest_first_bitcoin_file_loses_only_its_eleven_entangled_hours(
+def test_the_newest_first_bitcoin_file_loses_its_entangled_hours_and_a_dead_feed(
     shared_data: Path,
 ) -> None:
     path = shared_data / "crypto_h1" / "BTCUSD_H1.csv"
     raw = open_source(CsvConfig(path=path, preset="cryptodatadownload")).read()
     checked = check(raw, find_instrument("BTCUSD"))
-    assert checked.quarantined == {"OUT_OF_ORDER": 5}
-    assert len(checked.bars) == 20_106
+    assert checked.quarantined == {"FROZEN_PRICE": 15, "OUT_OF_ORDER": 5}
+    assert len(checked.bars) == 20_091
