@@ -35,10 +35,10 @@ from pipelines.sources.raw import Fault
 from pipelines.sources.source import SourceConfig, open_source
 
 _log = logging.getLogger(__name__)
-_RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
+RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
 
 
-def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Return whether the same call may succeed later: wrong input stays wrong."""
     return isinstance(state.result(raise_on_failure=False), (Unavailable, OSError))
 
@@ -90,9 +90,9 @@ def _name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> st
 
 @task(
     name="read and check",
-    retries=len(_RETRY_DELAYS_SECONDS),
-    retry_delay_seconds=_RETRY_DELAYS_SECONDS,
-    retry_condition_fn=_is_worth_a_retry,
+    retries=len(RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=RETRY_DELAYS_SECONDS,
+    retry_condition_fn=is_worth_a_retry,
     cache_key_fn=_name_of_content,
     persist_result=True,
 )
@@ -106,9 +106,9 @@ def read_and_check(source: SourceConfig, symbol: str) -> CheckedBars:
 
 @task(
     name="write to the lake",
-    retries=len(_RETRY_DELAYS_SECONDS),
-    retry_delay_seconds=_RETRY_DELAYS_SECONDS,
-    retry_condition_fn=_is_worth_a_retry,
+    retries=len(RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=RETRY_DELAYS_SECONDS,
+    retry_condition_fn=is_worth_a_retry,
     cache_policy=NO_CACHE,  # the lake may be another one, or have changed
 )
 def write_to_lake(home: Home, symbol: str, checked: CheckedBars, priority: int) -> WriteReport:
@@ -220,5 +220,5 @@ def _sha256(path: Path) -> str:
 def _code_digest() -> str:
     """Return the digest of the code that reads and judges rows."""
     here = Path(__file__).parent
-    sources = [*sorted((here / "sources").glob("*.py")), here / "quality.py"]
+    sources = [*sorted((here / "sources").glob("*.py")), *sorted(here.glob("quality*.py"))]
     return hashlib.sha256("".join(_sha256(path) for path in sources).encode()).hexdigest()

@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -254,21 +255,21 @@ class Lake:
         return sorted(entries, key=lambda entry: (entry.symbol, entry.timeframe.seconds))
 
     def write_quarantine(
-        self, symbol: str, timeframe: Timeframe | str, name: str, frame: pd.DataFrame
+        self, symbol: str, timeframe: Timeframe | Literal["ticks"], name: str, frame: pd.DataFrame
     ) -> Path:
         """Keep the rows that were not fit, in place of an earlier table of that name.
 
         Parameters
         ----------
         symbol, timeframe
-            The series they would have belonged to.
+            The series they would have belonged to; ``ticks`` where they are no bars.
         name
             Name of the table; one that stands for the file and its content makes this idempotent.
         frame
             Rows as `pipelines.quality.QUARANTINE_COLUMNS`.
         """
-        parsed = Timeframe.parse(timeframe)
-        folder = self.root / "quarantine" / f"symbol={safe_name(symbol)}" / f"timeframe={parsed}"
+        series = f"symbol={safe_name(symbol)}/timeframe={timeframe}"
+        folder = self.root / "quarantine" / series
         path = folder / f"{safe_name(name)}.parquet"
         write_parquet(path, pa.Table.from_pandas(frame, preserve_index=False))
         return path

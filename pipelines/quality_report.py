@@ -189,10 +189,14 @@ def write_report(report: IngestReport, bars: pd.DataFrame, gaps: Sequence[Gap]) 
         [(name, value) for name, value in facts.items() if not isinstance(value, (list, dict))],
     )
     page.write(Path(report.report_html))
-    as_json = Path(report.report_json)
-    partial = as_json.with_name(as_json.name + ".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    partial.replace(as_json)
+    write_json(Path(report.report_json), report)
+
+
+def write_json(path: Path, record: msgspec.Struct) -> None:
+    """Write a record as indented JSON, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    partial.replace(path)
 
 
 def to_markdown(report: IngestReport) -> str:

@@ -20,12 +20,15 @@ from prefect.settings import (
 from prefect.testing.utilities import prefect_test_harness
 
 from online.domain.errors import SextantError
+from online.domain.market import Timeframe
 from pipelines.home import Home
 from pipelines.ingest import ingest
+from pipelines.ingest_ticks import ingest_ticks
 from pipelines.lake import Lake
 from pipelines.quality_report import IngestReport
 from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.demo import DemoConfig
+from pipelines.sources.ticks import LeanTicksConfig
 
 pytestmark = pytest.mark.integration
 
@@ -179,3 +182,31 @@ def test_a_year_of_minutes_comes_in_well_under_twenty_seconds(
     report = ingest(tmp_path, source, "EURUSD")
     assert time.monotonic() - started < 20.0
     assert (report.added, report.bars_out_of_session) == (371_635, 0)
+
+
+def test_dirty_quotes_come_in_with_their_faults_counted_and_bars_made_of_them(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    source = LeanTicksConfig(
+        folder=shared_data / "fxcm_ticks_dirty" / "eurusd", feed="fxcm", clock="UTC-05:00"
+    )
+    first = ingest_ticks(tmp_path, source, "EURUSD", (Timeframe.M5, Timeframe.H1))
+    again = ingest_ticks(tmp_path, source, "EURUSD", (Timeframe.M5, Timeframe.H1))
+    assert first.quarantined == {"ZERO_SPREAD": 25_522, "NEGATIVE_SPREAD": 21_039}
+    assert (first.rows_read, first.added) == (205_602, 205_602 - 25_522 - 21_039)
+    assert (again.added, again.bars) == (0, {"M5": 0, "H1": 0})
+    bars = Lake(Home(tmp_path).lake).read_bars("EURUSD", "M5")
+    assert len(bars) == first.bars["M5"] > 500
+    assert (bars["spread_points"] > 0).all()
+    assert "NEGATIVE_SPREAD" in Path(first.report_html).read_text()
+    kept = list((Home(tmp_path).lake / "quarantine").rglob("*.parquet"))
+    assert sum(len(pd.read_parquet(path)) for path in kept) == 25_522 + 21_039
+
+
+def test_a_folder_of_quotes_of_another_symbol_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "gbpusd").mkdir()
+    source = LeanTicksConfig(folder=tmp_path / "gbpusd", feed="oanda", clock="UTC")
+    for symbol, code in (("EURUSD", "SYMBOL_MISMATCH"), ("GBPUSD", "FILE_NOT_FOUND")):
+        with pytest.raises(SextantError) as refused:
+            ingest_ticks(tmp_path / "home", source, symbol)
+        assert (refused.value.code, refused.value.exit_status) == (code, 2)
