@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from online.domain.errors import SextantError
-from pipelines.commands import bench, data, flows, running, scoring
+from pipelines.commands import audit, bench, data, flows, running, scoring
 from pipelines.commands.terminal import notes
 
 INTERRUPTED_STATUS = 130
@@ -32,6 +32,7 @@ flows.add_to(app)
 scoring.add_to(app)
 data.add_to(app)
 bench.add_to(app)
+audit.add_to(app)
 
 
 @app.callback()
