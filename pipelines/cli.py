@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from online.domain.errors import SextantError
-from pipelines.commands import audit, bench, data, flows, running, scoring
+from pipelines.commands import audit, backtest, bench, data, flows, running, scoring
 from pipelines.commands.terminal import notes
 
 INTERRUPTED_STATUS = 130
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 running.add_to(app)
 flows.add_to(app)
+backtest.add_to(app)
 scoring.add_to(app)
 data.add_to(app)
 bench.add_to(app)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import (
     PREFECT_API_URL,
@@ -25,17 +24,13 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from feature_repo.catalogue import select
-from feature_repo.engine import compute_batch
 from online.adapters.onnx_model import load_bundle
 from online.adapters.sqlite_journal import iterate
-from online.domain.errors import InvalidInput, NotFound, SextantError
-from online.domain.record import DecisionRecord
+from online.domain.errors import InvalidInput, SextantError
 from online.instruments import load_instruments
-from online.ports import Model
 from online.settings import Settings, load_settings
+from pipelines.backtest import run_backtest
 from pipelines.bootstrap import SYMBOL, TIMEFRAME, Learned, Stopwatch, bootstrap
-from pipelines.feature_history import load_bars
 from pipelines.feed import find_replay_start_ns, open_replay
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -50,7 +45,6 @@ from pipelines.platform.supervisor import Platform
 from pipelines.replay import Step
 from pipelines.rule_model import RuleModel
 from pipelines.scorer_client import ScorerClient
-from pipelines.simulation import AccountTerms, Backtest, simulate
 
 _MADE_HERE = ("lake", "feast", "run", "mlflow", "prefect", "journal", "bundles", "secrets")
 REPORTS = ("report.json", "report.html")
@@ -141,9 +135,11 @@ def run_demo(home: Home, view: View) -> Result:
     market = read_quarter(home, settings)
     with watch.stage("backtest", "Backtesting the same quarter on batch features"):
         model = load_bundle(Path(learned.promoted.bundle), settings.model.alias)
-        batch = backtest(home, market, model, settings, view)
+        advance = view.count("backtest", len(market.bars) - 1)
+        batch = run_backtest(home, market, model, settings, advance)
         rules = RuleModel.like(model.manifest)
-        baseline = backtest(home, market, rules, settings, view)
+        advance = view.count("rule baseline", len(market.bars) - 1)
+        baseline = run_backtest(home, market, rules, settings, advance)
     records = tuple(iterate(home.journal))
     parity = compare(records, batch.records)
     ended_at_ns, batch_equity = batch.performance.equity[-1]
@@ -210,36 +206,6 @@ def read_quarter(home: Home, settings: Settings) -> Market:
         time.time_ns(),
         settings.broker.assumed_spread_points,
     )
-
-
-def backtest(home: Home, market: Market, model: Model, settings: Settings, view: View) -> Backtest:
-    """Trade the quarter in process, on features computed in batch from the lake alone."""
-    bars = load_bars(Lake(home.lake), SYMBOL, TIMEFRAME)
-    columns = compute_batch(bars, select(model.manifest.vector.names))
-    return simulate(
-        market,
-        bars.closed_at_ns.astype(np.int64),
-        columns,
-        model,
-        settings.limits,
-        account_terms(settings),
-        load_instruments(),
-        view.count(f"backtest of {model.manifest.members[0].name}", len(market.bars) - 1),
-    )
-
-
-def account_terms(settings: Settings) -> AccountTerms:
-    """Return the simulated account the scorer was told of."""
-    broker = settings.broker
-    return AccountTerms(broker.currency, broker.balance, broker.commission_per_lot, broker.leverage)
-
-
-def first_order(home: Home) -> str:
-    """Return the id of the first decision that sent an order, for `sextant explain`."""
-    for record in iterate(home.journal):
-        if isinstance(record, DecisionRecord) and record.intent is not None:
-            return record.decision_id
-    raise NotFound("the replay sent no order", code="NO_ORDER")
 
 
 def check_parity(result: Result) -> None:

@@ -113,7 +113,7 @@ def draw(result: Result, data: dict[str, Any]) -> Page:
         }
     )
     page.heading("Is there an edge?")
-    page.paragraph(f"{data['model']['headline']} {data['model']['promotion'].capitalize()}.")
+    page.paragraph(f"{data['model']['headline']} Promoted: {data['model']['promotion']}.")
     page.paragraph(
         f"{data['costs']['spread']} Commission "
         f"{data['costs']['commission_per_lot_and_side']:g} {data['costs']['currency']} for each "

@@ -16,6 +16,7 @@ from prefect import Flow, serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.types.entrypoint import EntrypointType
 
+from pipelines.backtest import backtest
 from pipelines.featurize import featurize
 from pipelines.home import Home
 from pipelines.ingest import ingest
@@ -47,6 +48,7 @@ def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
         (featurize, "2 * * * 1-5", series),
         (train, "0 4 * * 6", {**series, "mlflow_uri": mlflow_uri}),
         (promote, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
+        (backtest, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
     ]
     return [_deploy(flow, cron, parameters) for flow, cron, parameters in plans]
 

@@ -16,6 +16,7 @@ from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecor
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 _TRADING_DAYS_PER_YEAR = 252
+_ENDED_BY = {"expert": "time-out"}  # the trading code closes a position for no other reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,19 @@ class Performance:
             return math.nan
         return mean / math.sqrt(variance) * math.sqrt(_TRADING_DAYS_PER_YEAR)
 
+    def figures(self) -> dict[str, float]:
+        """Return the figures by name; money in the account's currency."""
+        return {
+            "decisions": self.decisions,
+            "vetoed": self.vetoed,
+            "orders": self.orders,
+            "trades": len(self.trades),
+            "win_rate": self.win_rate,
+            "pnl_net": round(self.pnl_net, 2),
+            "max_drawdown": self.max_drawdown,
+            "sharpe": self.sharpe,
+        }
+
 
 def measure(
     records: Iterable[Record],
@@ -177,7 +191,7 @@ def _trades(deals: Iterable[Deal]) -> list[Trade]:
                 opened_price=entry.price,
                 closed_at_ns=deal.at_ns,
                 closed_price=deal.price,
-                reason=deal.reason,
+                reason=_ENDED_BY.get(deal.reason, deal.reason),
                 pnl_net=deal.profit + deal.commission + entry.profit + entry.commission,
             )
         )

@@ -1,4 +1,4 @@
-"""`sextant ingest`, `features`, `train`, `promote`, `backtest`: the flows, run here and now."""
+"""`sextant ingest`, `features`, `train` and `promote`: the flows, run here and now."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from pipelines.platform.state import PartStatus, judge_parts
 from pipelines.platform.supervisor import Platform
 
 PARTS = ("valkey", "mlflow", "prefect", "flows", "scorer", "feed")
-DEPLOYMENTS = ("ingest", "featurize", "train", "promote")
+DEPLOYMENTS = ("ingest", "featurize", "train", "promote", "backtest")
 MODEL_NAME, MODEL_ALIAS = "EURUSD.H1.barrier", "paper"
 REPLAY_PROJECT = "replay"
 """Feast's project of the replay: Redis keeps no stamp older than one it holds."""

@@ -1,0 +1,64 @@
+"""`sextant backtest`: a registered model over past bars, by the code that trades."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from online.domain.market import NANOSECONDS_PER_SECOND
+from pipelines.commands.environment import mlflow_server, prepare_environment
+from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.terminal import console, notes, rows_table, write_json
+from pipelines.home import Home
+
+_DAY = ["%Y-%m-%d"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(
+        "backtest",
+        epilog="Example: sextant backtest EURUSD.H1.barrier --since 2017-10-01 --home var/demo",
+    )(backtest)
+
+
+def backtest(
+    name: Annotated[str, typer.Argument(help="Registered name.")] = "EURUSD.H1.barrier",
+    alias: Annotated[str, typer.Option(help="champion, challenger or paper.")] = "paper",
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, help="First day (UTC); else behind the training window."),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Day (UTC) the bars end before.")
+    ] = None,
+    spread_points: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Spread assumed where the bars bring none, points."),
+    ] = None,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Trade past bars with a registered model through the scorer's own code, and report."""
+    prepare_environment(Home(home))
+    from pipelines.backtest import backtest as run
+
+    start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
+    with mlflow_server(Home(home)) as mlflow_uri, notes.status(f"backtesting {name}"):
+        report = run(home, name, alias, start_ns, end_ns, mlflow_uri, spread_points)
+    if json:
+        write_json(report)
+        return
+    rows = [{"run": "model", **report.figures}, {"run": "rules", **report.baseline_figures}]
+    console.print(rows_table(f"{report.bars:,} bars, after all costs", rows))
+    console.print(report.headline, soft_wrap=True)
+    console.print(report.costs, soft_wrap=True)
+    console.print(f"Report: {report.page}", soft_wrap=True)
+
+
+def _nanoseconds(day: datetime | None) -> int | None:
+    if day is None:
+        return None
+    return int(day.replace(tzinfo=UTC).timestamp()) * NANOSECONDS_PER_SECOND
