@@ -107,6 +107,7 @@ class Lake:
         source: str,
         *,
         priority: int = 0,
+        supersede: bool = False,
     ) -> WriteReport:
         """Add bars to a series.
 
@@ -121,6 +122,9 @@ class Lake:
         priority
             Rank of the source: where stamps are equal and bars differ, the higher rank stays, and
             of equal ranks the one that came first.
+        supersede
+            Whether bars take the place of the same source's own of equal rank, as those computed
+            anew from better data must.
 
         Raises
         ------
@@ -141,7 +145,8 @@ class Lake:
             self._require_side(folder, side)
             for month, given in rows.groupby(np.asarray(months)):
                 path = folder / f"{month}.parquet"
-                merged, report = _merge(read_month(path) if path.exists() else None, given)
+                kept = read_month(path) if path.exists() else None
+                merged, report = _merge(kept, given, supersede=supersede)
                 if report.added or report.replaced:
                     write_month(path, merged, side)
                 reports.append(report)
@@ -315,7 +320,9 @@ class Lake:
         return sorted(self._folder(symbol, parsed).glob("*.parquet"))
 
 
-def _merge(kept: pd.DataFrame | None, given: pd.DataFrame) -> tuple[pd.DataFrame, WriteReport]:
+def _merge(
+    kept: pd.DataFrame | None, given: pd.DataFrame, *, supersede: bool
+) -> tuple[pd.DataFrame, WriteReport]:
     """Return a month's rows with the given ones among them, and what became of those."""
     given = given.reset_index(drop=True)
     if kept is None:
@@ -326,6 +333,9 @@ def _merge(kept: pd.DataFrame | None, given: pd.DataFrame) -> tuple[pd.DataFrame
     held, came = theirs[list(MEASURES)].to_numpy(), ours[list(MEASURES)].to_numpy()
     same = np.asarray(((held == came) | (np.isnan(held) & np.isnan(came))).all(axis=1))
     outranks = ours["priority"].to_numpy() > theirs["priority"].to_numpy()
+    if supersede:
+        own = ours["source"].to_numpy() == theirs["source"].to_numpy()
+        outranks |= own & (ours["priority"].to_numpy() == theirs["priority"].to_numpy())
     replacing = ours[~same & outranks]
     merged = pd.concat(
         [

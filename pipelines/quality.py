@@ -299,8 +299,9 @@ def _longest_chain(
 
 def _require_timeframe(raw: RawBars) -> None:
     """Compare the usual distance of stamps, misaligned ones included, with the bars' length."""
-    stamps = np.unique(raw.rows["closed_at_ns"].to_numpy())
-    steps, counts = np.unique(np.diff(stamps[stamps != 0]), return_counts=True)
+    stamps = np.sort(raw.rows["closed_at_ns"].to_numpy())
+    apart = np.diff(stamps[stamps != 0])
+    steps, counts = np.unique(apart[apart > 0], return_counts=True)
     if not len(steps):
         return
     usual_ns = int(steps[np.argmax(counts)])

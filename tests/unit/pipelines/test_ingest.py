@@ -20,7 +20,8 @@ from prefect.settings import (
 from prefect.testing.utilities import prefect_test_harness
 
 from online.domain.errors import SextantError
-from online.domain.market import Timeframe
+from online.domain.market import PriceSide, Timeframe
+from pipelines.aggregate import aggregate
 from pipelines.home import Home
 from pipelines.ingest import ingest
 from pipelines.ingest_ticks import ingest_ticks
@@ -210,3 +211,28 @@ def test_a_folder_of_quotes_of_another_symbol_is_refused(tmp_path: Path) -> None
         with pytest.raises(SextantError) as refused:
             ingest_ticks(tmp_path / "home", source, symbol)
         assert (refused.value.code, refused.value.exit_status) == (code, 2)
+
+
+def test_longer_bars_are_made_once_mended_when_minutes_come_late_and_yield_to_a_source(
+    tmp_path: Path,
+) -> None:
+    late = "20170601 100500"
+    rows = [f"20170601 {10 + m // 60}{m % 60:02d}00;1.1;1.2;1.0;1.15;0" for m in range(130)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(row for row in rows if not row.startswith(late)))
+    ingest(tmp_path, CsvConfig(path=path, preset="histdata"), "EURUSD")
+
+    def make() -> tuple[int, int, int, int]:
+        (report,) = aggregate(tmp_path, "EURUSD", Timeframe.M1, (Timeframe.M15,))
+        return report.added, report.unchanged, report.replaced, report.refused
+
+    assert make() == (8, 0, 0, 0)
+    assert make() == (0, 8, 0, 0)
+    path.write_text("\n".join([*rows[:5], f"{late};1.1;1.4;1.0;1.15;0", *rows[6:]]))
+    ingest(tmp_path, CsvConfig(path=path, preset="histdata"), "EURUSD")
+    assert make() == (0, 7, 1, 0)
+    lake = Lake(Home(tmp_path).lake)
+    own = lake.read_bars("EURUSD", "M15").assign(high=1.3)
+    lake.write_bars("EURUSD", "M15", PriceSide.BID, own, "broker")
+    assert make() == (0, 0, 0, 8)
+    assert set(lake.read_bars("EURUSD", "M15")["high"]) == {1.3}
