@@ -21,6 +21,7 @@ from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecor
 from pipelines.audit.archive import list_archive, read_archive, write_archive
 from pipelines.audit.columns import TABLES, Format, format_time
 from pipelines.audit.export import ExportManifest, export
+from pipelines.cli import run
 from pipelines.simulation import simulate
 from tests import worlds
 from tests.journals import DAY_NS, FIRST_NS, decision, halts, tamper, write_journal
@@ -233,3 +234,21 @@ def test_the_archive_of_another_journal_is_refused(tmp_path: Path) -> None:
     other = write_journal(tmp_path / "b.db", halts(20, first=5))
     with pytest.raises(RecordCorrupt, match="record 1: the journal and its archive"):
         write_archive(other, folder, FOREVER_NS)
+
+
+def test_the_command_archives_and_verifies_archive_and_journal_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_journal(tmp_path / "journal.db", halts(40))
+    named = ["--journal", str(path)]
+    assert run(["audit", "archive", *named, "--before", "2017-10-06", "--json"]) == 0
+    (file,) = json.loads(capsys.readouterr().out)["written"]
+    assert (file["last"]["sequence"], file["retain_until"]) == (20, "2024-10-05")
+    archive = ["--archive", str(tmp_path / "archive")]
+    assert run(["audit", "verify", *named, *archive]) == 0
+    assert "40 records" in capsys.readouterr().out
+    assert run(["audit", "verify", *archive, "--archive-only"]) == 0
+    assert "20 records" in capsys.readouterr().out
+    tamper(path, "DELETE FROM records WHERE sequence > 15")
+    assert run(["audit", "verify", *named, *archive]) == 1
+    assert "record 16: is missing from the journal" in capsys.readouterr().err
