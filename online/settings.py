@@ -223,6 +223,8 @@ def load_settings(
 ) -> Settings:
     """Return the settings of a mode, every layer joined and checked.
 
+    The token's file is read when a scorer starts (`Settings.read_token`): a backtest needs none.
+
     Parameters
     ----------
     mode
@@ -253,11 +255,9 @@ def load_settings(
     if secrets_folder := joined.get("secrets_folder"):
         joined = _join(joined, _nest(_read_secrets(Path(secrets_folder))))
     try:
-        settings = Settings.model_validate(joined)
+        return Settings.model_validate(joined)
     except ValidationError as error:
         raise InvalidSettings(f"settings of mode {chosen}: {_describe(error)}") from error
-    settings.read_token()
-    return settings
 
 
 def _nest(named: Iterable[tuple[str, str]]) -> Tree:
