@@ -11,6 +11,7 @@ from pipelines.sources.columnar import ParquetBars, ParquetConfig
 from pipelines.sources.delimited import CsvBars, CsvConfig
 from pipelines.sources.demo import DemoBars, DemoConfig
 from pipelines.sources.raw import RawBars
+from pipelines.sources.synthetic import SyntheticBars, SyntheticConfig
 
 
 class BarSource(Protocol):
@@ -25,7 +26,9 @@ class BarSource(Protocol):
         ...
 
 
-SourceConfig = Annotated[DemoConfig | CsvConfig | ParquetConfig, Field(discriminator="kind")]
+SourceConfig = Annotated[
+    DemoConfig | CsvConfig | ParquetConfig | SyntheticConfig, Field(discriminator="kind")
+]
 """Settings of any source; the field ``kind`` tells which."""
 
 
@@ -44,5 +47,7 @@ def open_source(config: SourceConfig) -> BarSource:
             return CsvBars(config)
         case ParquetConfig():
             return ParquetBars(config)
+        case SyntheticConfig():
+            return SyntheticBars(config)
         case _:
             assert_never(config)
