@@ -121,13 +121,14 @@ def serve(settings: Settings | None = None) -> None:
     told = settings or load_settings()
     logger.info("scorer in mode %s on %s:%s", told.mode, told.http.host, told.http.port)
     uvicorn.run(
-        create_app(told),
+        create_app(told).state.front,
         host=told.http.host,
         port=told.http.port,
         access_log=False,
         log_level="warning",
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nobody in front is trusted to say who calls
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -369,6 +370,7 @@ def _lost(why: str) -> OrderReply:
     return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)
 
 
+@lru_cache(maxsize=1024)
 def _bar_text(closed_at_ns: int) -> str:
     closed_at = datetime.fromtimestamp(closed_at_ns // NANOSECONDS_PER_SECOND, tz=UTC)
     return f"{closed_at:%Y%m%dT%H%MZ}"

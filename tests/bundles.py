@@ -58,13 +58,9 @@ def write_bundle(
 ) -> Manifest:
     """Write a bundle of linear members into `folder` and return its manifest."""
     folder.mkdir(parents=True)
-    files = {
-        name: linear_onnx(WEIGHTS * np.float32(1 + 0.1 * i)) for i, name in enumerate(names)
-    }
+    files = {name: linear_onnx(WEIGHTS * np.float32(1 + 0.1 * i)) for i, name in enumerate(names)}
     members = tuple(
-        Member(
-            name, "linear", f"{name}.onnx", hashlib.sha256(raw).hexdigest(), 1.0, Calibration()
-        )
+        Member(name, "linear", f"{name}.onnx", hashlib.sha256(raw).hexdigest(), 1.0, Calibration())
         for name, raw in files.items()
     )
     written = manifest or make_manifest(members)

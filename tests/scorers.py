@@ -160,7 +160,8 @@ async def calling(settings: Settings) -> AsyncIterator[Caller]:
     """Start a scorer in this process and return a client of it."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        front = app.state.front
+        transport = httpx.ASGITransport(app=front, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://scorer") as http:
             yield Caller(http, app)
 

@@ -5,6 +5,7 @@ FastAPI routes these and documents them; its validation stays off the request pa
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
@@ -21,6 +22,7 @@ from online.domain.errors import SextantError
 logger = logging.getLogger(__name__)
 BODY_LIMIT = 64 * 1024
 JSON, PROBLEM = b"application/json", b"application/problem+json"
+_PROCESS, _NUMBERS = secrets.token_hex(6).encode(), itertools.count(1)
 _CORRELATION = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -104,7 +106,7 @@ def correlation_of(headers: dict[bytes, bytes]) -> bytes:
     given = headers.get(b"x-correlation-id")
     if given is not None and _CORRELATION.fullmatch(given):
         return given
-    return secrets.token_hex(8).encode()
+    return b"%b-%x" % (_PROCESS, next(_NUMBERS))
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
