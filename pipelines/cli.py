@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from online.domain.errors import SextantError
-from pipelines.commands import audit, backtest, bench, data, flows, running, scoring
+from pipelines.commands import audit, backtest, bench, data, flows, gateway, running, scoring
 from pipelines.commands.terminal import notes
 
 INTERRUPTED_STATUS = 130
@@ -34,6 +34,7 @@ scoring.add_to(app)
 data.add_to(app)
 bench.add_to(app)
 audit.add_to(app)
+gateway.add_to(app)
 
 
 @app.callback()

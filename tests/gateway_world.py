@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 from online.adapters.gateway_broker import GatewayAddress, GatewayBroker
 from online.domain.errors import Unavailable
 from online.domain.market import Side
@@ -176,6 +178,14 @@ class World:
             await operator.close()
 
 
+def is_running(process_id: int) -> bool:
+    """Tell whether a process lives; one that only waits to be buried does not."""
+    try:
+        return bool(psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def is_trading(operator: GatewayBroker) -> bool:
     try:
         status = await operator.status()
@@ -218,10 +228,15 @@ def running_terminal() -> Iterator[Terminal]:
 
 
 @contextmanager
-def running_world(folder: Path, terminal: Terminal, **settings: Any) -> Iterator[World]:  # noqa: ANN401 - fields of World
+def running_world(
+    folder: Path,
+    terminal: Terminal,
+    step: str = "",
+    **settings: Any,  # noqa: ANN401 - fields of World
+) -> Iterator[World]:
     issue(folder / "certificates", ["127.0.0.1"])
     world = World(folder, terminal, **settings)
-    world.start()
+    world.start(step)
     try:
         yield world
     finally:

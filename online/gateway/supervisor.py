@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +13,7 @@ from online.gateway.channel import WorkerChannel
 from online.gateway.dead_man import DeadMan, keep_climbing
 from online.gateway.errands import MARKET, ORDERS, Look, Looked, Probe, Probed, Ready, Setup
 from online.gateway.gate import Gate
+from online.gateway.handshake import HANDSHAKE_SECONDS, shake_hands
 from online.gateway.inbox import Inbox
 from online.gateway.messages import PROTOCOL, Hello, Role, Status, Welcome
 from online.gateway.order_flow import AbsenceRule, OrderFlow
@@ -22,7 +22,6 @@ from online.gateway.settings import GatewaySettings
 from online.gateway.tls import describe_refusal, gateway_context
 from online.ports import Observation
 
-_HANDSHAKE_SECONDS = 5.0
 _MAX_HANDSHAKES = 32
 _BACKLOG = 64
 _RESOLVE_EVERY_SECONDS = 1.0
@@ -69,12 +68,12 @@ class Gateway:
         InvalidSettings
             If the address or the TLS files cannot be used.
         """
-        context = gateway_context(self._settings.tls)
+        gateway_context(self._settings.tls)  # files that cannot be used are told at once
         with _listen(self._settings.host, self._settings.port) as listener:
             self._orders.start()
             self._market.start()
             work = (
-                self._accept(listener, context),
+                self._accept(listener),
                 keep_climbing(self._dead_man, self._settings.heartbeat_seconds / 2),
                 _keep(self._probe, self._settings.heartbeat_seconds),
                 _keep(self._resolve, _RESOLVE_EVERY_SECONDS),
@@ -215,40 +214,37 @@ class Gateway:
     async def _resolve(self) -> None:
         await self.flow.resolve_all()
 
-    async def _accept(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+    async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         tasks: set[asyncio.Task[None]] = set()
         while True:
             connection, address = await loop.sock_accept(listener)
-            task = asyncio.create_task(self._admit(connection, address, context))
+            task = asyncio.create_task(self._admit(connection, address))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-    async def _admit(
-        self, connection: socket.socket, address: tuple[str, int], context: ssl.SSLContext
-    ) -> None:
-        """Shake hands with whoever connects; a refused certificate is told to the log."""
+    async def _admit(self, connection: socket.socket, address: tuple[str, int]) -> None:
+        """Shake hands with whoever connects; a refused certificate is told to both sides."""
         session = Session(self, self._settings.heartbeat_seconds)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        loop = asyncio.get_running_loop()
         async with self._handshakes:
-            try:
-                await loop.connect_accepted_socket(
-                    lambda: session.link,
-                    connection,
-                    ssl=context,
-                    ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                )
-            except OSError as error:
-                _log.warning("%s:%d was refused: %s", *address[:2], describe_refusal(error))
-                connection.close()
-                return
+            # asyncio closes the connection where the handshake fails, and keeps the reason.
+            with connection.dup() as spare:
+                try:
+                    context = gateway_context(self._settings.tls)
+                    await shake_hands(connection, spare, context, lambda: session.link)
+                except (OSError, InvalidSettings) as error:
+                    why = describe_refusal(error) if isinstance(error, OSError) else str(error)
+                    _log.warning("%s:%d was refused: %s", *address[:2], why)
+                    connection.close()
+                    return
             self._sessions.add(session)
-            loop.call_later(_HANDSHAKE_SECONDS, self._expect_hello, session)
+            loop = asyncio.get_running_loop()
+            loop.call_later(HANDSHAKE_SECONDS, self._expect_hello, session)
 
     def _expect_hello(self, session: Session) -> None:
         if session in self._sessions and session.role is None:
-            session.link.refuse("NO_HELLO", f"no Hello came in {_HANDSHAKE_SECONDS} s")
+            session.link.refuse("NO_HELLO", f"no Hello came in {HANDSHAKE_SECONDS} s")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,15 +26,65 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Path
 
 
-def gateway_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return the gateway's context: a client without a valid certificate is refused.
+class _TellingObject(ssl.SSLObject):
+    """Keeps the alert of a failed handshake, which asyncio drops."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            if isinstance(self.context, GatewayContext):
+                self.context.keep_alert()
+            raise
+
+
+class GatewayContext(ssl.SSLContext):
+    """Context of one connection, which knows what is left to say when its handshake fails.
+
+    Attributes
+    ----------
+    alert
+        Bytes that tell the client why its certificate is refused; empty while there are none.
+    """
+
+    sslobject_class = _TellingObject
+    alert = b""
+    _outgoing: ssl.MemoryBIO | None = None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - the library's signature
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Wrap a connection's buffers."""
+        self._outgoing = outgoing
+        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+    def keep_alert(self) -> None:
+        """Take what was not sent yet."""
+        if self._outgoing is not None:
+            self.alert = self._outgoing.read()
+
+
+def gateway_context(files: TlsFiles) -> GatewayContext:
+    """Return the context of one of the gateway's connections, from the files as they are now.
+
+    A client without a valid certificate is refused. A certificate that was renewed is used by the
+    next connection, without a restart.
 
     Raises
     ------
     InvalidSettings
         If a file cannot be read or does not fit the others.
     """
-    return _context(ssl.PROTOCOL_TLS_SERVER, files)
+    context = GatewayContext(ssl.PROTOCOL_TLS_SERVER)
+    _prepare(context, files)
+    return context
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:
@@ -45,7 +95,9 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
     InvalidSettings
         As `gateway_context`.
     """
-    return _context(ssl.PROTOCOL_TLS_CLIENT, files)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _prepare(context, files)
+    return context
 
 
 def common_name(certificate: object) -> str:
@@ -72,8 +124,7 @@ def describe_refusal(error: OSError) -> str:
     return str(error) or type(error).__name__
 
 
-def _context(protocol: ssl._SSLMethod, files: TlsFiles) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
+def _prepare(context: ssl.SSLContext, files: TlsFiles) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     try:
@@ -82,4 +133,3 @@ def _context(protocol: ssl._SSLMethod, files: TlsFiles) -> ssl.SSLContext:
     except OSError as error:
         named = f"{files.authority}, {files.certificate} and {files.key}"
         raise InvalidSettings(f"TLS files {named} cannot be used: {error}") from error
-    return context

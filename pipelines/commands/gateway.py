@@ -1,0 +1,220 @@
+"""`sextant gateway`: the process beside the terminal, real or simulated."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.commands.options import (
+    HOME,
+    SYMBOL,
+    TIMEFRAME,
+    HomeOption,
+    JsonOption,
+    SymbolOption,
+    TimeframeOption,
+)
+from pipelines.commands.terminal import console, notes, write_json
+
+if TYPE_CHECKING:
+    from online.adapters.gateway_broker import GatewayBroker
+    from online.gateway.messages import Status
+
+PORT, TERMINAL_PORT = 8220, 8221
+CertificatesOption = Annotated[
+    Path,
+    typer.Option(
+        "--certificates",
+        help="Folder with authority.pem, operator.pem and operator.key.",
+        file_okay=False,
+    ),
+]
+CERTIFICATES = Path("certificates")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(
+        help="The process beside the MetaTrader 5 terminal; see online/gateway/README.md.",
+        no_args_is_help=True,
+    )
+    group.command("certs", epilog="Example: sextant gateway certs --host 10.0.0.7")(certs)
+    group.command("serve", epilog="Example: sextant gateway serve gateway.toml")(serve)
+    group.command("check", epilog="Example: sextant gateway check --host 10.0.0.7")(check)
+    group.command("resume", epilog="Example: sextant gateway resume --by ann")(resume)
+    group.command("terminal", epilog="Example: sextant gateway terminal --bar-seconds 5")(terminal)
+    app.add_typer(group, name="gateway")
+
+
+def certs(
+    host: Annotated[
+        list[str], typer.Option(help="Name or address of the gateway; may be given again.")
+    ],
+    folder: Annotated[Path, typer.Option(help="Where they are written.")] = CERTIFICATES,
+    days: Annotated[int, typer.Option(min=1, help="How long they are valid.")] = 397,
+) -> None:
+    """Make the authority and the certificates of gateway, scorer and operator."""
+    from online.gateway.certificates import issue
+
+    for path in issue(folder, host, days=days):
+        console.print(str(path), markup=False, soft_wrap=True)
+    notes.print(
+        "To the gateway's host: authority.pem, gateway.pem, gateway.key. To the scorer's: "
+        "authority.pem, scorer.pem, scorer.key. authority.key belongs on neither.",
+        style="dim",
+    )
+
+
+def serve(
+    config: Annotated[Path, typer.Argument(help="TOML file with the gateway's settings.")],
+) -> None:
+    """Run the gateway until Ctrl-C."""
+    from online.gateway.serving import serve_gateway
+    from online.gateway.settings import load_gateway_settings
+
+    _log_to_standard_error()
+    settings = load_gateway_settings(config)
+
+    def listening(port: int) -> None:
+        console.print(f"listening on {settings.host}:{port}", markup=False)
+
+    serve_gateway(settings, listening)
+
+
+def check(
+    host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = PORT,
+    certificates: CertificatesOption = CERTIFICATES,
+    json: JsonOption = False,
+) -> None:
+    """Say how a gateway is; exit 0 if orders would go through."""
+    status = _ask(host, port, certificates, lambda broker: broker.status())
+    ready = (
+        status.state == "active"
+        and status.connected
+        and status.trade_allowed
+        and all(worker.ready for worker in status.workers)
+    )
+    if json:
+        import msgspec
+
+        write_json({"ready": ready, **msgspec.structs.asdict(status)})
+    else:
+        _show(status)
+    raise typer.Exit(0 if ready else 1)
+
+
+def resume(
+    by: Annotated[str, typer.Option(help="Who resumes; it is logged.")],
+    host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = PORT,
+    certificates: CertificatesOption = CERTIFICATES,
+) -> None:
+    """Let entries through again after the dead-man switch has halted them."""
+    _show(_ask(host, port, certificates, lambda broker: broker.resume(by)))
+
+
+def terminal(
+    home: HomeOption = HOME,
+    symbol: SymbolOption = SYMBOL,
+    timeframe: TimeframeOption = TIMEFRAME,
+    bar_seconds: Annotated[
+        float, typer.Option(min=0.05, help="Seconds one recorded bar takes.")
+    ] = 60.0,
+    spread_points: Annotated[
+        float, typer.Option(min=0.0, help="Assumed on bars without a spread, points.")
+    ] = 10.0,
+    port: Annotated[int, typer.Option(help="Loopback TCP port.")] = TERMINAL_PORT,
+) -> None:
+    """Run a simulated terminal whose market is the lake's last quarter, told as if it were now."""
+    from online.domain.market import Timeframe
+    from online.gateway.playback import play
+    from online.gateway.terminal_server import TerminalServer
+    from online.instruments import find_instrument
+    from online.simulator.client import ClientTerminal
+    from online.simulator.terminal import SimulatedTerminal
+    from pipelines.feed import find_replay_start_ns
+    from pipelines.home import Home
+    from pipelines.lake import Lake
+    from pipelines.market import read_market
+
+    _log_to_standard_error()
+    instrument, length = find_instrument(symbol), Timeframe.parse(timeframe)
+    start_ns = find_replay_start_ns(Home(home), symbol, length)
+    market = read_market(
+        Lake(Home(home).lake), instrument, length, start_ns + 1, 1 << 62, spread_points
+    )
+    server = TerminalServer(
+        ClientTerminal(SimulatedTerminal([instrument], hedging=True)), port=port
+    )
+    threading.Thread(target=server.run, name="terminal", daemon=True).start()
+    console.print(f"listening on 127.0.0.1:{server.port}; {market.costs_note}", markup=False)
+    stop = threading.Event()
+    played = play(server, symbol, market.quotes, bar_seconds, stop)
+    console.print(f"{played} bars were played; the account stays until Ctrl-C.")
+    stop.wait()
+
+
+def _ask(
+    host: str,
+    port: int,
+    certificates: Path,
+    question: Callable[[GatewayBroker], Awaitable[Status]],
+) -> Status:
+    """Ask a gateway as its operator; what goes wrong is told once, as an error."""
+    import asyncio
+
+    from online.adapters.gateway_broker import GatewayAddress, GatewayBroker
+    from online.gateway.messages import Role
+    from online.gateway.tls import TlsFiles
+
+    tls = TlsFiles(
+        certificates / "authority.pem",
+        certificates / "operator.pem",
+        certificates / "operator.key",
+    )
+
+    logging.getLogger("online").addHandler(logging.NullHandler())
+
+    async def ask() -> Status:
+        broker = GatewayBroker(GatewayAddress(host, port, tls), Role.OPERATOR)
+        try:
+            return await question(broker)
+        finally:
+            await broker.close()
+
+    return asyncio.run(ask())
+
+
+def _show(status: Status) -> None:
+    age = status.clock_offset_seconds
+    facts = (
+        ("state", status.state.value + (f": {status.reason}" if status.reason else "")),
+        ("account", f"{status.login} at {status.server}" if status.login else "not known yet"),
+        ("terminal", "connected" if status.connected else "not connected to its trade server"),
+        ("automated trading", "allowed" if status.trade_allowed else "off"),
+        ("newest tick", "none asked for yet" if age is None else f"{age:.1f} s old"),
+        ("scorer", "linked" if status.scorer_linked else "not linked"),
+        ("orders without a known fate", str(status.unresolved)),
+        ("session, gateway start", f"{status.epoch}, {status.gateway}"),
+    )
+    table = Table("", "", show_header=False)
+    for name, value in facts:
+        table.add_row(name, value)
+    for worker in status.workers:
+        state = "ready" if worker.ready else f"not ready: {worker.trouble}"
+        table.add_row(
+            f"{worker.role} worker",
+            f"{state}, process {worker.pid or '-'}, replaced {worker.replaced} times",
+        )
+    console.print(table)
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
