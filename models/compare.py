@@ -12,7 +12,7 @@ from models.bootstrap import Interval, mean_interval, sharpe_interval
 from models.evaluate import Evaluation, OutOfFold, evaluate, hits
 from models.labels import Costs
 from models.overfitting import overfitting_probability
-from models.reliability import TINY, calibration_error
+from models.reliability import TINY, calibration_error, chance_calibration_error
 from models.sharpe import deflated_sharpe
 from models.threshold import Threshold
 from models.trading import Trades, hold_units, signalled, toss_coins
@@ -41,8 +41,8 @@ class Comparison:
     intervals
         Bounds of the model's figures by a block bootstrap.
     served_ece
-        Expected calibration error of the folds that earlier ones calibrated, as what serves is;
-        the first fold has nothing to be calibrated on.
+        Expected calibration error of the folds that earlier ones calibrated, as what serves is
+        (the first fold has nothing to be calibrated on), less what chance alone shows.
     """
 
     model: Evaluation
@@ -145,6 +145,7 @@ def compare(
     held_units, held_account = hold_units(signals.labels, rows, costs)
     n_trials = n_configurations * len(threshold.tried)
     later = signals.fold > signals.fold.min()
+    served = signals.probabilities[later]
     return Comparison(
         model=model,
         baseline=evaluate(baseline, 0.0, costs),
@@ -158,7 +159,8 @@ def compare(
             returns_of([candidate.trades for candidate in threshold.tried], len(signals.labels))
         ),
         intervals=bound(signals, model.trades, threshold.chosen.min_edge, seed),
-        served_ece=calibration_error(signals.probabilities[later], signals.labels.classes[later]),
+        served_ece=calibration_error(served, signals.labels.classes[later])
+        - chance_calibration_error(served, seed),
     )
 
 

@@ -47,6 +47,43 @@ class FoldFit:
     member: ExportedMember
 
 
+@dataclass(frozen=True, slots=True)
+class FoldSummary:
+    """What a run shows of a fold.
+
+    Parameters
+    ----------
+    number
+        From 0, in order of time.
+    train_rows, test_rows
+        How many.
+    train_ended_at_ns, test_began_at_ns
+        End of the last training label, and the first test decision, nanoseconds UTC.
+    sha256
+        Of the fold's ONNX file.
+    """
+
+    number: int
+    train_rows: int
+    test_rows: int
+    train_ended_at_ns: int
+    test_began_at_ns: int
+    sha256: str
+
+
+def summarise(dataset: Dataset, fit: FoldFit) -> FoldSummary:
+    """Return what a run shows of `fit`."""
+    labels, fold = dataset.labels, fit.fold
+    return FoldSummary(
+        number=fold.number,
+        train_rows=len(fold.train),
+        test_rows=len(fold.test),
+        train_ended_at_ns=int(labels.ended_at_ns[fold.train].max()),
+        test_began_at_ns=int(labels.decided_at_ns[fold.test].min()),
+        sha256=fit.member.sha256,
+    )
+
+
 def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
     """Return `rows` of the dataset, ready for a family.
 

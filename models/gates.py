@@ -48,7 +48,7 @@ class Thresholds:
     Parameters
     ----------
     max_ece
-        Greatest expected calibration error.
+        Greatest expected calibration error beyond what chance shows on as many rows.
     min_rows
         Fewest out-of-fold rows.
     min_trades
@@ -204,7 +204,7 @@ def _paper_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             evidence.comparison.served_ece,
             AT_MOST,
             asked.max_ece,
-            "Expected calibration error of the folds that earlier ones calibrated.",
+            "Calibration error beyond chance, of the folds that earlier ones calibrated.",
         ),
         Gate(
             "purged",

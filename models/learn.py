@@ -22,7 +22,7 @@ from models.evaluate import OutOfFold, number_folds
 from models.export import ExportedMember, Scores, golden_vectors
 from models.families.build import build_family
 from models.families.rules import RulesModel
-from models.fit import FoldFit, fit_everything, fit_folds, gather
+from models.fit import FoldFit, FoldSummary, fit_everything, fit_folds, gather, summarise
 from models.importance import Importance, measure_importance
 from models.labels import Costs, horizon_ns
 from models.recipe import Recipe
@@ -55,8 +55,8 @@ class Study:
         Both judged.
     importance
         Of every feature.
-    n_folds
-        Test sets.
+    folds
+        Training and test sets, in order of time.
     purge_violations
         Training labels that overlap their fold's test; counted on the actual folds.
     refit_differs
@@ -71,7 +71,7 @@ class Study:
     baseline: OutOfFold
     comparison: Comparison
     importance: Importance
-    n_folds: int
+    folds: tuple[FoldSummary, ...]
     purge_violations: int
     refit_differs: int
 
@@ -143,7 +143,7 @@ def learn(
         baseline=baseline,
         comparison=comparison,
         importance=measure_importance(dataset, fits, recipe.seed),
-        n_folds=len(folds),
+        folds=tuple(summarise(dataset, fit) for fit in fits),
         purge_violations=purge_violations(labels.decided_at_ns, labels.ended_at_ns, folds),
         refit_differs=int(again.to_onnx() != member.onnx),
     )

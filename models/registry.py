@@ -38,6 +38,7 @@ BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
 TRIAL_TAG, DIGEST_TAG, BEST_ALIAS_TAG = "trial", "bundle_sha256", "best_alias"
 GATE_PREFIX = "gate."
 PREVIOUS_PREFIX = "previous."
+_PARENT_TAG = "mlflow.parentRunId"
 _REASON_LENGTH = 500
 _PAGE = 1000
 
@@ -75,7 +76,22 @@ class Run:
     """A training run that is being recorded."""
 
     client: MlflowClient
+    experiment_id: str
     run_id: str
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[Run]:
+        """Record a run nested in this one, for example of one fold."""
+        started = self.client.create_run(
+            self.experiment_id, run_name=name, tags={_PARENT_TAG: self.run_id}
+        )
+        nested = Run(self.client, self.experiment_id, started.info.run_id)
+        status = RunStatus.FAILED
+        try:
+            yield nested
+            status = RunStatus.FINISHED
+        finally:
+            self.client.set_terminated(nested.run_id, RunStatus.to_string(status))
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record what was chosen."""
@@ -134,7 +150,7 @@ class Registry:
         with _mlflow(self.uri):
             experiment_id = self._experiment(experiment)
             started = self._client.create_run(experiment_id, run_name=run_name)
-        run = Run(self._client, started.info.run_id)
+        run = Run(self._client, experiment_id, started.info.run_id)
         try:
             with _mlflow(self.uri):
                 yield run
@@ -147,7 +163,7 @@ class Registry:
     def count_trials(self, experiment: str, trial: str) -> int:
         """Return how many distinct configurations were ever tried, `trial` included.
 
-        Failed runs count too: they were looked at.
+        Failed runs count too where they got as far as their figures: those were looked at.
         """
         with _mlflow(self.uri):
             found = self._client.get_experiment_by_name(experiment)
@@ -158,12 +174,14 @@ class Registry:
                 page = self._client.search_runs(
                     [found.experiment_id], max_results=_PAGE, page_token=token
                 )
-                seen |= {run.data.tags.get(TRIAL_TAG, trial) for run in page}
+                seen |= {run.data.tags[TRIAL_TAG] for run in page if TRIAL_TAG in run.data.tags}
                 token = page.token
                 if not token:
                     return len(seen)
 
-    def register(self, run: Run, name: str, bundle: Bundle, verdict: Verdict) -> Version:
+    def register(
+        self, run: Run, name: str, bundle: Bundle, verdict: Verdict, description: str = ""
+    ) -> Version:
         """Register the run's bundle as a version of `name`, with its gates as tags.
 
         A bundle that is a version already, with the same gates, stays that version.
@@ -183,7 +201,7 @@ class Registry:
                 self._client.create_registered_model(name)
             source = f"{self._client.get_run(run.run_id).info.artifact_uri}/{BUNDLE_FOLDER}"
             made = self._client.create_model_version(
-                name, source, run.run_id, tags=tags, await_creation_for=0
+                name, source, run.run_id, tags, description=description, await_creation_for=0
             )
         return Version(name, str(made.version), run.run_id, tags)
 

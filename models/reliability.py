@@ -12,6 +12,7 @@ from models.labels import Outcome
 
 Classes = npt.NDArray[np.int64]
 N_BINS = 10
+CHANCE_DRAWS = 20
 TINY = 1e-15
 """Probabilities below it count as it, so that a logarithm stays finite."""
 
@@ -92,6 +93,30 @@ def calibration_error(probabilities: Floats, classes: Classes) -> float:
         predicted, observed, counts = reliability_curve(probabilities, classes, outcome)
         errors.append(float((np.abs(predicted - observed) * counts).sum() / counts.sum()))
     return float(np.mean(errors))
+
+
+def chance_calibration_error(probabilities: Floats, seed: int) -> float:
+    """Return the calibration error that perfectly calibrated probabilities show by chance.
+
+    Outcomes are drawn from the probabilities themselves; on few rows no bin's share is ever quite
+    what was predicted. Draws are independent, labels are not: this is the least chance can do.
+
+    Parameters
+    ----------
+    probabilities
+        Shape ``(n_rows, 3)``.
+    seed
+        Of the draws.
+    """
+    random = np.random.default_rng(seed)
+    edges = np.cumsum(probabilities, axis=1)[:, :-1]
+    found = [
+        calibration_error(
+            probabilities, (random.random(len(edges))[:, None] > edges).sum(axis=1).astype(np.int64)
+        )
+        for _ in range(CHANCE_DRAWS)
+    ]
+    return float(np.mean(found))
 
 
 def reliability_curve(

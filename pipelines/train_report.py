@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -96,11 +96,15 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             **{f"left_out.{k}": float(v) for k, v in dataset.left_out.items()},
         }
     )
-    for number, (fold, rules) in enumerate(
-        zip(comparison.model.folds, comparison.baseline.folds, strict=True)
+    for fold, mine, rules in zip(
+        study.folds, comparison.model.folds, comparison.baseline.folds, strict=True
     ):
-        run.log_figures({f"fold.{k}": v for k, v in fold.figures().items()}, step=number)
-        run.log_figures({f"fold.baseline.{k}": v for k, v in rules.figures().items()}, step=number)
+        baseline = {f"baseline.{k}": v for k, v in rules.figures().items()}
+        figures = {**mine.figures(), **baseline}
+        run.log_figures({f"fold.{k}": v for k, v in figures.items()}, step=fold.number)
+        with run.child(f"fold {fold.number + 1}") as nested:
+            nested.log_params(asdict(fold))
+            nested.log_figures(figures)
     run.log_table(comparison.table(), "comparison.json")
     run.log_table(attribute(study.signals, comparison.model.trades), "attribution.json")
     with tempfile.TemporaryDirectory() as scratch:
@@ -148,7 +152,7 @@ def make_report(
         headline=comparison.verdict(),
         rows=len(data.dataset),
         left_out=data.dataset.left_out,
-        folds=study.n_folds,
+        folds=len(study.folds),
         trials=comparison.n_trials,
         min_edge=study.threshold.chosen.min_edge,
         coverage=study.threshold.chosen.coverage,

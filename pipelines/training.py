@@ -13,6 +13,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 from feature_repo.catalogue import transform_fingerprint
+from models.card import write_card
 from models.champion import duel
 from models.export import Bundle, read_manifest, replay_golden, write_bundle
 from models.gates import Alias, Evidence, Verdict, judge
@@ -58,7 +59,10 @@ def conduct(
         bundle = bind(plan, data, found, trials)
         verdict = judge_study(plan, data, found, bundle, registry)
         run.log_table(verdict.table(), "gates.json")
-        registered = registry.register(run, plan.name, bundle, verdict)
+        manifest = read_manifest(bundle.folder)
+        run.log_text(write_card(manifest, bundle.digest, found, verdict), "model_card.md")
+        headline = found.comparison.verdict()
+        registered = registry.register(run, plan.name, bundle, verdict, headline)
     return make_report(
         *(plan, data, found, verdict),
         version=registered.version,

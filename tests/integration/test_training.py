@@ -122,6 +122,15 @@ def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainRepor
     assert files == {
         f"plots/{name}.png" for name in ("reliability", "equity", "accuracy_coverage", "importance")
     }
+    top = {item.path for item in client.list_artifacts(trained.run_id)}
+    assert top >= {"model_card.md", "gates.json", "comparison.json", "attribution.json"}
+    nested = client.search_runs(
+        [found.info.experiment_id], f"tags.mlflow.parentRunId = '{trained.run_id}'"
+    )
+    assert len(nested) == RECIPE.n_folds
+    for fold in nested:
+        params = fold.data.params
+        assert int(params["train_ended_at_ns"]) < int(params["test_began_at_ns"])
     bundle = {item.path for item in client.list_artifacts(trained.run_id, "bundle")}
     assert bundle == {"bundle/manifest.json", "bundle/xgboost.onnx", "bundle/golden.npz"}
 

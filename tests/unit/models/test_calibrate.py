@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.calibrate import calibrate_forward, combine_rows, fit_calibration
-from models.reliability import calibration_error, log_loss
+from models.reliability import calibration_error, chance_calibration_error, log_loss
 from models.splits import Fold
 from online.domain.signal import Calibration
 
@@ -66,3 +66,11 @@ def test_rows_are_combined_as_the_scorer_does() -> None:
     for row, raw in zip(rows, honest, strict=True):
         short, neither, long = (float(p) for p in raw)
         assert tuple(row) == calibration.apply((short, neither, long))
+
+
+def test_what_honest_probabilities_show_is_chance() -> None:
+    honest, classes = draw(2000, 6)
+    wide = honest.astype(np.float64)
+    chance = chance_calibration_error(wide, 7)
+    assert abs(calibration_error(wide, classes) - chance) < 0.4 * chance
+    assert calibration_error(wide[:, [2, 1, 0]], classes) > 3.0 * chance

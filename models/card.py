@@ -1,0 +1,131 @@
+"""The model card: what a model is, how it was judged, and what it must not be used for.
+
+Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from models.attribution import attribute
+from models.bootstrap import LEVEL
+from models.evaluate import COVERAGES
+from models.gates import Alias, Verdict
+from models.learn import Study
+from online.domain.manifest import Manifest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN = 10
+
+
+def write_card(manifest: Manifest, digest: str, study: Study, verdict: Verdict) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    manifest, digest
+        Of the bundle.
+    study
+        How it was found.
+    verdict
+        Its gates.
+    """
+    return "\n\n".join(
+        (
+            f"# {manifest.name}\n\n{study.comparison.verdict()}",
+            _use(verdict),
+            _identity(manifest, digest, study),
+            _figures(study),
+            "## Out of fold, after costs\n\n" + _table(study.comparison.table()),
+            _accuracy(study),
+            "## Where it came from\n\n"
+            + _table(attribute(study.signals, study.comparison.model.trades)),
+            _importance(study),
+            "## Gates\n\n" + _table(verdict.table()),
+            "",
+        )
+    )
+
+
+def _use(verdict: Verdict) -> str:
+    best = verdict.best_alias
+    if best is None:
+        said = "For nothing: it passed no policy."
+    elif best is Alias.CHAMPION:
+        said = "It passed every gate and may trade live as `champion`."
+    else:
+        said = "For paper trading alone: it did not pass the gates of `live`."
+    return f"## Use\n\n{said} It knows one symbol, one timeframe and the exits it was taught."
+
+
+def _identity(manifest: Manifest, digest: str, study: Study) -> str:
+    rule, training = manifest.barriers, manifest.training
+    spread = manifest.assumed_spread_points
+    rows = {
+        "families": ", ".join(member.family for member in manifest.members),
+        "label": f"stop {rule.stop_units:g}, target {rule.target_units:g} x {rule.unit_feature}, "
+        f"time-out {rule.timeout_bars} bars",
+        "prices": f"{manifest.price_side}, "
+        + ("spread recorded" if spread is None else f"spread of {spread:g} points assumed"),
+        "learnt from": f"{_day(training.started_at_ns)} to {_day(training.ended_at_ns)}, "
+        f"{training.n_bars} bars",
+        "features": f"{len(manifest.vector.names)} of {len(manifest.vector.views)} views",
+        "folds": f"{len(study.folds)}, purged and embargoed",
+        "least edge": f"{manifest.min_edge:.4f}, {study.threshold.chosen.coverage:.0%} of the bars",
+        "seed, trials": f"{training.seed}, {study.comparison.n_trials}",
+        "code": training.code_version,
+        "data SHA-256": training.data_digest,
+        "bundle SHA-256": digest,
+    }
+    return "## What it is\n\n" + _table([{"": k, "value": v} for k, v in rows.items()])
+
+
+def _figures(study: Study) -> str:
+    comparison = study.comparison
+    figures = {
+        **comparison.model.pooled.figures(),
+        "deflated_sharpe": comparison.deflated_sharpe,
+        "overfitting": comparison.overfitting,
+        "coins_beaten": comparison.coins_beaten,
+        "served_ece": comparison.served_ece,
+    }
+    rows = []
+    for name, value in figures.items():
+        interval = comparison.intervals.get(name)
+        bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+        rows.append({"figure": name, "value": f"{value:.4f}", f"{LEVEL:.0%} interval": bounds})
+    return "## Figures, out of fold\n\n" + _table(rows)
+
+
+def _accuracy(study: Study) -> str:
+    rows = [
+        {"share of bars signalled": f"{share:.0%}", "hit rate": f"{hit:.4f}"}
+        for share, hit in zip(COVERAGES, study.comparison.model.curve, strict=True)
+    ]
+    return "## Accuracy against coverage\n\n" + _table(rows)
+
+
+def _importance(study: Study) -> str:
+    importance = study.importance
+    mean = importance.permutation.mean(axis=0)
+    rows = [
+        {"feature": importance.names[place], "rise of log loss": f"{mean[place]:.5f}"}
+        for place in np.argsort(-mean, kind="stable")[:_SHOWN]
+    ]
+    said = f"Rank correlation between folds: {importance.stability:.2f}."
+    return f"## What it listens to\n\n{said}\n\n" + _table(rows)
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as a Markdown table; an absent cell is empty."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[str(row.get(column, "")) for column in columns] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _day(stamp_ns: int) -> str:
+    return f"{_EPOCH + timedelta(microseconds=stamp_ns // 1000):%Y-%m-%d %H:%M} UTC"
