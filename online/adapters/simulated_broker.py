@@ -45,7 +45,8 @@ class SimulatedBroker:
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, once, and return what came back."""
-        return _reply(self._terminal.execute(_request(intent)), self._terminal)
+        request = _request(intent, self._filling(intent.symbol))
+        return _reply(self._terminal.execute(request), self._terminal)
 
     async def find(self, intent: Intent) -> OrderReply | None:
         """Return the fate of an order sent earlier, by its magic number; None without evidence.
@@ -61,8 +62,16 @@ class SimulatedBroker:
         named = [deal for deal in deals if deal.comment == intent.comment]
         return _fate(named or deals, intent)
 
+    def _filling(self, symbol: str) -> int:
+        """Return a filling policy that the symbol takes: fill what is there, else all or none."""
+        market = self._terminal.markets.get(symbol)
+        if market is None or market.rules.filling_modes & mt5.SYMBOL_FILLING_IOC:
+            return mt5.ORDER_FILLING_IOC
+        fok = market.rules.filling_modes & mt5.SYMBOL_FILLING_FOK
+        return mt5.ORDER_FILLING_FOK if fok else mt5.ORDER_FILLING_RETURN
 
-def _request(intent: Intent) -> TradeRequest:
+
+def _request(intent: Intent, filling: int) -> TradeRequest:
     return TradeRequest(
         action=mt5.TRADE_ACTION_DEAL,
         magic=intent.magic,
@@ -72,7 +81,7 @@ def _request(intent: Intent) -> TradeRequest:
         sl=intent.stop,
         tp=intent.target,
         type=mt5.ORDER_TYPE_BUY if intent.side is Side.BUY else mt5.ORDER_TYPE_SELL,
-        type_filling=mt5.ORDER_FILLING_IOC,
+        type_filling=filling,
         comment=intent.comment,
         position=intent.position,
     )

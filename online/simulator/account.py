@@ -29,6 +29,8 @@ class Ledger:
         self._markets = markets
         self._positions: Mapping[int, HeldPosition] = {}
         self._told = Account(rules.currency, 0.0, 0.0)
+        self._open_profit = 0.0
+        self._priced = -1
 
     def post(self, deal: DealRow) -> None:
         """Book a deal: the balance is the sum of all deals, to the cent."""
@@ -38,6 +40,16 @@ class Ledger:
     def value(self, positions: Mapping[int, HeldPosition]) -> None:
         """Value these open positions from now on, as they come and go."""
         self._positions = positions
+
+    def leave(self, position: HeldPosition) -> None:
+        """Take notice that a position is about to change: what it was worth no longer counts."""
+        if self._is_priced():
+            self._open_profit = self.round(self._open_profit - self.open_profit(position))
+
+    def enter(self, position: HeldPosition) -> None:
+        """Take notice that a position was opened or has changed."""
+        if self._is_priced():
+            self._open_profit = self.round(self._open_profit + self.open_profit(position))
 
     def use_margin(self, change: float) -> None:
         """Take notice of margin taken by positions (> 0) or given back (< 0)."""
@@ -50,7 +62,13 @@ class Ledger:
     @property
     def equity(self) -> float:
         """Balance, open profit and accrued swap."""
-        return self.balance + sum(map(self.open_profit, self._positions.values()))
+        if not self._positions:
+            return self.balance
+        if not self._is_priced():
+            total = sum(map(self.open_profit, self._positions.values()))
+            self._open_profit = self.round(total)
+            self._priced = sum(market.n_quotes for market in self._markets.values())
+        return self.balance + self._open_profit
 
     @property
     def free_margin(self) -> float:
@@ -135,6 +153,10 @@ class Ledger:
             if pair == (self.rules.currency, currency):
                 return 1.0 / market.ask
         return None
+
+    def _is_priced(self) -> bool:
+        """Tell whether open profit was worked out at the latest prices of every market."""
+        return self._priced == sum(market.n_quotes for market in self._markets.values())
 
     def values(self, market: Market) -> bool:
         """Tell whether profit in a market can be expressed in the account's currency."""

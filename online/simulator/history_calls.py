@@ -183,5 +183,5 @@ def _within(
 ) -> Iterable[R]:
     """Return what happened between two seconds of the server's clock, both included."""
     zone = client.terminal.rules.zone
-    first, last = span
-    return (row for row in rows if first <= zone.to_server_ns(at_ns(row)) // _SECOND_NS <= last)
+    first_ns, end_ns = (zone.to_utc_ns(second * _SECOND_NS) for second in (span[0], span[1] + 1))
+    return (row for row in rows if first_ns <= at_ns(row) < end_ns)

@@ -26,6 +26,8 @@ class Market:
     ----------
     ask_floor, ask_ceiling, bid_floor, bid_ceiling
         The bounds, prices.
+    n_quotes
+        Number of quotes so far.
     bought, sold
         Volume taken from the latest quote's ask and bid, lots.
     """
@@ -43,6 +45,7 @@ class Market:
         "bid_floor",
         "bought",
         "instrument",
+        "n_quotes",
         "orders",
         "positions",
         "rules",
@@ -54,6 +57,7 @@ class Market:
         self.rules = rules
         self.bid = self.ask = 0.0
         self.at_ns = -1
+        self.n_quotes = 0
         self.bought = self.sold = 0.0
         self.positions: list[HeldPosition] = []
         self.orders: list[Order] = []
@@ -72,6 +76,7 @@ class Market:
     def set_prices(self, bid: float, ask: float, at_ns: int) -> None:
         """Replace the latest prices."""
         self.bid, self.ask, self.at_ns = bid, ask, at_ns
+        self.n_quotes += 1
         self.bought = self.sold = 0.0
         self._quote = None
 

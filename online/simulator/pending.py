@@ -53,6 +53,7 @@ class PendingOrders:
 
     def __init__(self, ledger: Ledger, desk: Desk, matching: Matching) -> None:
         self.resting: dict[int, Order] = {}
+        self._expiries_ns: dict[int, int] = {}
         self._ledger = ledger
         self._desk = desk
         self._matching = matching
@@ -60,8 +61,7 @@ class PendingOrders:
     @property
     def next_expiry_ns(self) -> float:
         """Instant of the first expiry; infinite without one."""
-        expiries = (o.expires_at_ns for o in self.resting.values() if o.expires_at_ns)
-        return min(expiries, default=math.inf)
+        return min(self._expiries_ns.values(), default=math.inf)
 
     def place(self, request: TradeRequest, market: Market, now_ns: int) -> OrderSendResult:
         """Answer ``TRADE_ACTION_PENDING``."""
@@ -72,8 +72,8 @@ class PendingOrders:
         order = self._desk.order(request, now_ns)
         order.ticket = self._desk.ticket()
         order.state = mt5.ORDER_STATE_PLACED
-        order.expires_at_ns = self._expiry(request, now_ns)
         self.resting[order.ticket] = order
+        self._set_lifetime(order, request.type_time, self._expiry(request, now_ns))
         market.orders.append(order)
         market.disturb()
         return answer(request, mt5.TRADE_RETCODE_DONE, market, order=order)
@@ -97,7 +97,7 @@ class PendingOrders:
             return self._desk.answer(request, code, market)
         order.price, order.stop, order.target = request.price, request.sl, request.tp
         order.stop_limit = request.stoplimit
-        order.lifetime, order.expires_at_ns = lifetime, expires_at_ns
+        self._set_lifetime(order, lifetime, expires_at_ns)
         market.disturb()
         return self._desk.answer(request, mt5.TRADE_RETCODE_DONE, market, order=order)
 
@@ -172,8 +172,15 @@ class PendingOrders:
         self._withdraw(order, market)
         self._desk.file(order, state, now_ns)
 
+    def _set_lifetime(self, order: Order, lifetime: int, expires_at_ns: int) -> None:
+        order.lifetime, order.expires_at_ns = lifetime, expires_at_ns
+        self._expiries_ns.pop(order.ticket, None)
+        if expires_at_ns:
+            self._expiries_ns[order.ticket] = expires_at_ns
+
     def _withdraw(self, order: Order, market: Market) -> None:
         del self.resting[order.ticket]
+        self._expiries_ns.pop(order.ticket, None)
         market.orders.remove(order)
         market.disturb()
 

@@ -97,7 +97,9 @@ class PositionBook:
 
     def accrue(self, held: HeldPosition, swap: float) -> None:
         """Add swap to a position, account currency; it is booked when the position closes."""
+        self._ledger.leave(held)
         held.swap = self._ledger.round(held.swap + swap)
+        self._ledger.enter(held)
 
     def _open(self, order: Order, volume: float, price: float, at_ns: int) -> DealRow:
         market = self._markets[order.symbol]
@@ -119,17 +121,20 @@ class PositionBook:
         self.open[held.ticket] = held
         market.positions.append(held)
         order.position = held.identifier
+        self._ledger.enter(held)
         self._set_margin(held)
         return self._book(order, held, held.side, volume, price, at_ns, mt5.DEAL_ENTRY_IN)
 
     def _increase(
         self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
     ) -> DealRow:
+        self._ledger.leave(held)
         total = round(held.volume + volume, _VOLUME_DECIMALS)
         held.price = (held.price * held.volume + price * volume) / total
         held.volume = total
         held.stop, held.target = order.stop, order.target
         held.updated_at_ns = at_ns
+        self._ledger.enter(held)
         self._set_margin(held)
         order.position = held.identifier
         return self._book(order, held, held.side, volume, price, at_ns, mt5.DEAL_ENTRY_IN)
@@ -143,9 +148,11 @@ class PositionBook:
         at_ns: int,
         entry: int = mt5.DEAL_ENTRY_OUT,
     ) -> DealRow:
+        self._ledger.leave(held)
         profit, swap = self._realise(held, volume, price)
         held.volume = round(held.volume - volume, _VOLUME_DECIMALS)
         held.updated_at_ns = at_ns
+        self._ledger.enter(held)
         self._set_margin(held)
         if held.volume == 0.0:
             del self.open[held.ticket]
@@ -157,6 +164,7 @@ class PositionBook:
     def _reverse(
         self, held: HeldPosition, order: Order, volume: float, price: float, at_ns: int
     ) -> DealRow:
+        self._ledger.leave(held)
         profit, swap = self._realise(held, held.volume, price)
         del self.open[held.ticket]
         held.ticket, held.magic, held.comment = order.ticket, order.magic, order.comment
@@ -166,6 +174,7 @@ class PositionBook:
         held.stop, held.target = order.stop, order.target
         held.updated_at_ns = at_ns
         self.open[held.ticket] = held
+        self._ledger.enter(held)
         self._set_margin(held)
         order.position = held.identifier
         entry = mt5.DEAL_ENTRY_INOUT

@@ -14,7 +14,7 @@ from online.simulator import constants as mt5
 _LIMITS = frozenset({mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_SELL_LIMIT})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Order:
     """An order at the trade server, resting or done.
 
@@ -116,7 +116,7 @@ class DealRow(msgspec.Struct, frozen=True, gc=False):
         return self.profit + self.commission + self.swap
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class HeldPosition:
     """An open position.
 

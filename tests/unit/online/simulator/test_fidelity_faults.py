@@ -206,7 +206,8 @@ def story(seed: int) -> tuple[object, ...]:
             world.mt5.initialize()
         world.client.tape.play(3)
     history = world.terminal.server.history
-    return answers, history.deals, list(history.orders.values()), world.terminal.account()
+    orders = [str(order) for order in history.orders.values()]
+    return answers, history.deals, orders, world.terminal.account()
 
 
 def test_same_seed_and_ticks_leave_the_same_journal() -> None:

@@ -1,0 +1,103 @@
+"""The terminal driven by bars: what happens inside a bar, where the order is not known."""
+
+from __future__ import annotations
+
+import pytest
+
+from online.domain.market import Bar, PriceSide, Timeframe
+from online.simulator import constants as mt5
+from online.simulator.bars import BidAskBar, two_sided
+from online.simulator.client import ClientTerminal
+from online.simulator.metatrader5 import SimulatedMetaTrader5
+from online.simulator.terminal import SimulatedTerminal
+from online.simulator.trade_tuples import TradeRequest
+from tests.unit.online.simulator.world import EURUSD
+
+HOUR_NS = 3_600 * 10**9
+
+
+def bar(number: int, opened: float, high: float, low: float, close: float) -> BidAskBar:
+    made = Bar(number * HOUR_NS, opened, high, low, close)
+    return two_sided(made, Timeframe.H1, PriceSide.BID, 20.0, EURUSD.scale)
+
+
+@pytest.fixture
+def terminal() -> SimulatedTerminal:
+    made = SimulatedTerminal([EURUSD])
+    made.begin_bar("EURUSD", bar(1, 1.1, 1.1, 1.1, 1.1))
+    return made
+
+
+def rest(terminal: SimulatedTerminal, type_: int, price: float, **levels: float) -> None:
+    request = TradeRequest(
+        mt5.TRADE_ACTION_PENDING, symbol="EURUSD", volume=0.1, type=type_, price=price
+    )
+    result = terminal.execute(request._replace(type_filling=mt5.ORDER_FILLING_RETURN, **levels))  # type: ignore[arg-type]  # levels are floats
+    assert result.retcode == mt5.TRADE_RETCODE_DONE
+
+
+def reasons_and_prices(terminal: SimulatedTerminal) -> list[tuple[str, float]]:
+    return [(deal.reason, deal.price) for deal in terminal.deals_after(0)]
+
+
+def test_order_reached_within_a_bar_fills_at_its_price(terminal: SimulatedTerminal) -> None:
+    rest(terminal, mt5.ORDER_TYPE_BUY_STOP, 1.105)
+    terminal.finish_bar("EURUSD", bar(1, 1.1, 1.12, 1.1, 1.11))
+    assert reasons_and_prices(terminal) == [("expert", 1.105)]
+
+
+def test_order_gapped_over_at_the_open_fills_at_the_open(terminal: SimulatedTerminal) -> None:
+    rest(terminal, mt5.ORDER_TYPE_BUY_STOP, 1.105)
+    terminal.finish_bar("EURUSD", bar(1, 1.1, 1.1, 1.1, 1.1))
+    terminal.begin_bar("EURUSD", bar(2, 1.11, 1.12, 1.11, 1.11))
+    assert reasons_and_prices(terminal) == [("expert", 1.1102)]
+
+
+def test_stop_of_an_order_filled_within_the_bar_is_assumed_hit(terminal: SimulatedTerminal) -> None:
+    rest(terminal, mt5.ORDER_TYPE_BUY_LIMIT, 1.09, sl=1.08, tp=1.1)
+    terminal.finish_bar("EURUSD", bar(1, 1.1, 1.11, 1.07, 1.1))
+    assert reasons_and_prices(terminal) == [("expert", 1.09), ("stop", 1.08)]
+
+
+def test_target_of_an_order_filled_within_the_bar_waits_for_the_next(
+    terminal: SimulatedTerminal,
+) -> None:
+    rest(terminal, mt5.ORDER_TYPE_BUY_LIMIT, 1.09, sl=1.05, tp=1.1)
+    terminal.finish_bar("EURUSD", bar(1, 1.1, 1.11, 1.07, 1.08))
+    assert len(terminal.positions()) == 1
+    terminal.begin_bar("EURUSD", bar(2, 1.11, 1.11, 1.11, 1.11))
+    assert reasons_and_prices(terminal)[-1] == ("target", 1.1)
+
+
+def test_stop_limit_passes_both_stages_within_a_bar(terminal: SimulatedTerminal) -> None:
+    rest(terminal, mt5.ORDER_TYPE_BUY_STOP_LIMIT, 1.105, stoplimit=1.103)
+    terminal.finish_bar("EURUSD", bar(1, 1.1, 1.12, 1.1, 1.11))
+    assert reasons_and_prices(terminal) == [("expert", 1.103)]
+
+
+@pytest.mark.parametrize("type_", [mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL])
+def test_stop_out_happens_at_the_extreme_of_a_bar(type_: int) -> None:
+    terminal = SimulatedTerminal([EURUSD], balance=1_000.0)
+    terminal.begin_bar("EURUSD", bar(1, 1.1, 1.1, 1.1, 1.1))
+    request = TradeRequest(mt5.TRADE_ACTION_DEAL, symbol="EURUSD", volume=0.5, type=type_)
+    assert terminal.execute(request).retcode == mt5.TRADE_RETCODE_DONE
+    terminal.finish_bar("EURUSD", bar(1, 1.1, 1.12, 1.08, 1.1))
+    (_, ended) = terminal.deals_after(0)
+    assert ended.reason == "stop_out"
+    assert ended.price == (1.08 if type_ == mt5.ORDER_TYPE_BUY else 1.1202)
+
+
+def test_bars_leave_ticks_for_the_price_history() -> None:
+    terminal = SimulatedTerminal([EURUSD])
+    package = SimulatedMetaTrader5(ClientTerminal(terminal))
+    assert package.initialize()
+    made = [bar(1, 1.1, 1.13, 1.07, 1.08), bar(2, 1.09, 1.2, 1.05, 1.11)]
+    for each in made:
+        terminal.begin_bar("EURUSD", each)
+        terminal.finish_bar("EURUSD", each)
+    rates = package.copy_rates_range("EURUSD", mt5.TIMEFRAME_H1, 0, 3_600)
+    assert rates is not None
+    assert [row.tolist()[:5] for row in rates] == [
+        (0, 1.1, 1.13, 1.07, 1.08),
+        (3_600, 1.09, 1.2, 1.05, 1.11),
+    ]
