@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,8 +172,10 @@ class FakeModel:
     manifest: Manifest = field(default_factory=make_manifest)
     sha256: str = "a" * 64
     alias: str = "paper"
+    scored: list[tuple[float, ...]] = field(default_factory=list)
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:  # noqa: ARG002
+    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+        self.scored.append(values)
         return (MemberOutput("only", self.probabilities),)
 
 
@@ -179,7 +183,8 @@ class FakeModel:
 class FakeBroker:
     """Broker that fills at the quoted price and keeps what was sent.
 
-    `loses` makes the reply of the next orders get lost after they were filled; `refuses` before.
+    `loses` makes replies get lost after their orders were filled, `answers` replaces them, and
+    `when_sent` is called with each order before it is filled.
     """
 
     quote: Quote | None = field(default_factory=make_quote)
@@ -189,6 +194,8 @@ class FakeBroker:
     sent: list[Intent] = field(default_factory=list)
     down: bool = False
     loses: bool = False
+    answers: OrderReply | None = None
+    when_sent: Callable[[Intent], None] | None = None
     holds_positions: bool = True
     _tickets: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
@@ -199,8 +206,10 @@ class FakeBroker:
         return Observation(self.quote, self.account, self.positions, deals)
 
     async def send(self, intent: Intent) -> OrderReply:
+        if self.when_sent is not None:
+            self.when_sent(intent)
         self.sent.append(intent)
-        reply = self._fill(intent)
+        reply = self.answers or self._fill(intent)
         if self.loses:
             raise Unavailable("the reply was lost")
         return reply
@@ -261,12 +270,18 @@ class FakeBroker:
 
 @dataclass(slots=True)
 class FakeJournal:
-    """Journal that keeps records, or cannot: after `room` records it is full."""
+    """Journal that keeps records, or cannot: after `room` records it is full.
+
+    Where there is a `gate`, an append waits until it is opened.
+    """
 
     records: list[Record] = field(default_factory=list)
     room: int = 1_000_000
+    gate: asyncio.Event | None = None
 
     async def append(self, *records: Record) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
         if len(self.records) + len(records) > self.room:
             raise JournalUnavailable("the disk is full")
         self.records += records

@@ -1,0 +1,444 @@
+"""The story of an order: what is sent, what is not, and what is recorded of both."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from online.domain.account import Deal
+from online.domain.book import Book
+from online.domain.decision import Action
+from online.domain.errors import JournalUnavailable, NotFound, SextantError, Unavailable
+from online.domain.market import Quote, Side, Timeframe
+from online.domain.order import OrderReply, OrderStatus, Purpose
+from online.domain.record import (
+    DealRecord,
+    DecisionRecord,
+    HaltRecord,
+    Request,
+    ResultRecord,
+    decode_record,
+    encode_record,
+)
+from online.ports import Observation, keep_finite
+from online.trade import Desk, Outcome, consider, resolve_pending, run_to_completion
+from tests.fakes import (
+    BAR_NS,
+    FLAT,
+    HOUR_NS,
+    INSTRUMENTS,
+    SHORT,
+    FakeBroker,
+    FakeClock,
+    FakeFeatures,
+    FakeJournal,
+    FakeModel,
+    make_account,
+    make_limits,
+    make_position,
+    make_quote,
+    make_reading,
+)
+
+pytestmark = pytest.mark.lean
+NAN = math.nan
+DAY_NS = 24 * HOUR_NS
+
+
+class World:
+    """A desk and everything behind it, within reach."""
+
+    def __init__(self, **changes: Any) -> None:  # noqa: ANN401 - any field of the desk
+        self.broker = FakeBroker()
+        self.features = FakeFeatures()
+        self.journal = FakeJournal()
+        self.clock = FakeClock()
+        self.model = FakeModel()
+        desk = Desk(
+            features=self.features,
+            broker=self.broker,
+            journal=self.journal,
+            clock=self.clock,
+            model=self.model,
+            limits=make_limits(),
+            instruments=INSTRUMENTS,
+            book=Book(),
+        )
+        self.desk = replace(desk, **changes)
+
+    def ask(self, bar_ns: int = BAR_NS, *, send: bool = True, **changes: Any) -> Outcome:  # noqa: ANN401
+        """Ask about a bar, at its close, with everything fresh."""
+        request = Request("EURUSD", Timeframe.H1, bar_ns, send)
+        return run_to_completion(consider(msgspec.structs.replace(request, **changes), self.desk))
+
+    def move(self, bar_ns: int) -> None:
+        """Let a bar close: clock, quote and features are of that bar."""
+        self.clock.time_ns = bar_ns
+        self.broker.quote = make_quote(at_ns=bar_ns)
+        self.features.reading = make_reading(stamps_ns=(bar_ns, bar_ns))
+
+
+def codes(outcome: Outcome) -> list[str]:
+    """Return every reason code of a decision."""
+    record = outcome.record
+    return [veto.reason.value for veto in (*record.decision.reasons, *record.vetoes)]
+
+
+def test_an_edge_becomes_one_filled_order_with_the_labels_exits() -> None:
+    world = World()
+    outcome = world.ask()
+    assert outcome.record.decision.action is Action.BUY
+    (intent,) = world.broker.sent
+    assert (intent.side, intent.quoted, intent.stop, intent.target) == (
+        Side.BUY,
+        1.1001,
+        1.09885,
+        1.1026,
+    )
+    assert intent.volume_lots == 0.8  # 1 % of 10,000 over 125 points
+    assert intent.expires_at_ns == BAR_NS + 6 * HOUR_NS
+    assert outcome.reply is not None
+    assert outcome.reply.status is OrderStatus.FILLED
+
+
+def test_the_decision_is_recorded_before_and_the_reply_after_the_order() -> None:
+    world = World()
+    seen: list[int] = []
+    world.broker.when_sent = lambda _: seen.append(len(world.journal.records))
+    world.ask()
+    assert seen == [1]
+    assert [type(r) for r in world.journal.records] == [DecisionRecord, ResultRecord]
+
+
+def test_a_short_edge_sells() -> None:
+    world = World()
+    world.model.probabilities = SHORT
+    world.ask()
+    assert world.broker.sent[0].side is Side.SELL
+    assert world.broker.sent[0].quoted == 1.1
+
+
+def test_no_edge_holds_with_its_reason() -> None:
+    world = World()
+    world.model.probabilities = FLAT
+    outcome = world.ask()
+    assert outcome.record.decision.action is Action.HOLD
+    assert codes(outcome) == ["NO_EDGE"]
+    assert world.broker.sent == []
+
+
+def test_decide_sends_nothing_and_leaves_the_bar_to_be_traded() -> None:
+    world = World()
+    assert world.ask(send=False).record.intent is not None
+    assert world.broker.sent == []
+    assert world.ask().reply is not None
+
+
+def test_the_same_bar_is_never_traded_twice() -> None:
+    world = World()
+    world.broker.holds_positions = False
+    world.ask()
+    assert codes(world.ask()) == ["DUPLICATE_INTENT"]
+    assert len(world.broker.sent) == 1
+
+
+def test_an_open_position_keeps_its_exits_and_nothing_is_added() -> None:
+    world = World()
+    world.ask()
+    world.move(BAR_NS + HOUR_NS)
+    assert codes(world.ask(BAR_NS + HOUR_NS)) == ["POSITION_OPEN"]
+
+
+def test_a_position_is_closed_when_its_time_is_out_even_without_features() -> None:
+    world = World()
+    world.ask()
+    late = BAR_NS + 6 * HOUR_NS
+    world.move(late)
+    world.features.down = True
+    outcome = world.ask(late)
+    assert outcome.record.decision.action is Action.CLOSE
+    close = world.broker.sent[-1]
+    assert (close.purpose, close.side, close.position) == (Purpose.CLOSE, Side.SELL, 100)
+    assert world.broker.positions == ()
+
+
+def test_a_position_that_is_not_ours_is_neither_closed_nor_added_to() -> None:
+    world = World()
+    world.broker.positions = (make_position(),)
+    late = BAR_NS + 100 * HOUR_NS
+    world.move(late)
+    assert codes(world.ask(late)) == ["POSITION_OPEN", "FOREIGN_POSITION"]
+    assert world.broker.sent == []
+
+
+def test_a_lost_reply_blocks_the_symbol_until_there_is_evidence() -> None:
+    world = World()
+    world.broker.loses = True
+    outcome = world.ask()
+    assert outcome.reply is not None
+    assert outcome.reply.status is OrderStatus.UNKNOWN
+    world.broker.loses = False
+    world.move(BAR_NS + 8 * HOUR_NS)
+    assert "UNRESOLVED_ORDER" in codes(world.ask(BAR_NS + 8 * HOUR_NS))
+    assert len(world.broker.sent) == 1
+    assert run_to_completion(resolve_pending(world.desk)) == ()
+    assert isinstance(world.journal.records[-1], ResultRecord)
+    assert world.journal.records[-1].decision_id == outcome.record.decision_id
+    assert world.ask(BAR_NS + 8 * HOUR_NS).record.decision.action is Action.CLOSE
+
+
+def test_without_evidence_an_order_stays_unresolved() -> None:
+    world = World()
+    world.broker.loses = True
+    world.ask()
+    world.broker.sent.clear()
+    assert len(run_to_completion(resolve_pending(world.desk))) == 1
+    world.broker.down = True
+    with pytest.raises(Unavailable):
+        run_to_completion(resolve_pending(world.desk))
+
+
+def test_a_reply_that_is_not_finite_is_an_unknown_fate() -> None:
+    world = World()
+    world.broker.answers = OrderReply(OrderStatus.FILLED, 10009, 1, 1, 1, NAN, 0.1, "filled")
+    outcome = world.ask()
+    assert outcome.reply is not None
+    assert outcome.reply.status is OrderStatus.UNKNOWN
+    assert world.desk.book.pending
+
+
+def test_a_full_journal_sends_nothing() -> None:
+    world = World()
+    world.journal.room = 0
+    with pytest.raises(JournalUnavailable):
+        world.ask()
+    assert world.broker.sent == []
+    assert not world.desk.book.knows("EURUSD-H1-20171003T0300Z-entry")
+
+
+def test_a_reply_that_cannot_be_recorded_leaves_the_order_unresolved() -> None:
+    world = World()
+    world.journal.room = 1
+    with pytest.raises(JournalUnavailable):
+        world.ask()
+    assert len(world.broker.sent) == 1
+    assert len(world.desk.book.pending) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"down": True}, "ACCOUNT_UNAVAILABLE"),
+        ({"quote": None}, "NO_QUOTE"),
+        ({"quote": make_quote(NAN)}, "CROSSED_QUOTE"),
+        ({"quote": make_quote(1.1, math.inf)}, "CROSSED_QUOTE"),
+        ({"quote": make_quote(at_ns=BAR_NS - 61_000_000_000)}, "STALE_QUOTE"),
+        ({"quote": make_quote(1.1, 1.2)}, "SPREAD_TOO_WIDE"),
+        ({"quote": Quote("GBPUSD", 1.1, 1.1001, BAR_NS)}, "NO_QUOTE"),
+        ({"account": None}, "ACCOUNT_UNAVAILABLE"),
+        ({"account": make_account(NAN)}, "ACCOUNT_UNAVAILABLE"),
+        ({"account": make_account(currency="CHF")}, "NO_CONVERSION_RATE"),
+        ({"account": make_account(100.0)}, "VOLUME_TOO_SMALL"),
+        ({"positions": None}, "ACCOUNT_UNAVAILABLE"),
+        ({"positions": (make_position(opened_price=NAN),)}, "ACCOUNT_UNAVAILABLE"),
+    ],
+)
+def test_whatever_the_broker_does_not_tell_is_a_veto_and_the_record_can_be_read(
+    change: dict[str, Any], expected: str
+) -> None:
+    world = World()
+    for name, value in change.items():
+        setattr(world.broker, name, value)
+    outcome = world.ask()
+    assert expected in codes(outcome)
+    assert outcome.record.intent is None
+    assert world.broker.sent == []
+    assert decode_record(encode_record(outcome.record)) == outcome.record
+
+
+def test_a_deal_that_is_not_finite_is_a_veto() -> None:
+    world = World()
+    world.broker.deals.append(deal(5, profit=NAN))
+    assert "ACCOUNT_UNAVAILABLE" in codes(world.ask())
+
+
+def deal(ticket: int, profit: float = 1.0) -> Deal:
+    """Return a fill that closed something."""
+    return Deal(
+        ticket,
+        1,
+        1,
+        0,
+        "EURUSD",
+        Side.SELL,
+        False,  # noqa: FBT003 - in the order of the struct
+        "stop",
+        0.1,
+        1.1,
+        BAR_NS,
+        profit,
+        -1.0,
+    )
+
+
+@pytest.mark.parametrize("raw", [(NAN, 0.5, 0.5), (0.9, 0.9, 0.9), (-0.1, 0.5, 0.6)])
+def test_a_score_that_is_no_distribution_is_a_veto(raw: tuple[float, float, float]) -> None:
+    world = World()
+    world.model.probabilities = raw
+    assert codes(world.ask()) == ["NON_FINITE_SCORE"]
+
+
+def test_features_that_are_down_or_torn_are_not_scored() -> None:
+    world = World()
+    world.features.down = True
+    assert codes(world.ask()) == ["FEATURES_UNAVAILABLE"]
+    world.features.down = False
+    world.features.reading = make_reading(stamps_ns=(BAR_NS, BAR_NS - HOUR_NS))
+    assert codes(world.ask()) == ["TORN_VECTOR"]
+    assert world.model.scored == []
+
+
+@pytest.mark.parametrize("unit", [0.0, -0.001])
+def test_a_unit_that_is_no_distance_gives_no_order(unit: float) -> None:
+    world = World()
+    world.features.reading = make_reading((55.0, 0.0, unit, 0.5))
+    assert codes(world.ask()) == ["STOP_MISSING"]
+
+
+def test_a_unit_wider_than_the_price_gives_no_order() -> None:
+    world = World()
+    world.features.reading = make_reading((55.0, 0.0, 5.0, 0.5))
+    assert set(codes(world.ask())) <= {"STOP_MISSING", "VOLUME_TOO_SMALL"}
+    assert world.broker.sent == []
+
+
+def test_only_a_champion_sends_live_orders() -> None:
+    world = World(live=True)
+    assert codes(world.ask()) == ["MODEL_NOT_APPROVED"]
+    world.model.alias = "champion"
+    assert world.ask().reply is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"symbol": "GBPUSD"}, "UNKNOWN_SYMBOL"), ({"timeframe": Timeframe.M1}, "UNKNOWN_TIMEFRAME")],
+)
+def test_what_the_model_does_not_trade_is_not_found(change: dict[str, Any], code: str) -> None:
+    world = World()
+    with pytest.raises(NotFound) as caught:
+        world.ask(**change)
+    assert caught.value.code == code
+    assert world.journal.records == []
+
+
+def test_a_model_of_an_unknown_instrument_is_not_found() -> None:
+    world = World(instruments={})
+    with pytest.raises(NotFound, match="EURUSD"):
+        world.ask()
+
+
+def test_a_fill_is_recorded_once_though_many_decisions_see_it() -> None:
+    world = World()
+    world.broker.deals.append(deal(5))
+
+    async def at_once() -> None:
+        request = Request("EURUSD", Timeframe.H1, BAR_NS, send=False)
+        world.journal.gate = gate = asyncio.Event()
+        stories = [asyncio.ensure_future(consider(request, world.desk)) for _ in range(5)]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*stories)
+
+    asyncio.run(at_once())
+    assert sum(isinstance(r, DealRecord) for r in world.journal.records) == 1
+
+
+def test_a_fill_whose_record_failed_is_recorded_by_the_next_decision() -> None:
+    world = World()
+    world.broker.deals.append(deal(5))
+    world.journal.room = 0
+    with pytest.raises(JournalUnavailable):
+        world.ask()
+    world.journal.room = 100
+    world.ask()
+    assert isinstance(world.journal.records[0], DealRecord)
+
+
+def test_yesterdays_loss_does_not_stop_today_and_todays_loss_stops_until_tomorrow() -> None:
+    world = World()
+    world.broker.holds_positions = False
+    world.ask()
+    world.broker.account = make_account(9_400.0)
+    world.move(BAR_NS + HOUR_NS)
+    assert codes(world.ask(BAR_NS + HOUR_NS)) == ["DAILY_LOSS_LIMIT"]
+    world.broker.account = make_account(9_900.0)
+    world.move(BAR_NS + 2 * HOUR_NS)
+    assert codes(world.ask(BAR_NS + 2 * HOUR_NS)) == ["DAILY_LOSS_LIMIT"]  # latched
+    world.broker.account = make_account(9_400.0)
+    world.move(BAR_NS + DAY_NS)
+    assert codes(world.ask(BAR_NS + DAY_NS)) == []
+
+
+def test_a_drawdown_halts_until_it_is_resumed_by_hand() -> None:
+    world = World(limits=make_limits(max_daily_loss_fraction=1.0))
+    world.broker.holds_positions = False
+    world.ask()
+    world.broker.account = make_account(7_900.0)
+    world.move(BAR_NS + HOUR_NS)
+    assert codes(world.ask(BAR_NS + HOUR_NS)) == ["DRAWDOWN_LIMIT"]
+    world.broker.account = make_account(10_000.0)
+    world.move(BAR_NS + DAY_NS)
+    assert codes(world.ask(BAR_NS + DAY_NS)) == ["HALTED"]
+    world.desk.book.apply(HaltRecord(world.clock.time_ns, "", "test"))
+    assert codes(world.ask(BAR_NS + DAY_NS)) == []
+
+
+def test_the_journal_folds_into_the_very_book_that_wrote_it() -> None:
+    world = World()
+    world.ask()
+    for hours in range(1, 30):
+        world.move(BAR_NS + hours * HOUR_NS)
+        world.broker.account = make_account(10_000.0 - 40 * hours)
+        world.ask(BAR_NS + hours * HOUR_NS)
+    again = Book()
+    for record in world.journal.records:
+        again.apply(decode_record(encode_record(record)))
+    now_ns, positions = world.clock.time_ns, world.broker.positions or ()
+    limits = world.desk.limits
+    assert again.state(now_ns, limits, positions) == world.desk.book.state(
+        now_ns, limits, positions
+    )
+    assert again.pending == world.desk.book.pending
+    assert again.allocate() == world.desk.book.allocate()
+
+
+def test_the_same_facts_give_the_same_record_bytes() -> None:
+    first, second = World().ask().record, World().ask().record
+    assert encode_record(first) == encode_record(second)
+
+
+def test_an_order_uses_the_limits_in_force_when_its_facts_were_gathered() -> None:
+    world = World()
+    outcome = world.ask()
+    assert outcome.record.intent is not None
+    smaller = World(limits=make_limits(max_volume_lots=0.05)).ask().record.intent
+    assert smaller is not None
+    assert smaller.volume_lots == 0.05
+
+
+def test_a_story_that_waits_cannot_run_without_a_loop() -> None:
+    async def waits() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(SextantError, match="waited"):
+        run_to_completion(waits())
+
+
+def test_the_observation_is_kept_as_it_was_told_when_all_is_finite() -> None:
+    told = Observation(make_quote(), make_account(), (make_position(),), (deal(1),))
+    assert keep_finite(told) == (told, ())
