@@ -146,3 +146,15 @@ def transform_fingerprint(names: Iterable[str]) -> str:
         "stored": "float32",
     }
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+
+
+def whole_views(names: Iterable[str] | None = None) -> tuple[Feature, ...]:
+    """Return every feature of the views that a vector reads: what is streamed and pushed for it.
+
+    Parameters
+    ----------
+    names
+        Features the vector reads; None for `DEFAULT_NAMES`.
+    """
+    wanted = {feature.group for feature in select(DEFAULT_NAMES if names is None else names)}
+    return tuple(feature for feature in CATALOGUE if feature.group in wanted)

@@ -17,6 +17,13 @@ from feature_repo.catalogue import groups, view_name
 from feature_repo.engine import Vector
 from feature_repo.feature import Feature
 from feature_repo.objects import JOIN_KEY
+from online.adapters.feast_redis import (
+    decode_float,
+    decode_timestamp_ns,
+    entity_key,
+    hash_field,
+    stamp_field,
+)
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Timeframe
 
@@ -25,15 +32,21 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS_PER_MICROSECOND = 1000
+_FLOAT32, _FLOAT32_TAG = struct.Struct("<Bf"), 0x35
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """A view of the vector: Feast's object, its features and their places in the vector."""
+    """A view of the vector.
+
+    Feast's object, its features, their places in the vector, and the hash fields to read back:
+    the stamp first.
+    """
 
     table: Any
     names: tuple[str, ...]
     places: tuple[int, ...]
+    fields: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +104,21 @@ class VectorPusher:
         self._config = store.config
         self._provider = store._get_provider()  # noqa: SLF001 - Feast's writer, less a DataFrame
         online: Any = self._provider.online_store
-        online._get_client(self._config.online_store).set_retry(Retry(NoBackoff(), 1))  # noqa: SLF001 - by default ten seconds pass before an error
+        self._client = online._get_client(self._config.online_store)  # noqa: SLF001 - as above
+        self._client.set_retry(Retry(NoBackoff(), 1))  # else it tries for ten seconds
         self._value = Value
-        self._key = EntityKey(join_keys=[JOIN_KEY], entity_values=[Value(string_val=symbol)])
+        self._key = entity_key(store.project, JOIN_KEY, symbol)
+        self._entity = EntityKey(join_keys=[JOIN_KEY], entity_values=[Value(string_val=symbol)])
         place = {feature.name: at for at, feature in enumerate(features)}
         self._views = tuple(
             _View(
                 store.get_feature_view(view_name(timeframe, group)),
                 tuple(f.name for f in members),
                 tuple(place[f.name] for f in members),
+                (
+                    stamp_field(view_name(timeframe, group)),
+                    *(hash_field(view_name(timeframe, group), f.name) for f in members),
+                ),
             )
             for group, members in groups(features).items()
         )
@@ -120,7 +139,8 @@ class VectorPusher:
             ``STALE_PUSH`` if the store holds a newer bar, ``SAME_STAMP_CORRECTION`` if it holds
             other values of this bar: a stamp's values never change.
         Unavailable
-            ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer.
+            ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer, ``PUSH_NOT_STORED`` if it does
+            not hold what was written.
         """
         return self._each_view(closed_at_ns, vector, write=True)
 
@@ -133,49 +153,66 @@ class VectorPusher:
             raise InvalidInput(f"a bar closes on a whole microsecond, got {closed_at_ns} ns")
         at = _EPOCH + timedelta(microseconds=closed_at_ns // _NANOSECONDS_PER_MICROSECOND)
         values = vector.tolist()
-        written, warming_up = [], []
+        rows = {
+            view: {name: values[i] for name, i in zip(view.names, view.places, strict=True)}
+            for view in self._views
+        }
+        warm = [view for view in self._views if all(map(math.isfinite, rows[view].values()))]
         try:
-            for view in self._views:
-                row = {n: values[i] for n, i in zip(view.names, view.places, strict=True)}
-                if all(map(math.isfinite, row.values())):
-                    if write:
-                        self._write(view, at, row)
-                    self._verify(view, at, row)
-                    written.append(view.table.name)
-                else:
-                    warming_up.append(view.table.name)
+            if write:
+                for view in warm:
+                    self._write(view, at, rows[view])
+            self._verify(warm, closed_at_ns, rows)
         except redis.exceptions.RedisError as error:
             raise Unavailable(
                 f"the online store did not answer for bar {at:%Y-%m-%d %H:%M}: {error}",
                 code="ONLINE_STORE_UNAVAILABLE",
             ) from error
-        return PushReceipt(closed_at_ns, tuple(written), tuple(warming_up))
+        return PushReceipt(
+            closed_at_ns,
+            tuple(view.table.name for view in warm),
+            tuple(view.table.name for view in self._views if view not in warm),
+        )
 
     def _write(self, view: _View, at: datetime, row: dict[str, float]) -> None:
         protos = {name: self._value(float_val=value) for name, value in row.items()}
-        data: list[Any] = [(self._key, protos, at, None)]
+        data: list[Any] = [(self._entity, protos, at, None)]
         self._provider.online_write_batch(self._config, view.table, data, progress=None)
 
-    def _verify(self, view: _View, at: datetime, row: dict[str, float]) -> None:
-        ((held_at, held),) = self._provider.online_read(
-            self._config, view.table, [self._key], list(view.names)
-        )
-        if held_at is not None and held_at > at:
-            raise InvalidInput(
-                f"{view.table.name} already holds bar {held_at:%Y-%m-%d %H:%M}, "
-                f"newer than {at:%Y-%m-%d %H:%M}",
-                code="STALE_PUSH",
-                remedy="Push bars in order; an older bar has no place in the online store.",
-            )
-        for name, value in row.items():
-            stored = held[name].float_val if held and name in held else math.nan
-            if struct.pack("<f", stored) != struct.pack("<f", value):
+    def _verify(
+        self, views: list[_View], closed_at_ns: int, rows: dict[_View, dict[str, float]]
+    ) -> None:
+        """Read all views at once, as the scorer does, and compare every bit."""
+        if not views:
+            return
+        fields = [field for view in views for field in view.fields]
+        cells = iter(self._client.hmget(self._key, fields))
+        for view in views:
+            held_ns = decode_timestamp_ns(next(cells))
+            held = {name: next(cells) for name in view.names}
+            if held_ns is not None and held_ns > closed_at_ns:
                 raise InvalidInput(
-                    f"{view.table.name} holds {name} = {stored!r} for bar {at:%Y-%m-%d %H:%M}, "
-                    f"{value!r} was pushed: a stamp's values never change",
-                    code="SAME_STAMP_CORRECTION",
-                    remedy="Correct the bar in the lake; the next bar carries the correction.",
+                    f"{view.table.name} already holds bar {held_ns}, newer than {closed_at_ns}",
+                    code="STALE_PUSH",
+                    remedy="Push bars in order; an older bar has no place in the online store.",
                 )
+            if held_ns != closed_at_ns:
+                raise Unavailable(
+                    f"{view.table.name} holds bar {held_ns} after bar {closed_at_ns} was written",
+                    code="PUSH_NOT_STORED",
+                )
+            for name, value in rows[view].items():
+                if held[name] != _FLOAT32.pack(_FLOAT32_TAG, value):
+                    raise InvalidInput(
+                        f"{view.table.name} holds {name} = {_shown(held[name])} for bar {held_ns}, "
+                        f"{value!r} was pushed: a stamp's values never change",
+                        code="SAME_STAMP_CORRECTION",
+                        remedy="Correct the bar in the lake; the next bar carries the correction.",
+                    )
+
+
+def _shown(cell: bytes | None) -> str:
+    return "nothing" if cell is None else repr(decode_float(cell))
 
 
 def _require_whole_views(features: Sequence[Feature]) -> None:

@@ -78,21 +78,21 @@ def featurize_to_the_cut(home: Home, bars: BarArrays) -> None:
 
 
 @pytest.fixture
-def line(home: Home) -> Iterator[Line]:
+def line(home: Home) -> Line:
     bars = priced_bars()
     features = available(bars.inputs)
+    with redis.Redis(unix_socket_path=str(home.valkey_socket)) as client:
+        client.flushall()
     featurize_to_the_cut(home, bars)
     store = open_store(feature_steps.store_paths(home))
     values = compute_batch(bars, features)
-    yield Line(
+    return Line(
         home,
         bars,
         store,
         VectorPusher(store, SYMBOL, Timeframe.H1, features),
         np.stack([values[f.name] for f in features], axis=1),
     )
-    with redis.Redis(unix_socket_path=str(home.valkey_socket)) as client:
-        client.flushall()
 
 
 def test_featurize_serves_the_newest_row_and_the_scorer_reads_its_bits(line: Line) -> None:
@@ -251,3 +251,9 @@ def test_a_socket_path_that_cannot_work_is_refused(name: str) -> None:
     assert refusal.value.code == "SOCKET_PATH_UNUSABLE"
     with pytest.raises(InvalidSettings):
         open_store(StorePaths(Path("r.db"), Path("lake"), Path("/run") / name))
+
+
+def test_a_row_that_was_never_stored_is_not_taken_for_stored(line: Line) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        line.pusher.verify(int(line.bars.closed_at_ns[_CUT]), line.batch[_CUT])
+    assert refusal.value.code == "PUSH_NOT_STORED"

@@ -76,3 +76,9 @@ def test_a_views_version_rises_with_an_entry(monkeypatch: pytest.MonkeyPatch) ->
     replaced = tuple(other if f.name == "rsi_14" else f for f in CATALOGUE)
     monkeypatch.setattr(catalogue, "CATALOGUE", replaced)
     assert catalogue.view_version(entry.group) == before + 1
+
+
+def test_the_views_of_a_vector_are_streamed_whole() -> None:
+    features = catalogue.whole_views(["rsi_14"])
+    assert {f.group for f in features} == {BY_NAME["rsi_14"].group}
+    assert set(features) == {f for f in CATALOGUE if f.group is BY_NAME["rsi_14"].group}
