@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from online.domain.record import DealRecord, HaltRecord, Record, ResultRecord
 from pipelines.audit import postgres
 from pipelines.audit.comparison import compare_copy
 from pipelines.audit.relay import Relay
+from pipelines.cli import run
 from pipelines.simulation import simulate
 from tests import worlds
 from tests.conftest import REPOSITORY
@@ -168,7 +170,7 @@ def test_any_records_in_any_batches_arrive_as_they_are(
 
 def test_sql_users_find_decisions_orders_replies_and_deals(tmp_path: Path, engine: Engine) -> None:
     bars = worlds.random_bars(120, seed=3)
-    run = simulate(
+    backtest = simulate(
         worlds.market_of(bars),
         np.array([bar.closed_at_ns for bar in bars]),
         worlds.columns_of(bars, seed=4),
@@ -177,9 +179,9 @@ def test_sql_users_find_decisions_orders_replies_and_deals(tmp_path: Path, engin
         worlds.TERMS,
         {"EURUSD": worlds.EURUSD},
     )
-    path = write_journal(tmp_path / "journal.db", run.records)
+    path = write_journal(tmp_path / "journal.db", backtest.records)
     Relay(path, engine).catch_up()
-    deals = [record.deal for record in run.records if isinstance(record, DealRecord)]
+    deals = [record.deal for record in backtest.records if isinstance(record, DealRecord)]
     with engine.connect() as connection:
         counts = {
             view: connection.execute(text(f"SELECT count(*) FROM audit.{view}")).scalar_one()  # noqa: S608 - four names of ours
@@ -194,10 +196,10 @@ def test_sql_users_find_decisions_orders_replies_and_deals(tmp_path: Path, engin
                 " WHERE status = 'filled' AND expires_at > decided_at"
             )
         ).scalar_one()
-    assert counts["decisions"] == run.performance.decisions == 119
-    assert counts["orders"] == counts["replies"] == run.performance.orders > 20
+    assert counts["decisions"] == backtest.performance.decisions == 119
+    assert counts["orders"] == counts["replies"] == backtest.performance.orders > 20
     assert [tuple(row) for row in profit] == [(d.ticket, d.profit, d.price) for d in deals]
-    assert 0 < joined <= run.performance.fills
+    assert 0 < joined <= backtest.performance.fills
 
 
 @pytest.mark.parametrize("sequence", [1, 15])
@@ -295,6 +297,31 @@ def test_a_journal_with_a_broken_chain_is_not_relayed(
     assert _count(url) == 0
 
 
+def test_the_command_says_the_lag_the_equality_and_the_broken_record(
+    journal: Path,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AUDIT_POSTGRES_URL", url)
+    asked = ["audit", "relay", "--journal", str(journal), "--json"]
+    assert run([*asked, "--no-migrate"]) == 1
+    assert "SCHEMA_OUTDATED" in capsys.readouterr().err
+    assert run(asked) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["relayed"] == 37
+    assert "migrated schema audit from nothing to 0001" in told.err
+    write_journal(journal, halts(4, first=37))
+    assert run([*asked, "--status"]) == 0
+    assert json.loads(capsys.readouterr().out)["lag"]["records"] == 4
+    assert run([*asked, "--check"]) == 0
+    assert json.loads(capsys.readouterr().out)["equal"] == 37
+    tamper(journal, "DELETE FROM records WHERE sequence = 39")
+    assert run(asked) == 1
+    assert "record 39: is missing" in capsys.readouterr().err
+    assert _count(url) == 37
+
+
 def test_a_journal_cut_after_it_was_relayed_is_refused(journal: Path, engine: Engine) -> None:
     relay = Relay(journal, engine, BATCH)
     relay.catch_up()
@@ -364,6 +391,25 @@ def test_postgres_itself_refuses_a_row_that_does_not_follow(journal: Path, engin
     )
     with pytest.raises(Exception, match="hash is not that of its bytes"), engine.begin() as opened:
         opened.execute(insert, {"raw": b"{}", "hash": "0" * 64})
+
+
+def test_the_documented_grants_are_enough_to_relay_and_to_read(
+    journal: Path, url: str, engine: Engine
+) -> None:
+    documented = (REPOSITORY / "infra" / "audit.md").read_text()
+    grants = documented.split("```sql\n")[1].split("```")[0]
+    with engine.begin() as connection:
+        connection.execute(text(grants))
+    as_relay = postgres.connect(url.replace("postgres@", "relay@"))
+    assert postgres.migrate(as_relay) == ("0001", "0001")
+    assert Relay(journal, as_relay, BATCH).catch_up() == 37
+    assert compare_copy(journal, as_relay) == 37
+    as_relay.dispose()
+    with psycopg.connect(url.replace("postgres@", "reader@"), autocommit=True) as reader:
+        assert _scalar(reader, "SELECT count(*) FROM audit.records") == 37
+        assert _scalar(reader, "SELECT count(*) FROM audit.decisions") == 0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("UPDATE audit.journals SET relayed_sequence = 0")
 
 
 def test_migrating_twice_changes_nothing_and_an_empty_database_is_refused_without(
