@@ -17,12 +17,12 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
-from online.domain.errors import InvalidInput, NotFound, Unavailable
+from online.domain.errors import InvalidInput, InvalidMarketData, NotFound, Unavailable
 from online.instruments import find_instrument, load_instruments
 from pipelines.home import Home
 from pipelines.lake import Lake, WriteReport
-from pipelines.quality import CheckedBars, check
-from pipelines.quality_gaps import calendar_of, count_out_of_session, find_gaps
+from pipelines.quality import SCALE_FACTOR_MAX, CheckedBars, check
+from pipelines.quality_gaps import DAY_NS, calendar_of, count_out_of_session, find_gaps
 from pipelines.quality_report import (
     GAPS_SHOWN,
     GapRecord,
@@ -36,6 +36,7 @@ from pipelines.sources.source import SourceConfig, open_source
 
 _log = logging.getLogger(__name__)
 RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
+_NEAR_NS = 7 * DAY_NS
 
 
 def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -112,8 +113,10 @@ def read_and_check(source: SourceConfig, symbol: str) -> CheckedBars:
     cache_policy=NO_CACHE,  # the lake may be another one, or have changed
 )
 def write_to_lake(home: Home, symbol: str, checked: CheckedBars, priority: int) -> WriteReport:
-    """Write the fit rows to the lake."""
-    return Lake(home.lake).write_bars(
+    """Write the fit rows to the lake, if they can be of the same thing as what is there."""
+    lake = Lake(home.lake)
+    _require_scale(lake, symbol, checked)
+    return lake.write_bars(
         symbol,
         checked.timeframe,
         checked.side,
@@ -208,6 +211,26 @@ def _require_symbol(symbol: str, files: tuple[Path, ...]) -> None:
                 f"{path.name} is named for {', '.join(named)}, it was given as {symbol}",
                 code="SYMBOL_MISMATCH",
                 remedy="Give the symbol of the file, or rename the file.",
+            )
+
+
+def _require_scale(lake: Lake, symbol: str, checked: CheckedBars) -> None:
+    """Refuse a file whose prices are of another order than the lake's of the same weeks."""
+    closes = checked.bars["closed_at_ns"]
+    first_ns, last_ns = int(closes.iloc[0]) - _NEAR_NS, int(closes.iloc[-1]) + _NEAR_NS
+    for entry in lake.describe():
+        if entry.symbol != symbol:
+            continue
+        near = lake.read_bars(symbol, entry.timeframe, first_ns, last_ns)
+        if near.empty:
+            continue
+        ours, theirs = float(checked.bars["close"].median()), float(near["close"].median())
+        if not 1.0 / SCALE_FACTOR_MAX < ours / theirs < SCALE_FACTOR_MAX:
+            raise InvalidMarketData(
+                f"{checked.source_file} has prices about {ours:g}, the lake's {entry.timeframe} "
+                f"bars of {symbol} about {theirs:g} at that time",
+                code="WRONG_SCALE",
+                remedy="Check the symbol and the unit of the file's prices.",
             )
 
 

@@ -14,6 +14,31 @@ from pipelines.sources.clock import HOUR_NS, NEW_YORK, find_clock, to_utc
 
 DAY_NS = 24 * HOUR_NS
 _CRYPTO = frozenset({"BTC", "ETH", "LTC", "XRP", "SOL"})
+_CURRENCIES = frozenset(
+    [
+        "AUD",
+        "CAD",
+        "CHF",
+        "CNH",
+        "CZK",
+        "DKK",
+        "EUR",
+        "GBP",
+        "HKD",
+        "HUF",
+        "JPY",
+        "MXN",
+        "NOK",
+        "NZD",
+        "PLN",
+        "SEK",
+        "SGD",
+        "TRY",
+        "USD",
+        "ZAR",
+    ]
+)
+_HALTS_ENDED_DAY = 18_806  # 2021-06-28, days since 1970
 _METALS = frozenset({"XAU", "XAG", "XPT", "XPD"})
 
 
@@ -24,17 +49,20 @@ class Calendar(StrEnum):
     """Sunday 17:00 to Friday 17:00, New York."""
     METALS = "metals"
     """As currencies, closed 17:00 to 18:00 every day: CME Globex's maintenance hour."""
+    INDICES = "indices"
+    """As metals, and closed 16:15 to 16:30 until CME ended that halt on 2021-06-28."""
     ALWAYS = "always"
     """Never closed."""
 
 
 def calendar_of(instrument: Instrument) -> Calendar:
-    """Return the calendar of an instrument; indices share the metals' daily break."""
-    if instrument.base_currency in _CRYPTO:
+    """Return the calendar of an instrument, by its base; what is not known is an index."""
+    base = instrument.base_currency
+    if base in _CRYPTO:
         return Calendar.ALWAYS
-    if instrument.base_currency in _METALS or len(instrument.base_currency) != 3:  # noqa: PLR2004  # ISO 4217 has three letters
+    if base in _METALS:
         return Calendar.METALS
-    return Calendar.CURRENCIES
+    return Calendar.CURRENCIES if base in _CURRENCIES else Calendar.INDICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +107,14 @@ def sessions(first_ns: int, last_ns: int, calendar: Calendar) -> NDArray[np.int6
     days = np.arange(first_ns // DAY_NS - 8, last_ns // DAY_NS + 8, dtype=np.int64)
     weekday = (days + 3) % 7  # 1970-01-01 was a Thursday; 0 is Monday
     evenings = days[(weekday <= 3) | (weekday == 6)]  # noqa: PLR2004  # Monday to Thursday, Sunday
-    opening_hour = 18 if calendar is Calendar.METALS else 17
     clock = find_clock(NEW_YORK)
+    opening_hour = 17 if calendar is Calendar.CURRENCIES else 18
     opens, _ = to_utc(evenings * DAY_NS + opening_hour * HOUR_NS, clock)
     closes, _ = to_utc((evenings + 1) * DAY_NS + 17 * HOUR_NS, clock)
+    if calendar is Calendar.INDICES:
+        halted = closes[evenings + 1 < _HALTS_ENDED_DAY]
+        opens = np.sort(np.append(opens, halted - HOUR_NS // 2))
+        closes = np.sort(np.append(closes, halted - HOUR_NS * 3 // 4))
     starts = np.flatnonzero(np.append(True, opens[1:] > closes[:-1]))
     ends = np.append(starts[1:] - 1, len(closes) - 1)
     return np.column_stack((opens[starts], closes[ends]))

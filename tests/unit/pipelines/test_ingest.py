@@ -157,6 +157,14 @@ def test_a_file_named_for_another_symbol_is_refused(tmp_path: Path) -> None:
     assert refused.value.code == "SYMBOL_MISMATCH"
 
 
+def test_a_file_of_another_order_of_prices_than_the_lakes_is_refused(tmp_path: Path) -> None:
+    ingest(tmp_path, histdata(tmp_path / "a.csv", GOOD, GOOD), "EURUSD")
+    yen = histdata(tmp_path / "b.csv", "110;120;100;115", "110;120;100;115")
+    with pytest.raises(SextantError, match="prices about 115, the lake's M1 bars") as refused:
+        ingest(tmp_path, yen, "EURUSD")
+    assert (refused.value.code, refused.value.exit_status) == ("WRONG_SCALE", 2)
+
+
 def test_a_series_of_the_other_side_is_refused_and_the_lake_stays(tmp_path: Path) -> None:
     path = tmp_path / "b.csv"
     report: IngestReport = ingest(tmp_path, DemoConfig(), "EURUSD")

@@ -207,7 +207,18 @@ def test_the_daily_break_of_gold_is_no_gap_and_bitcoin_has_no_weekend() -> None:
     assert gap.missing_bars == 48
     assert calendar_of(find_instrument("XAUUSD")) is Calendar.METALS
     assert calendar_of(find_instrument("BTCUSD")) is Calendar.ALWAYS
+    assert calendar_of(find_instrument("NSXUSD")) is Calendar.INDICES
     assert calendar_of(EURUSD) is Calendar.CURRENCIES
+
+
+def test_the_afternoon_halt_of_indices_is_no_gap_until_it_was_abolished() -> None:
+    for day, missing in [("2018-06-06", 0), ("2022-06-08", 15)]:
+        halt = closes(f"{day}T20:15", f"{day}T20:31")
+        gaps = find_gaps(halt, Timeframe.M1, Calendar.INDICES)
+        assert sum(gap.missing_bars for gap in gaps) == missing
+        assert (
+            find_gaps(closes(f"{day}T21:00", f"{day}T22:01"), Timeframe.M1, Calendar.INDICES) == []
+        )
 
 
 def test_bars_on_a_saturday_are_counted_as_out_of_session() -> None:
