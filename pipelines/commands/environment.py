@@ -27,6 +27,7 @@ def prepare_environment(home: Home) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # errors are told once, by the CLI
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     }
+    home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and warns
     urls = running_urls(home)
     if "prefect" in urls:
         wanted["PREFECT_API_URL"] = f"{urls['prefect']}/api"

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, write_json
 from pipelines.home import Home
 
+CREDENTIALS = re.compile(r"//[^/@\s\"]*@")
+"""Name and password inside a URL."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("serve", epilog="Example: SEXTANT_MODE=paper sextant serve")(serve)
     app.command("explain", epilog="Example: sextant explain EURUSD-H1-20171002T0100Z-17")(explain)
+    app.command("settings", epilog="Example: sextant settings --mode paper")(settings)
 
 
 def serve() -> None:
     """Run the scorer; everything it needs to know comes from its settings (`sextant settings`)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     from online.app import serve as run_scorer
 
     run_scorer()
+
+
+def settings(
+    mode: Annotated[
+        str | None,
+        typer.Option(help="Check the settings of this mode as they are here, instead."),
+    ] = None,
+) -> None:
+    """Show every setting of the scorer, or check those in force: exit 2 names what is wrong."""
+    if mode is None:
+        from online.settings_page import render_settings
+
+        console.print(render_settings(), markup=False, soft_wrap=True)
+        return
+    from online.settings import load_settings
+
+    text = load_settings(mode).model_dump_json(fallback=msgspec.to_builtins)
+    console.print_json(CREDENTIALS.sub("//***@", text))
 
 
 def explain(
