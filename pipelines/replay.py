@@ -20,7 +20,7 @@ from feature_repo.engine import FeatureStream
 from feature_repo.store import open_store
 from online.domain.market import Bar
 from online.simulator.bars import BidAskBar
-from pipelines.featurize import store_paths
+from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.market import Market
 from pipelines.push import VectorPusher
