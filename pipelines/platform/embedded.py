@@ -85,7 +85,7 @@ def run_platform(
             services.prefect(home, ports.prefect),
         )
         say("serving the flows")
-        platform.start(services.flows(home, client, DEPLOYMENTS))
+        platform.start(services.flows(home, {**client, **settings}, DEPLOYMENTS))
         if not has_model(client["MLFLOW_TRACKING_URI"]):
             say(f"no model is promoted yet: making one (log: {platform.log('bootstrap')})")
             command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))
