@@ -17,6 +17,7 @@ from online.simulator.request_parsing import matches_group, parse_date, text_fit
 from online.simulator.told import depth_lots, tell_symbol, tell_tick
 
 _SECOND_NS = 1_000_000_000
+_FIRST_TICKS = 4_096
 Array = NDArray[Any]
 
 
@@ -138,7 +139,7 @@ class MarketCalls(Connection):
             return None
 
         def work(client: ClientTerminal) -> Array:
-            bars = _bars(client, symbol, timeframe)
+            bars = _last_bars(client, symbol, timeframe, start_pos + count)
             end = max(len(bars) - start_pos, 0)
             return bars[max(end - count, 0) : end]
 
@@ -188,6 +189,20 @@ def _bars(client: ClientTerminal, symbol: str, timeframe: int) -> Array:
     instrument = market_of(client, symbol).instrument
     ticks = client.recorder.ticks(symbol)
     return rate_array(ticks, timeframe, client.terminal.rules.zone, instrument.scale)
+
+
+def _last_bars(client: ClientTerminal, symbol: str, timeframe: int, n_bars: int) -> Array:
+    """Return at least the last bars asked for, made from no more ticks than it takes."""
+    instrument, zone = market_of(client, symbol).instrument, client.terminal.rules.zone
+    ticks, n_ticks = client.recorder.ticks(symbol), _FIRST_TICKS
+    while True:
+        part = ticks.slice(max(len(ticks) - n_ticks, 0), len(ticks))
+        bars = rate_array(part, timeframe, zone, instrument.scale)
+        if len(part) == len(ticks):
+            return bars
+        if len(bars) > n_bars:
+            return bars[1:]  # the first may lack its own first ticks
+        n_ticks *= 4
 
 
 def _ticks(client: ClientTerminal, symbol: str, first: int, last: int | None, flags: int) -> Array:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from online.simulator.bars import BidAskBar
 
 _MILLISECOND_NS = 1_000_000
+_FIRST_CAPACITY = 1_024
 
 
 class Ticks:
@@ -46,12 +47,11 @@ class PriceRecorder:
     """Keeps ticks by symbol; appending is cheap, arrays are made when asked for."""
 
     def __init__(self) -> None:
-        self._chunks: defaultdict[str, list[Ticks]] = defaultdict(list)
-        self._rows: defaultdict[str, list[tuple[int, float, float]]] = defaultdict(list)
+        self._stores: defaultdict[str, _Store] = defaultdict(_Store)
 
     def add(self, symbol: str, at_ns: int, bid: float, ask: float) -> None:
         """Append one tick."""
-        self._rows[symbol].append((at_ns, bid, ask))
+        self._stores[symbol].rows.append((at_ns, bid, ask))
 
     def add_many(
         self,
@@ -61,8 +61,9 @@ class PriceRecorder:
         ask: NDArray[np.float64],
     ) -> None:
         """Append ticks, oldest first."""
-        self._settle(symbol)
-        self._chunks[symbol].append(Ticks(at_ns, bid, ask))
+        store = self._stores[symbol]
+        store.settle()
+        store.extend(Ticks(at_ns, bid, ask))
 
     def add_range(self, symbol: str, bar: BidAskBar) -> None:
         """Append a bar's high, low and close as ticks of its last milliseconds."""
@@ -75,30 +76,41 @@ class PriceRecorder:
             self.add(symbol, bar.closed_at_ns - back * _MILLISECOND_NS, bid, ask)
 
     def ticks(self, symbol: str) -> Ticks:
-        """Return all ticks of a symbol."""
-        self._settle(symbol)
-        chunks = self._chunks[symbol]
-        if len(chunks) != 1:
-            self._chunks[symbol] = chunks = [_joined(chunks)]
-        return chunks[0]
-
-    def _settle(self, symbol: str) -> None:
-        """Turn the ticks that came one by one into arrays."""
-        rows = self._rows[symbol]
-        if not rows:
-            return
-        at_ns, bid, ask = zip(*rows, strict=True)
-        self._chunks[symbol].append(
-            Ticks(np.array(at_ns, np.int64), np.array(bid, float), np.array(ask, float))
-        )
-        rows.clear()
+        """Return all ticks of a symbol; they do not change as others are added."""
+        store = self._stores[symbol]
+        store.settle()
+        return store.held.slice(0, store.n_held)
 
 
-def _joined(chunks: list[Ticks]) -> Ticks:
-    if not chunks:
-        return Ticks(np.empty(0, np.int64), np.empty(0), np.empty(0))
-    return Ticks(
-        np.concatenate([chunk.at_ns for chunk in chunks]),
-        np.concatenate([chunk.bid for chunk in chunks]),
-        np.concatenate([chunk.ask for chunk in chunks]),
-    )
+class _Store:
+    """Ticks of one symbol in arrays with room to spare, which double when they are full."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, float, float]] = []
+        self.held = _room_for(_FIRST_CAPACITY)
+        self.n_held = 0
+
+    def settle(self) -> None:
+        """Move the ticks that came one by one into the arrays."""
+        if self.rows:
+            at_ns, bid, ask = zip(*self.rows, strict=True)
+            self.rows.clear()
+            self.extend(Ticks(np.array(at_ns, np.int64), np.array(bid), np.array(ask)))
+
+    def extend(self, ticks: Ticks) -> None:
+        """Append ticks, oldest first."""
+        end = self.n_held + len(ticks)
+        if end > len(self.held):
+            old, self.held = self.held, _room_for(max(end, 2 * len(self.held)))
+            self._write(0, old.slice(0, self.n_held))
+        self._write(self.n_held, ticks)
+        self.n_held = end
+
+    def _write(self, first: int, ticks: Ticks) -> None:
+        place = slice(first, first + len(ticks))
+        self.held.at_ns[place] = ticks.at_ns
+        self.held.bid[place], self.held.ask[place] = ticks.bid, ticks.ask
+
+
+def _room_for(n_ticks: int) -> Ticks:
+    return Ticks(np.empty(n_ticks, np.int64), np.empty(n_ticks), np.empty(n_ticks))

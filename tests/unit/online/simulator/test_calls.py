@@ -72,6 +72,19 @@ def test_rates_are_asked_for_by_date_and_by_range(world: World) -> None:
     assert (len(far), len(none)) == (0, 0)
 
 
+@pytest.mark.parametrize("n_bars", [1, 7, 30, 400])
+def test_bars_of_a_long_history_are_the_same_from_either_end(n_bars: int) -> None:
+    rows = [(second, 1.1 + second % 613 / 1e4, 1.2) for second in range(20_000)]
+    world = World(tape={"EURUSD": rows})
+    assert world.client.tape is not None
+    world.client.tape.play(len(rows))
+    whole = world.mt5.copy_rates_range("EURUSD", M1, MONDAY, MONDAY + 20_000)
+    last = world.mt5.copy_rates_from_pos("EURUSD", M1, 3, n_bars)
+    assert whole is not None
+    assert last is not None
+    assert last.tolist() == whole[:-3][-n_bars:].tolist()
+
+
 def test_market_of_quotes_has_no_trades(world: World) -> None:
     ticks = world.mt5.copy_ticks_range("EURUSD", MONDAY, MONDAY + 100, mt5.COPY_TICKS_ALL)
     trades = world.mt5.copy_ticks_range("EURUSD", MONDAY, MONDAY + 100, mt5.COPY_TICKS_TRADE)
