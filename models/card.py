@@ -91,6 +91,7 @@ def _figures(study: Study) -> str:
         "overfitting": comparison.overfitting,
         "coins_beaten": comparison.coins_beaten,
         "served_ece": comparison.served_ece,
+        **({} if study.paths is None else study.paths.figures()),
     }
     rows = []
     for name, value in figures.items():

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calibrate import calibrate_forward, combine_rows, fit_calibration
+from models.combinatorial import Paths, walk_paths
 from models.compare import Comparison, compare
 from models.dataset import Dataset, Features
 from models.evaluate import OutOfFold, number_folds
@@ -55,6 +56,8 @@ class Study:
         Both judged.
     importance
         Of every feature.
+    paths
+        Of the combinatorial cross-validation; None if the recipe leaves it out.
     folds
         Training and test sets, in order of time.
     purge_violations
@@ -71,6 +74,7 @@ class Study:
     baseline: OutOfFold
     comparison: Comparison
     importance: Importance
+    paths: Paths | None
     folds: tuple[FoldSummary, ...]
     purge_violations: int
     refit_differs: int
@@ -143,9 +147,22 @@ def learn(
         baseline=baseline,
         comparison=comparison,
         importance=measure_importance(dataset, fits, recipe.seed),
+        paths=_paths(dataset, recipe, embargo, threshold) if recipe.n_groups else None,
         folds=tuple(summarise(dataset, fit) for fit in fits),
         purge_violations=purge_violations(labels.decided_at_ns, labels.ended_at_ns, folds),
         refit_differs=int(again.to_onnx() != member.onnx),
+    )
+
+
+def _paths(dataset: Dataset, recipe: Recipe, embargo_ns: int, threshold: Threshold) -> Paths:
+    """Return the paths at the threshold's coverage."""
+    return walk_paths(
+        dataset,
+        build_family(recipe.family),
+        n_groups=recipe.n_groups,
+        embargo_ns=embargo_ns,
+        coverage=threshold.chosen.coverage,
+        seed=recipe.seed,
     )
 
 

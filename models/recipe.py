@@ -69,6 +69,8 @@ class Recipe:
         Share of the labels before the first test set.
     extra_embargo_bars
         Embargo beyond the label's horizon, bars (>= 0).
+    n_groups
+        Stretches of time of the combinatorial cross-validation (> 2); 0 leaves it out.
     min_coverage
         Least share of bars that must be signalled, in (0, 1].
     seed
@@ -82,6 +84,7 @@ class Recipe:
     n_folds: int = 5
     first_train_share: float = 0.4
     extra_embargo_bars: int = 0
+    n_groups: int = 0
     min_coverage: float = 0.25
     seed: int = 7
 

@@ -93,6 +93,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "min_edge": study.threshold.chosen.min_edge,
             "onnx_parity": study.member.parity,
             "importance_stability": study.importance.stability,
+            **({} if study.paths is None else study.paths.figures()),
             **{f"left_out.{k}": float(v) for k, v in dataset.left_out.items()},
         }
     )

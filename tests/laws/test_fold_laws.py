@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.combinatorial import combine_groups, join_paths
 from models.splits import (
     MIN_FOLD_ROWS,
     Fold,
@@ -87,6 +88,37 @@ def test_the_stopping_part_is_purged_from_the_fitting_part(
     fitted, valid = inner_split(decided, ended, train, valid_share=0.2, embargo_ns=horizon)
     assert ended[fitted].max() + horizon < decided[valid].min()
     assert purge_violations(decided, ended, (Fold(0, fitted, valid),)) == 0
+
+
+@given(lives(), st.integers(3, 6))
+@settings(max_examples=30, deadline=None)
+def test_no_training_label_overlaps_any_of_its_test_groups(
+    drawn: tuple[np.ndarray, np.ndarray, int], n_groups: int
+) -> None:
+    decided, ended, horizon = drawn
+    for split in combine_groups(decided, ended, n_groups=n_groups, embargo_ns=horizon):
+        for test in split.tests:
+            first, last = decided[test].min() - horizon, ended[test].max() + horizon
+            assert not np.any((ended[split.train] >= first) & (decided[split.train] <= last))
+        fold = Fold(0, split.train, split.tests[0])
+        assert purge_violations(decided, ended, (fold,)) == 0
+
+
+@given(lives(), st.integers(3, 6))
+@settings(max_examples=20, deadline=None)
+def test_every_path_tests_every_label_once_and_every_test_is_used_once(
+    drawn: tuple[np.ndarray, np.ndarray, int], n_groups: int
+) -> None:
+    decided, ended, horizon = drawn
+    splits = combine_groups(decided, ended, n_groups=n_groups, embargo_ns=horizon)
+    paths = join_paths(splits, n_groups)
+    assert len(paths) == n_groups - 1
+    used = []
+    for path in paths:
+        for group, number in enumerate(path):
+            assert group in splits[number].groups
+            used.append((group, number))
+    assert len(set(used)) == len(used) == sum(len(split.groups) for split in splits)
 
 
 def test_overlapping_folds_are_counted_as_violations() -> None:

@@ -70,6 +70,16 @@ def test_a_planted_signal_passes_every_gate(on_signal: Study) -> None:
     assert on_signal.comparison.coins_beaten > 0.99
 
 
+def test_a_planted_signal_wins_on_every_combinatorial_path() -> None:
+    recipe = dataclasses.replace(RECIPE, n_groups=4)
+    study = learn(make_dataset(3000, drift=40.0), recipe, CONTRACT, RULE, COSTS, 1)
+    assert study.paths is not None
+    figures = study.paths.figures()
+    assert figures["paths"] == 3
+    assert figures["paths.losing_share"] == 0.0
+    assert figures["paths.sharpe_worst"] > 0.0
+
+
 def test_the_planted_feature_matters_most(on_signal: Study) -> None:
     importance = on_signal.importance
     assert importance.permutation.mean(axis=0).argmax() == NAMES.index("hint")
