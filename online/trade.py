@@ -38,7 +38,7 @@ from online.domain.risk import (
     size_entry,
 )
 from online.domain.signal import Signal, combine, is_distribution
-from online.domain.vector import VectorReading, judge_reading
+from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import (
     Broker,
     Clock,
@@ -162,7 +162,9 @@ async def gather(request: Request, desk: Desk, model: Model) -> Facts:
     except Unavailable as error:
         troubles.append(Veto(Reason.ACCOUNT_UNAVAILABLE, str(error)))
     try:
-        reading = await desk.features.read(request.symbol, model.manifest.vector)
+        held = await desk.features.read(request.symbol, model.manifest.vector)
+        reading, lost = drop_non_finite(held, model.manifest.vector)
+        troubles += lost
     except Unavailable as error:
         troubles.append(Veto(Reason.FEATURES_UNAVAILABLE, str(error)))
     now_ns = desk.clock.now_ns()

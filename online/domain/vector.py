@@ -89,13 +89,31 @@ class VectorReading(msgspec.Struct, frozen=True, gc=False):
     stamps_ns: tuple[int | None, ...]
 
 
+def drop_non_finite(
+    reading: VectorReading, contract: VectorContract
+) -> tuple[VectorReading, tuple[Veto, ...]]:
+    """Return the reading with None for what is not finite, and a veto for each value dropped.
+
+    The journal holds numbers and null: what is judged must be what it can hold.
+    """
+    if all(value is None or math.isfinite(value) for value in reading.values):
+        return reading, ()
+    kept = tuple(v if v is not None and math.isfinite(v) else None for v in reading.values)
+    vetoes = tuple(
+        Veto(Reason.NON_FINITE_FEATURE, f"{name} is {value}")
+        for name, value in zip(contract.names, reading.values, strict=True)
+        if value is not None and not math.isfinite(value)
+    )
+    return VectorReading(kept, reading.stamps_ns), vetoes
+
+
 def judge_reading(
     reading: VectorReading, contract: VectorContract, bar_closed_at_ns: int, now_ns: int
 ) -> tuple[Veto, ...]:
     """Return why a reading must not be scored; an empty tuple lets it through.
 
-    Every view must carry exactly the requested bar's stamp, be young enough and hold a finite
-    value for every feature.
+    Every view must carry exactly the requested bar's stamp, be young enough and hold a value for
+    every feature. Values are finite: see `drop_non_finite`.
 
     Parameters
     ----------
@@ -131,8 +149,6 @@ def judge_reading(
     for name, value in zip(contract.names, reading.values, strict=True):
         if value is None:
             vetoes.append(Veto(Reason.MISSING_FEATURE, f"{name} has no value"))
-        elif not math.isfinite(value):
-            vetoes.append(Veto(Reason.NON_FINITE_FEATURE, f"{name} is {value}"))
     return tuple(vetoes)
 
 
