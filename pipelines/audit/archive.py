@@ -18,7 +18,7 @@ import msgspec
 
 from online.adapters.journal_reader import read_sealed
 from online.domain.audit import Anchor, SealedRecord, audit, check_body, day_of, join_copies
-from online.domain.errors import JournalCorrupt, NotFound
+from online.domain.errors import JournalCorrupt, NotFound, Unavailable
 from pipelines.audit.parquet import load_pyarrow
 
 RETENTION_YEARS = 7
@@ -73,8 +73,21 @@ def write_archive(journal: Path, folder: Path, before_ns: int) -> tuple[ArchiveF
     JournalCorrupt
         Naming the first bad record of journal or archive, or the first in which they differ
         (the folder may hold another journal's archive); then nothing is written.
+    Unavailable
+        With code ``ARCHIVE_UNWRITABLE`` if the folder cannot be written.
     """
     load_pyarrow()
+    try:
+        return _write_what_waits(journal, folder, before_ns)
+    except OSError as error:
+        raise Unavailable(
+            f"the archive cannot be written: {error}",
+            code="ARCHIVE_UNWRITABLE",
+            remedy="Free space or mend the folder, then run it again; whole files stay.",
+        ) from error
+
+
+def _write_what_waits(journal: Path, folder: Path, before_ns: int) -> tuple[ArchiveFile, ...]:
     held = list_archive(folder) if folder.is_dir() else ()
     archived = read_archive(folder) if held else iter(())
     report = audit(join_copies(archived, read_sealed(journal)))
@@ -157,6 +170,7 @@ def _write(
     pyarrow, parquet = load_pyarrow()
     schema = _schema(pyarrow)
     part = folder / "writing.part"
+    part.unlink(missing_ok=True)  # of a run that was cut
     days: set[str] = set()
     last = before
     with parquet.ParquetWriter(part, schema, compression="zstd") as writer:

@@ -17,7 +17,7 @@ import msgspec
 
 from online.adapters.journal_reader import read_sealed
 from online.domain.audit import Anchor, Auditor
-from online.domain.errors import InvalidInput
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.record import DealRecord, DecisionRecord, ModelRecord, Record, ResultRecord
 from pipelines.audit.columns import TABLES, Cell, Column, Entry, Format, format_time
 from pipelines.audit.parquet import load_pyarrow
@@ -88,6 +88,8 @@ def export(
         If the period is empty, the folder is not, or Parquet is not available.
     JournalCorrupt
         Naming the first bad record; then no manifest is written.
+    Unavailable
+        With code ``EXPORT_UNWRITABLE`` if the folder cannot be written.
     """
     if from_ns >= to_ns:
         raise InvalidInput(f"the period ends before it begins: {from_ns} to {to_ns} ns")
@@ -97,6 +99,20 @@ def export(
         raise InvalidInput(f"{folder} is not empty: an export never mixes with another")
     if Format.PARQUET in formats:
         load_pyarrow()
+    try:
+        return _export(journal, folder, (from_ns, to_ns), formats)
+    except OSError as error:
+        raise Unavailable(
+            f"the export cannot be written: {error}",
+            code="EXPORT_UNWRITABLE",
+            remedy="Free space or mend the folder, then export again into an empty one.",
+        ) from error
+
+
+def _export(
+    journal: Path, folder: Path, period_ns: tuple[int, int], formats: Sequence[Format]
+) -> ExportManifest:
+    from_ns, to_ns = period_ns
     folder.mkdir(parents=True, exist_ok=True)
     rows = dict.fromkeys(TABLES, 0)
     auditor = Auditor()

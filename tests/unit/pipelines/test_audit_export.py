@@ -16,7 +16,7 @@ import pytest
 
 from online.adapters.journal_reader import read_sealed
 from online.domain.audit import RecordCorrupt, audit, join_copies
-from online.domain.errors import InvalidInput, JournalCorrupt, NotFound
+from online.domain.errors import InvalidInput, JournalCorrupt, NotFound, Unavailable
 from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecord
 from pipelines.audit.archive import list_archive, read_archive, write_archive
 from pipelines.audit.columns import TABLES, Format, format_time
@@ -234,6 +234,26 @@ def test_the_archive_of_another_journal_is_refused(tmp_path: Path) -> None:
     other = write_journal(tmp_path / "b.db", halts(20, first=5))
     with pytest.raises(RecordCorrupt, match="record 1: the journal and its archive"):
         write_archive(other, folder, FOREVER_NS)
+
+
+def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "j.db", halts(10))
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="export cannot be written"):
+        export(path, tmp_path / "file" / "out", 0, FOREVER_NS)
+    with pytest.raises(Unavailable, match="archive cannot be written"):
+        write_archive(path, tmp_path / "file" / "archive", FOREVER_NS)
+
+
+def test_an_archive_cut_while_it_was_written_goes_on(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "j.db", halts(10))
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "writing.part").write_bytes(b"half a file")
+    (folder / "writing.part").chmod(0o444)
+    (written,) = write_archive(path, folder, FOREVER_NS)
+    assert [file.name for file in folder.iterdir()] == [written.name]
+    assert audit(read_archive(folder)).records == 10
 
 
 def test_the_command_archives_and_verifies_archive_and_journal_together(
