@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -316,3 +318,42 @@ def test_skipping_quiet_ticks_changes_nothing(
     hedging: bool,  # noqa: FBT001  # drawn
 ) -> None:
     assert outcome(player, tape, hedging) == outcome(looking_closely, tape, hedging)
+
+
+def test_skipping_quiet_ticks_changes_nothing_on_a_day_of_real_ticks(shared_data: Path) -> None:
+    archive = zipfile.ZipFile(shared_data / "oanda_ticks" / "eurusd" / "20140508_quote.zip")
+    rows = np.loadtxt(archive.open(archive.namelist()[0]), delimiter=",")
+    at_ns = rows[:, 0].astype(np.int64) * 1_000_000
+    bid, ask = np.round(rows[:, 1], 5), np.round(rows[:, 2], 5)
+    ended = []
+    for closely in (True, False):
+        terminal = SimulatedTerminal([EURUSD], rules=AccountRules(hedging=True))
+        terminal.on_quote(Quote("EURUSD", float(bid[0]), float(ask[0]), 0))
+        base = round(float(bid[0]) * 1e5)
+        for number in range(1, 31):
+            for type_, points in (
+                (mt5.ORDER_TYPE_BUY_LIMIT, base - 10 * number),
+                (mt5.ORDER_TYPE_SELL_LIMIT, base + 20 + 10 * number),
+            ):
+                sign = 1 if type_ == mt5.ORDER_TYPE_BUY_LIMIT else -1
+                request = TradeRequest(
+                    mt5.TRADE_ACTION_PENDING,
+                    symbol="EURUSD",
+                    volume=0.01,
+                    price=points / 1e5,
+                    sl=(points - sign * 60) / 1e5,
+                    tp=(points + sign * 40) / 1e5,
+                    type=type_,
+                    type_filling=mt5.ORDER_FILLING_RETURN,
+                )
+                assert terminal.execute(request).retcode == mt5.TRADE_RETCODE_DONE
+        if closely:
+            market = terminal.markets["EURUSD"]
+            for tick in zip(bid.tolist(), ask.tolist(), at_ns.tolist(), strict=True):
+                market.disturb()
+                terminal.on_quote(Quote("EURUSD", *tick))
+        else:
+            terminal.on_ticks("EURUSD", at_ns, bid, ask)
+        ended.append((terminal.server.history.deals, terminal.positions(), terminal.account()))
+    assert ended[0] == ended[1]
+    assert len(ended[0][0]) > 60
