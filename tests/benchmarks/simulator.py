@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def measure() -> dict[str, float]:
     scalar, again, some = (with_resting_orders() for _ in range(3))
     rows = zip(bid.tolist(), ask.tolist(), at_ns.tolist(), strict=True)
     quotes = [Quote("EURUSD", *row) for row, _ in zip(rows, range(N_SCALAR), strict=False)]
-    one_by_one = min(seconds(lambda: feed(terminal, quotes)) for terminal in (scalar, again))
+    one_by_one = min(seconds(partial(feed, each, quotes)) for each in (scalar, again))
     some.on_ticks("EURUSD", at_ns[:N_SCALAR], bid[:N_SCALAR], ask[:N_SCALAR])
     assert some.server.history.deals == scalar.server.history.deals
 
