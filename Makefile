@@ -39,9 +39,9 @@ $(BIN)/python:
 $(INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@torch="$$(grep -E '^torch==' $(CONSTRAINTS))"; \
 	echo "[2/3] installing $$torch (first, at exactly this version)"; \
-	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) "$$torch"
+	$(BIN)/python -m pip install --quiet --quiet -c $(CONSTRAINTS) "$$torch"
 	@echo '[3/3] installing Sextant with everything it needs; this takes some minutes, once'
-	@$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[demo,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet -c $(CONSTRAINTS) -e '.[demo,dev]'
 	@touch $@
 
 .PHONY: install
@@ -81,7 +81,7 @@ $(LEAN_VENV)/bin/python:
 
 $(LEAN_INSTALLED): pyproject.toml $(CONSTRAINTS) Makefile | $(LEAN_VENV)/bin/python
 	@echo '[2/2] installing the scorer alone'
-	@$(LEAN_VENV)/bin/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[online]' $(LEAN_TOOLS)
+	@$(LEAN_VENV)/bin/python -m pip install --quiet --quiet -c $(CONSTRAINTS) -e '.[online]' $(LEAN_TOOLS)
 	@touch $@
 
 # Only files that name the marker are collected: the others import what is not installed here.

@@ -24,10 +24,11 @@ QUIET: Mapping[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
 }
-"""Nothing reports home, and nothing asks a proxy for this machine."""
+"""Nothing reports home, nothing asks a proxy for this machine, and a busy one has patience."""
 
 
 def valkey(home: Home) -> Service:
