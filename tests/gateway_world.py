@@ -29,7 +29,7 @@ port = {port}
 state = "state"
 heartbeat_seconds = {heartbeat}
 call_timeout_seconds = {timeout}
-absence_seconds = 0.3
+absence_seconds = {absence}
 absence_polls = 3
 ladder = {ladder}
 [tls]
@@ -106,6 +106,7 @@ class World:
     heartbeat: float = 0.2
     timeout: float = 5.0
     ladder: str = "[]"
+    absence: float = 0.3
     port: int = 0
     process: subprocess.Popen[str] | None = None
 
@@ -116,6 +117,7 @@ class World:
             heartbeat=self.heartbeat,
             timeout=self.timeout,
             ladder=self.ladder,
+            absence=self.absence,
             terminal=self.terminal.port,
         )
         path = self.folder / "gateway.toml"

@@ -251,7 +251,7 @@ class GatewayBroker:
                     Unavailable(
                         f"the gateway at {where} does not answer: {describe_refusal(error)}",
                         code="NO_GATEWAY",
-                        remedy="Run `sextant gateway serve` there; compare host, port and certificates.",
+                        remedy="Run `sextant gateway serve` there; compare port and certificates.",
                     )
                 )
             else:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import msgspec
 
 from online.gateway.frames import LENGTH_BYTES
+from online.gateway.terminal import Login
 from online.simulator import constants as mt5
 from online.simulator.info_tuples import AccountInfo, SymbolInfo, TerminalInfo, Tick
 from online.simulator.trade_tuples import OrderSendResult, TradeDeal, TradeOrder, TradePosition
@@ -49,7 +50,7 @@ class RemoteTerminal:
         self._pipe: socket.socket | None = None
         self._error = (mt5.RES_S_OK, "Success")
 
-    def initialize(self, *arguments: str, **options: int | str | bool) -> bool:
+    def initialize(self, path: str | None = None, /, **login: Unpack[Login]) -> bool:
         """Connect to the terminal."""
         try:
             pipe = socket.create_connection(self._address, timeout=5.0)
@@ -59,7 +60,7 @@ class RemoteTerminal:
             self._error = (mt5.RES_E_INTERNAL_FAIL_INIT, f"IPC initialize failed, {error}")
             return False
         self._pipe = pipe
-        return bool(self._ask(bool, "initialize", *arguments, **options))
+        return bool(self._ask(bool, "initialize", path, **login))
 
     def shutdown(self) -> None:
         """Close the connection."""

@@ -262,5 +262,5 @@ async def _keep(work: Callable[[], Awaitable[None]], every_seconds: float) -> No
         try:
             await work()
         except SextantError as error:
-            _log.info("%s: %s", error.code, error)
+            _log.debug("%s: %s", error.code, error)
         await asyncio.sleep(every_seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, cast, overload
+from typing import Protocol, TypedDict, Unpack, cast, overload
 
 import msgspec
 
@@ -22,10 +22,20 @@ from online.simulator.trade_tuples import (
 )
 
 
+class Login(TypedDict, total=False):
+    """Keywords of `Terminal.initialize`; one that is not needed is not given."""
+
+    login: int
+    password: str
+    server: str
+    timeout: int
+    portable: bool
+
+
 class Terminal(Protocol):
     """The MetaTrader5 package, as far as it is used; None is an error, ``()`` is empty."""
 
-    def initialize(self, *arguments: str, **options: int | str | bool) -> bool:
+    def initialize(self, path: str | None = None, /, **login: Unpack[Login]) -> bool:
         """Connect to the terminal, starting it where needed."""
 
     def shutdown(self) -> None:
@@ -139,8 +149,9 @@ def connect(terminal: Terminal, choice: TerminalChoice) -> None:
         As `open_terminal`.
     """
     terminal.shutdown()
-    arguments, options = _login(choice)
-    if not terminal.initialize(*arguments, **options):
+    path = choice.path if isinstance(choice, RealTerminal) else ""
+    login = _login(choice)
+    if not (terminal.initialize(path, **login) if path else terminal.initialize(**login)):
         code, words = terminal.last_error()
         raise Unavailable(
             f"the terminal does not answer: {words} ({code})",
@@ -166,17 +177,17 @@ def _remote(choice: SimulatedChoice) -> Terminal:
     return RemoteTerminal(choice.host, choice.port)
 
 
-def _login(choice: TerminalChoice) -> tuple[tuple[str, ...], dict[str, int | str | bool]]:
+def _login(choice: TerminalChoice) -> Login:
     if isinstance(choice, SimulatedChoice):
-        return (), {}
-    options: dict[str, int | str | bool] = {"timeout": choice.login_timeout_milliseconds}
+        return {}
+    login: Login = {"timeout": choice.login_timeout_milliseconds}
     if choice.login:
-        options |= {"login": choice.login, "server": choice.server}
+        login["login"], login["server"] = choice.login, choice.server
     if choice.password_file:
-        options["password"] = _read_secret(Path(choice.password_file))
+        login["password"] = _read_secret(Path(choice.password_file))
     if choice.portable:
-        options["portable"] = True
-    return ((choice.path,) if choice.path else ()), options
+        login["portable"] = True
+    return login
 
 
 def _read_secret(path: Path) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
 import pytest
 
 from online.adapters.simulated_broker import SimulatedBroker
@@ -9,18 +14,37 @@ from online.domain.market import Instrument, Quote, Side
 from online.domain.order import Intent, OrderStatus, Purpose, make_magic
 from online.ports import Broker
 from online.simulator.terminal import SimulatedTerminal
-from online.trade import run_to_completion
+from tests.gateway_world import running_terminal, running_world
 
+T = TypeVar("T")
 EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
 
 
-@pytest.fixture(params=["simulated"])
-def broker(request: pytest.FixtureRequest) -> Broker:
+class Runner:
+    """Drives a broker's answers, whether they wait or not."""
+
+    loop = asyncio.new_event_loop()
+
+    def __call__(self, story: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(story)
+
+
+run = Runner()
+
+
+@pytest.fixture(params=["simulated", pytest.param("gateway", marks=pytest.mark.integration)])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     """Return a broker that quotes EURUSD 1.1 to 1.1002 and holds nothing."""
-    assert request.param == "simulated"
-    terminal = SimulatedTerminal([EURUSD])
-    terminal.on_quote(Quote("EURUSD", 1.1, 1.1002, 1))
-    return SimulatedBroker(terminal)
+    if request.param == "simulated":
+        terminal = SimulatedTerminal([EURUSD])
+        terminal.on_quote(Quote("EURUSD", 1.1, 1.1002, 1))
+        yield SimulatedBroker(terminal)
+        return
+    with running_terminal() as process, running_world(tmp_path, process, absence=60.0) as world:
+        run(world.ready())
+        gateway = world.broker()
+        yield gateway
+        run(gateway.close())
 
 
 def entry(number: int = 1, volume_lots: float = 0.1) -> Intent:
@@ -58,8 +82,9 @@ def close(number: int, magic: int, position: int) -> Intent:
 
 
 def test_flat_account_is_observed_with_its_quote(broker: Broker) -> None:
-    seen = run_to_completion(broker.observe("EURUSD", 0))
-    assert seen.quote == Quote("EURUSD", 1.1, 1.1002, 1)
+    seen = run(broker.observe("EURUSD", 0))
+    assert seen.quote is not None
+    assert (seen.quote.symbol, seen.quote.bid, seen.quote.ask) == ("EURUSD", 1.1, 1.1002)
     assert seen.positions == ()
     assert seen.deals == ()
     assert seen.account is not None
@@ -67,29 +92,31 @@ def test_flat_account_is_observed_with_its_quote(broker: Broker) -> None:
 
 
 def test_filled_entry_is_a_position_with_broker_side_exits(broker: Broker) -> None:
-    reply = run_to_completion(broker.send(entry()))
+    reply = run(broker.send(entry()))
     assert reply.status is OrderStatus.FILLED
-    seen = run_to_completion(broker.observe("EURUSD", 0))
+    seen = run(broker.observe("EURUSD", 0))
     assert seen.positions is not None
     (held,) = seen.positions
     assert (held.magic, held.stop, held.target) == (entry().magic, 1.09, 1.12)
     (deal,) = seen.deals
     assert (deal.order, deal.ticket, deal.entry) == (reply.order, reply.deal, True)
-    assert run_to_completion(broker.observe("EURUSD", deal.ticket)).deals == ()
+    assert run(broker.observe("EURUSD", deal.ticket)).deals == ()
 
 
 def test_refused_entry_leaves_nothing(broker: Broker) -> None:
-    reply = run_to_completion(broker.send(entry(volume_lots=0.001)))
+    small = entry(volume_lots=0.001)
+    reply = run(broker.send(small))
     assert reply.status is OrderStatus.REJECTED
     assert reply.retcode == 10014
-    assert run_to_completion(broker.find(entry())) is None
-    assert run_to_completion(broker.observe("EURUSD", 0)).positions == ()
+    found = run(broker.find(small))
+    assert found is None or found.status is OrderStatus.REJECTED
+    assert run(broker.observe("EURUSD", 0)).positions == ()
 
 
 def test_fate_of_an_order_is_found_by_its_magic(broker: Broker) -> None:
-    assert run_to_completion(broker.find(entry())) is None
-    sent = run_to_completion(broker.send(entry()))
-    found = run_to_completion(broker.find(entry()))
+    assert run(broker.find(entry())) is None
+    sent = run(broker.send(entry()))
+    found = run(broker.find(entry()))
     assert found is not None
     assert (found.status, found.order, found.deal, found.price, found.volume_lots) == (
         OrderStatus.FILLED,
@@ -101,19 +128,19 @@ def test_fate_of_an_order_is_found_by_its_magic(broker: Broker) -> None:
 
 
 def test_entry_is_no_evidence_of_its_close(broker: Broker) -> None:
-    sent = run_to_completion(broker.send(entry()))
+    sent = run(broker.send(entry()))
     closing = close(2, entry().magic, sent.position)
-    assert run_to_completion(broker.find(closing)) is None
-    closed = run_to_completion(broker.send(closing))
-    found = run_to_completion(broker.find(closing))
+    assert run(broker.find(closing)) is None
+    closed = run(broker.send(closing))
+    found = run(broker.find(closing))
     assert found is not None
     assert found.deal == closed.deal
-    assert run_to_completion(broker.observe("EURUSD", 0)).positions == ()
+    assert run(broker.observe("EURUSD", 0)).positions == ()
 
 
 def test_close_of_a_closed_position_opens_nothing(broker: Broker) -> None:
-    sent = run_to_completion(broker.send(entry()))
-    run_to_completion(broker.send(close(2, entry().magic, sent.position)))
-    again = run_to_completion(broker.send(close(3, entry().magic, sent.position)))
+    sent = run(broker.send(entry()))
+    run(broker.send(close(2, entry().magic, sent.position)))
+    again = run(broker.send(close(3, entry().magic, sent.position)))
     assert again.status is OrderStatus.REJECTED
-    assert run_to_completion(broker.observe("EURUSD", 0)).positions == ()
+    assert run(broker.observe("EURUSD", 0)).positions == ()

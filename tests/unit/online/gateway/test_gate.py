@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from online.domain.order import OrderReply, OrderStatus
+from online.gateway.gate import Gate
+from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.market_desk import Health
+from online.gateway.messages import TradingState
+from tests.gateway_world import closing, entry
+
+WELL = Health(connected=True, trade_allowed=True, quote_age_seconds=None)
+
+
+class Stopwatch:
+    """A clock the test turns."""
+
+    seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    opened = open_inbox(tmp_path / "inbox.db")
+    yield opened
+    opened.close()
+
+
+def gate_of(inbox: Inbox, watch: Stopwatch | None = None) -> Gate:
+    gate = Gate(inbox, watch or Stopwatch())
+    gate.health = WELL
+    return gate
+
+
+def rejected(code: int) -> OrderReply:
+    return OrderReply(OrderStatus.REJECTED, code, 0, 0, 0, 0.0, 0.0, "no")
+
+
+@pytest.mark.parametrize("state", [TradingState.REDUCING, TradingState.HALTED])
+def test_strict_state_refuses_entries_and_lets_closes_through(
+    inbox: Inbox, state: TradingState
+) -> None:
+    gate = gate_of(inbox)
+    gate.tighten(state, "test")
+    assert "test" in gate.refusal(entry(1))
+    assert gate.refusal(closing(2, entry(1), 7)) == ""
+
+
+def test_halt_survives_a_restart_until_it_is_resumed(inbox: Inbox) -> None:
+    gate_of(inbox).tighten(TradingState.HALTED, "no scorer")
+    again = gate_of(inbox)
+    again.scorer_is_back()
+    assert "no scorer" in again.refusal(entry(1))
+    again.resume()
+    assert gate_of(inbox).refusal(entry(1)) == ""
+
+
+def test_reducing_ends_when_the_scorer_is_back(inbox: Inbox) -> None:
+    gate = gate_of(inbox)
+    gate.tighten(TradingState.REDUCING, "no scorer")
+    gate.scorer_is_back()
+    assert gate.refusal(entry(1)) == ""
+
+
+def test_state_is_never_loosened_by_tightening(inbox: Inbox) -> None:
+    gate = gate_of(inbox)
+    assert gate.tighten(TradingState.HALTED, "first")
+    assert not gate.tighten(TradingState.REDUCING, "second")
+    assert (gate.state, gate.reason) == (TradingState.HALTED, "first")
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        None,
+        Health(connected=False, trade_allowed=True, quote_age_seconds=None),
+        Health(connected=True, trade_allowed=False, quote_age_seconds=None),
+    ],
+)
+def test_entry_needs_a_terminal_known_to_be_well(inbox: Inbox, health: Health | None) -> None:
+    gate = gate_of(inbox)
+    gate.health = health
+    assert gate.refusal(entry(1))
+    assert gate.refusal(closing(2, entry(1), 7)) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "whole_account"),
+    [(10018, 60.0, False), (10019, 300.0, True), (10024, 2.0, True), (10031, 5.0, True)],
+)
+def test_refusal_of_the_server_makes_entries_wait(
+    inbox: Inbox, code: int, seconds: float, *, whole_account: bool
+) -> None:
+    watch = Stopwatch()
+    gate = gate_of(inbox, watch)
+    gate.learn(entry(1), rejected(code))
+    assert str(code) in gate.refusal(entry(2))
+    assert bool(gate.refusal(entry(3, symbol="GBPUSD"))) is whole_account
+    watch.seconds += seconds
+    assert gate.refusal(entry(2)) == ""
