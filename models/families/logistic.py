@@ -66,6 +66,9 @@ class LogisticFamily:
 
     def _fit(self, training: TrainingSet, rows: Rows, strength: float) -> LogisticModel:
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - a heavy library
+        from threadpoolctl import (  # type: ignore[import-untyped] # no types published  # noqa: PLC0415 - comes with the former
+            threadpool_limits,
+        )
 
         features = training.features[rows].astype(np.float64)
         mean = features.mean(axis=0)
@@ -75,7 +78,8 @@ class LogisticFamily:
         mean, scale = (x.astype(np.float32).astype(np.float64) for x in (mean, scale))
         fitted = LogisticRegression(C=strength, max_iter=self.config.max_iterations, tol=1e-6)
         weights = training.weights[rows]
-        fitted.fit((features - mean) * scale, training.classes[rows], sample_weight=weights)
+        with threadpool_limits(limits=1):  # more threads may change the order of sums
+            fitted.fit((features - mean) * scale, training.classes[rows], sample_weight=weights)
         present = np.asarray(fitted.classes_, dtype=np.int64)
         coefficients = np.zeros((features.shape[1], len(Outcome)))
         intercepts = np.full(len(Outcome), _NEVER)
