@@ -40,8 +40,8 @@ def bench(
         raise NotFound(f"no benchmark {name!r}: there are {', '.join(known) or 'none yet'}")
     words = [word for word, asked in (("--json", json), ("--full", full)) if asked]
     root = str(FOLDER.parents[1])
-    finished = subprocess.run(  # noqa: S603 - a file of this checkout, no shell
-        [sys.executable, str(known[name]), *words],
+    finished = subprocess.run(  # noqa: S603 - a module of this checkout, no shell
+        [sys.executable, "-m", f"tests.benchmarks.{name}", *words],
         env={**os.environ, "PYTHONPATH": root},
         check=False,
     )

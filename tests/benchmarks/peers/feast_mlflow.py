@@ -1,7 +1,7 @@
 """What a user would otherwise write: FastAPI, pydantic, the Feast SDK and an MLflow pyfunc.
 
-Run as ``python -m tests.benchmarks.decide_peer SETTINGS.json PORT``. It does less than the scorer:
-no quote, no ages, no risk, no journal; it reads the vector, scores it and answers.
+Run as ``python -m tests.benchmarks.peers.feast_mlflow SETTINGS.json PORT``. It does less than the
+scorer: no quote, no ages, no risk, no journal; it reads the vector, scores it and answers.
 """
 
 from __future__ import annotations
