@@ -36,10 +36,11 @@ def terminal() -> Iterator[Terminal]:
         yield running
 
 
-@pytest.fixture
-def world(tmp_path: Path, terminal: Terminal) -> Iterator[World]:
-    """Return a running gateway whose calls may take two seconds."""
-    with running_world(tmp_path, terminal, timeout=2.0) as running:
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Iterator[World]:
+    """Return a gateway whose calls may take two seconds; it is killed, and goes on."""
+    folder = tmp_path_factory.mktemp("gateway")
+    with running_world(folder, terminal, timeout=2.0) as running:
         yield running
 
 
@@ -89,17 +90,18 @@ def test_order_survives_a_worker_killed_inside_order_send(
 ) -> None:
     intent = entry(200 + deals)
 
-    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply, WorkerStatus]:
-        pid = (await worker(world, "orders")).pid
-        terminal.order("kill", pid=pid, when=when)
+    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply, int]:
+        before = await worker(world, "orders")
+        terminal.order("kill", pid=before.pid, when=when)
         sent = await broker.send(intent)
-        return sent, await fate_of(broker, intent), await worker(world, "orders")
+        found = await fate_of(broker, intent)
+        return sent, found, (await worker(world, "orders")).replaced - before.replaced
 
-    sent, found, status = asyncio.run(world.run(story))
+    sent, found, replaced = asyncio.run(world.run(story))
     assert sent.status is OrderStatus.UNKNOWN
     assert found.status is (OrderStatus.FILLED if deals else OrderStatus.NOT_SENT)
     assert terminal.deals_of(intent.magic) == deals
-    assert status.replaced == 1
+    assert replaced == 1
 
 
 @pytest.mark.parametrize(("when", "deals"), [("before", 0), ("after", 1)])
@@ -252,7 +254,8 @@ def test_dead_market_worker_is_replaced_without_touching_orders(
     world: World, terminal: Terminal
 ) -> None:
     async def story(broker: GatewayBroker) -> tuple[OrderReply, int]:
-        os.kill((await worker(world, "market")).pid, signal.SIGKILL)
+        before = await worker(world, "market")
+        os.kill(before.pid, signal.SIGKILL)
         sent = await broker.send(entry(295, expires_at_ns=2))
 
         async def sees() -> bool:
@@ -263,7 +266,7 @@ def test_dead_market_worker_is_replaced_without_touching_orders(
             return seen.quote is not None and seen.positions is not None
 
         await eventually(sees)
-        return sent, (await worker(world, "market")).replaced
+        return sent, (await worker(world, "market")).replaced - before.replaced
 
     sent, replaced = asyncio.run(world.run(story))
     assert sent.status in {OrderStatus.FILLED, OrderStatus.NOT_SENT}
