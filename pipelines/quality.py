@@ -252,8 +252,8 @@ def longest_increasing(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> longest_increasing(np.array([1, 2, 99, 3, 3, 4])).tolist()
-    [0, 1, 3, 5]
+    >>> longest_increasing(np.array([1, 2, 99, 3, 4])).tolist()
+    [0, 1, 3, 4]
     """
     return _longest_chain(values.tolist(), bisect_left)
 
