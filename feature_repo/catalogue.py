@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import talib
 
 from feature_repo.anchors import WARM_UP_BARS
+from feature_repo.engine import require_inputs
 from feature_repo.feature import Feature, Group
 from feature_repo.indicators import (
     calendar,
@@ -98,7 +99,11 @@ def maximum_age_seconds(timeframe: Timeframe, group: Group) -> int:
     return bars * timeframe.seconds
 
 
-def contract(timeframe: Timeframe, names: Iterable[str] | None = None) -> VectorContract:
+def contract(
+    timeframe: Timeframe,
+    names: Iterable[str] | None = None,
+    inputs: frozenset[str] | None = None,
+) -> VectorContract:
     """Return the ordered vector of a model.
 
     Parameters
@@ -107,11 +112,14 @@ def contract(timeframe: Timeframe, names: Iterable[str] | None = None) -> Vector
         The model's bars.
     names
         Features it reads, in any order; None for `DEFAULT_NAMES`.
+    inputs
+        What its source has (`BarArrays.inputs`); None where that is not known.
 
     Raises
     ------
     NotFound
-        If a name is not in the catalogue.
+        ``UNKNOWN_FEATURE`` if a name is not in the catalogue, ``FEATURE_INPUT_ABSENT`` if the
+        source lacks what it is computed from.
 
     Examples
     --------
@@ -119,6 +127,8 @@ def contract(timeframe: Timeframe, names: Iterable[str] | None = None) -> Vector
     ('log_return_1', 'rsi_14')
     """
     features = select(DEFAULT_NAMES if names is None else names)
+    if inputs is not None:
+        require_inputs(features, inputs)
     return VectorContract(
         tuple(
             ViewContract(

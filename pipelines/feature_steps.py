@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -55,17 +56,32 @@ def read_series(
 
 
 def compute_offline(
-    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays
+    home: Home,
+    symbol: str,
+    timeframe: Timeframe,
+    bars: BarArrays,
+    on_progress: Callable[[float], None] | None = None,
 ) -> tuple[int, int]:
     """Bring the offline store to `bars`; return the quarters computed and those found current.
 
     Quarters already computed from the same bars by the same formulas are left alone; those
     without bars are removed.
+
+    Parameters
+    ----------
+    home, symbol, timeframe
+        Where and whose.
+    bars
+        All that the store shall hold features of.
+    on_progress
+        Told the percentage done after each quarter.
     """
     root, features = home.lake / "features", available(bars.inputs)
     quarters = list(periods(bars.closed_at_ns))
     computed = 0
-    for period in quarters:
+    for number, period in enumerate(quarters):
+        if on_progress is not None:
+            on_progress(100.0 * number / len(quarters))
         digest = period_digest(bars, period, features)
         if is_current(root, symbol, timeframe, period, features, digest):
             continue
@@ -75,6 +91,8 @@ def compute_offline(
         computed += 1
         _log.info("%s %s %s: %d features", symbol, timeframe, period.label, len(features))
     remove_other_periods(root, symbol, timeframe, features, quarters)
+    if on_progress is not None:
+        on_progress(100.0)
     return computed, len(quarters) - computed
 
 

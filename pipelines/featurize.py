@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
@@ -96,7 +101,17 @@ def store_offline(
     home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays
 ) -> tuple[int, int]:
     """Compute the quarters that are not current."""
-    return feature_steps.compute_offline(home, symbol, timeframe, bars)
+    shown = cast(  # in a task that is not async, Prefect's function is neither
+        "UUID",
+        create_progress_artifact(
+            0.0, key=f"featurize-{symbol}-{timeframe}".lower(), description="quarters computed"
+        ),
+    )
+
+    def tell(percentage: float) -> None:
+        update_progress_artifact(shown, percentage)
+
+    return feature_steps.compute_offline(home, symbol, timeframe, bars, tell)
 
 
 @task(

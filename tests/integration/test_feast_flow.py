@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
@@ -17,8 +19,9 @@ def test_the_flow_reports_its_coverage_as_an_artifact() -> None:
     with prefect_test_harness(server_startup_timeout=120), served_home() as home:
         fill_lake(home, bars)
         found = featurize(str(home.root), SYMBOL, "H1", until_ns=int(bars.closed_at_ns[400]))
-        artifact = Artifact.get("features-eurusd-h1")
+        artifact: Any = Artifact.get("features-eurusd-h1")
+        progress: Any = Artifact.get("featurize-eurusd-h1")
     assert found.bars == 400
     assert found.online_at_ns == bars.closed_at_ns[399]
-    assert isinstance(artifact, Artifact)
     assert "rsi_14" in str(artifact.data)
+    assert progress.data == 100.0

@@ -17,6 +17,7 @@ from feature_repo.catalogue import (
 from feature_repo.expression import CLOSE, call
 from online.domain.errors import NotFound
 from online.domain.market import Timeframe
+from tests.conftest import REPOSITORY
 
 
 def test_names_are_unique() -> None:
@@ -82,3 +83,23 @@ def test_the_views_of_a_vector_are_streamed_whole() -> None:
     features = catalogue.whole_views(["rsi_14"])
     assert {f.group for f in features} == {BY_NAME["rsi_14"].group}
     assert set(features) == {f for f in CATALOGUE if f.group is BY_NAME["rsi_14"].group}
+
+
+def test_a_model_cannot_ask_for_what_its_source_lacks() -> None:
+    prices = frozenset({"open", "high", "low", "close", "closed_at_ns"})
+    assert contract(Timeframe.M1, inputs=prices).names == contract(Timeframe.M1).names
+    with pytest.raises(NotFound, match="money_flow_index_14") as refusal:
+        contract(Timeframe.M1, ["money_flow_index_14"], prices)
+    assert refusal.value.code == "FEATURE_INPUT_ABSENT"
+
+
+def test_feast_imports_the_definitions_alone() -> None:
+    folder = REPOSITORY / "feature_repo"
+    ignored = {
+        line
+        for line in (folder / ".feastignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    files = {path.name for path in folder.glob("*.py")} - {"definitions.py"}
+    folders = {f"{path.parent.name}/" for path in folder.glob("*/*.py")}
+    assert ignored == files | folders
