@@ -1,0 +1,171 @@
+"""The scorer as a process of its own: started, asked over TCP, killed, started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from online.adapters.sqlite_journal import iterate, verify
+from online.domain.record import DecisionRecord, ResultRecord
+from online.domain.risk import Limits
+from tests.fakes import make_limits
+from tests.scorers import BEARER, PROJECT, TOKEN, Store, add_model, bar_body, make_bar, open_store
+
+pytestmark = pytest.mark.integration
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running scorer."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def post(self, path: str, body: bytes) -> httpx.Response:
+        """Ask with the token."""
+        return httpx.post(f"{self.url}{path}", content=body, headers=BEARER, trust_env=False)
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask without it."""
+        return httpx.get(f"{self.url}{path}", trust_env=False)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path) as opened:
+        opened.push()
+        yield opened
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(folder: Path, store: Store, port: int) -> dict[str, str]:
+    """Return the variables a scorer is started with."""
+    token = folder / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    limits: Limits = make_limits()
+    told = {
+        f"LIMITS__{name.upper()}": msgspec.json.encode(value).decode()
+        for name, value in msgspec.to_builtins(limits).items()
+    }
+    told |= {
+        "MODE": "replay",
+        "HTTP__PORT": str(port),
+        "TOKEN_FILE": str(token),
+        "FEATURES__SOCKET_PATH": str(store.socket),
+        "FEATURES__PROJECT": PROJECT,
+        "MODELS__KIND": "folder",
+        "MODELS__ROOT": str(folder / "bundles"),
+        "JOURNAL__PATH": str(folder / "journal.db"),
+    }
+    return {**os.environ, **{f"SEXTANT_{name}": value for name, value in told.items()}}
+
+
+@contextmanager
+def serving(folder: Path, store: Store) -> Iterator[Server]:
+    """Run a scorer until the block ends."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from online.app import serve; serve()"],
+        cwd=REPOSITORY,
+        env=environment(folder, store, port),
+    )
+    server = Server(f"http://127.0.0.1:{port}", process)
+    try:
+        _await_life(server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _await_life(server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert server.process.poll() is None, "the scorer ended while it started"
+        try:
+            if server.get("/healthz").is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.05)  # polling a process that starts; the deadline above ends it
+    pytest.fail("the scorer did not start")
+
+
+def test_a_killed_scorer_starts_again_with_its_journal_and_sends_nothing_twice(
+    tmp_path: Path, store: Store
+) -> None:
+    add_model(tmp_path)
+    step = msgspec.json.encode({"symbol": "EURUSD", "upcoming": make_bar()})
+    with serving(tmp_path, store) as server:
+        assert server.get("/readyz").status_code == 200
+        assert server.post("/v1/simulator/bar", step).status_code == 200
+        traded = server.post("/v1/trade", bar_body()).json()
+        assert traded["reply"]["status"] == "filled"
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait(10)
+    with serving(tmp_path, store) as server:
+        server.post("/v1/simulator/bar", step)
+        again = server.post("/v1/trade", bar_body()).json()
+        assert [veto["reason"] for veto in again["vetoes"]] == ["DUPLICATE_INTENT"]
+        told = server.get(f"/v1/decisions/{traded['decision_id']}").json()
+        assert [record["type"] for record in told] == ["decision", "result"]
+    assert verify(tmp_path / "journal.db") == 7  # limits, model and decision twice, one result
+    records = list(iterate(tmp_path / "journal.db"))
+    assert sum(isinstance(record, ResultRecord) for record in records) == 1
+    assert sum(isinstance(record, DecisionRecord) for record in records) == 2
+
+
+def test_malformed_http_and_a_store_that_dies_leave_the_scorer_alive(
+    tmp_path: Path, store: Store
+) -> None:
+    add_model(tmp_path)
+    step = msgspec.json.encode({"symbol": "EURUSD", "upcoming": make_bar()})
+    with serving(tmp_path, store) as server:
+        server.post("/v1/simulator/bar", step)
+        host, port = server.url.removeprefix("http://").split(":")
+        for junk in (b"\x16\x03\x01 not http\r\n\r\n", b"POST /v1/decide HTTP/1.1\r\nContent-"):
+            with socket.create_connection((host, int(port)), timeout=5) as raw:
+                raw.sendall(junk)
+        store.server.client().shutdown(nosave=True)
+        answer = server.post("/v1/trade", bar_body())
+        assert answer.status_code == 200
+        reasons = [veto["reason"] for veto in answer.json()["vetoes"]]
+        assert reasons == ["FEATURES_UNAVAILABLE"]
+        assert server.get("/readyz").status_code == 503
+        assert server.get("/healthz").status_code == 200
+
+
+def test_a_second_scorer_on_the_same_journal_does_not_start(tmp_path: Path, store: Store) -> None:
+    add_model(tmp_path)
+    with serving(tmp_path, store):
+        second = subprocess.run(
+            [sys.executable, "-c", "from online.app import serve; serve()"],
+            cwd=REPOSITORY,
+            env=environment(tmp_path, store, free_port()),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert second.returncode != 0
+    assert "another writer" in second.stderr
