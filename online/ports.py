@@ -94,8 +94,16 @@ class Broker(Protocol):
 class Journal(Protocol):
     """The append-only record of everything."""
 
-    async def append(self, *records: Record) -> None:
-        """Append records together; they are durable when this returns.
+    async def append(self, *records: Record, durable: bool = True) -> None:
+        """Append records together, in order.
+
+        Parameters
+        ----------
+        records
+            Appended all or not at all.
+        durable
+            True: they survive a power cut when this returns. False: they survive the death of the
+            process when this returns, and a power cut very soon after.
 
         Raises
         ------

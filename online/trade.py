@@ -121,7 +121,8 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     record = judge(request, facts, number, desk, model, limits)
     deals = desk.book.claim(facts.observation.deals)
     try:
-        await append(desk, *(DealRecord(facts.now_ns, deal) for deal in deals), record)
+        seen = (DealRecord(facts.now_ns, deal) for deal in deals)
+        await append(desk, *seen, record, durable=record.intent is not None and request.send)
     except Unavailable:
         desk.book.disclaim()
         raise
@@ -345,9 +346,9 @@ async def resolve_pending(desk: Desk) -> tuple[Intent, ...]:
     return desk.book.pending
 
 
-async def append(desk: Desk, *records: Record) -> None:
-    """Make records durable, then fold them into the book."""
-    await desk.journal.append(*records)
+async def append(desk: Desk, *records: Record, durable: bool = True) -> None:
+    """Journal records, then fold them into the book; before an order is sent, `durable`."""
+    await desk.journal.append(*records, durable=durable)
     for record in records:
         desk.book.apply(record)
 

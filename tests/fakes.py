@@ -279,7 +279,7 @@ class FakeJournal:
     room: int = 1_000_000
     gate: asyncio.Event | None = None
 
-    async def append(self, *records: Record) -> None:
+    async def append(self, *records: Record, durable: bool = True) -> None:  # noqa: ARG002 - the port's
         if self.gate is not None:
             await self.gate.wait()
         if len(self.records) + len(records) > self.room:

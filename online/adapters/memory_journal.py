@@ -18,8 +18,8 @@ class MemoryJournal:
         self._bodies: list[bytes] = []
         self._hashes: list[str] = []
 
-    async def append(self, *records: Record) -> None:
-        """Append records together."""
+    async def append(self, *records: Record, durable: bool = True) -> None:  # noqa: ARG002 - the port's
+        """Append records together; nothing here survives the process, whatever is asked."""
         bodies = [encode_record(record) for record in records]
         for body in bodies:
             self._hashes.append(chain(self.head, body))

@@ -1,9 +1,11 @@
-"""Journal in SQLite: append-only, hash-chained, durable when `append` returns.
+"""Journal in SQLite: append-only, hash-chained, durable when a durable `append` returns.
 
-WAL mode with ``synchronous=FULL``. One writer thread takes everything that waits and commits it
-together, so that concurrent appends share one fsync. Triggers refuse UPDATE and DELETE, a second
-database beside the journal is held locked by its one writer, and the chain shows what got past
-both. Readers (`read_decision`, `iterate`) may look on while the scorer runs.
+WAL mode. One writer thread takes everything that waits and commits it together: with
+``synchronous=FULL`` where anything in it must be durable, so that concurrent appends share one
+fsync; else without waiting for the disk, which `JournalSyncer` then does. Either way a commit
+survives the death of the process. Triggers refuse UPDATE and DELETE, a second database beside the
+journal is held locked by its one writer, and the chain shows what got past both. Readers
+(`read_decision`, `iterate`) may look on while the scorer runs.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from online.adapters.journal_syncer import JournalSyncer
 from online.domain.book import Book
 from online.domain.errors import JournalCorrupt, JournalUnavailable, NotFound
 from online.domain.record import GENESIS, Record, chain, decode_record, encode_record
@@ -52,9 +55,10 @@ class _Entry(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """Records that belong together, and whom to tell."""
+    """Records that belong together, whether they must be durable, and whom to tell."""
 
     entries: tuple[_Entry, ...]
+    durable: bool
     done: Callable[[JournalUnavailable | None], None]
 
 
@@ -67,46 +71,54 @@ class SqliteJournal:
         Of the journal, owned by this object from now on.
     owner
         Connection that holds the lock of the one writer.
+    wal
+        The journal's write-ahead log.
     """
 
-    def __init__(self, connection: sqlite3.Connection, owner: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, owner: sqlite3.Connection, wal: Path
+    ) -> None:
         self._connection = connection
         self._owner = owner
         self._waiting: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._closed = False
+        self._full = True
+        self._syncer = JournalSyncer(wal)
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
-    async def append(self, *records: Record) -> None:
-        """Append records together; they are durable when this returns.
+    async def append(self, *records: Record, durable: bool = True) -> None:
+        """Append records together; `durable` as the port says.
 
         Raises
         ------
         JournalUnavailable
-            If they could not be made durable; none of them was appended.
+            If they could not be written; none of them was appended.
         """
         if self._closed:
             raise JournalUnavailable("the journal is closed")
+        if self._syncer.trouble:
+            raise JournalUnavailable(f"the journal cannot be synced: {self._syncer.trouble}")
         entries = tuple([_make_entry(record) for record in records])
         if not entries:
             return
         loop = asyncio.get_running_loop()
-        durable: asyncio.Future[None] = loop.create_future()
+        written: asyncio.Future[None] = loop.create_future()
 
         def tell(error: JournalUnavailable | None) -> None:
-            if durable.done():
+            if written.done():
                 return
             if error is None:
-                durable.set_result(None)
+                written.set_result(None)
             else:
-                durable.set_exception(error)
+                written.set_exception(error)
 
         def done(error: JournalUnavailable | None) -> None:
             with suppress(RuntimeError):  # the loop has ended: nobody waits any more
                 loop.call_soon_threadsafe(tell, error)
 
-        self._waiting.put(_Batch(entries, done))
-        await durable
+        self._waiting.put(_Batch(entries, durable, done))
+        await written
 
     def close(self) -> None:
         """Write what waits, end the writer and give up the lock."""
@@ -115,6 +127,7 @@ class SqliteJournal:
         self._closed = True
         self._waiting.put(None)
         self._writer.join()
+        self._syncer.close()
         self._connection.close()
         self._owner.close()
 
@@ -138,7 +151,11 @@ class SqliteJournal:
     def _commit(self, batches: list[_Batch]) -> JournalUnavailable | None:
         """Write batches in one transaction: all or nothing."""
         connection = self._connection
+        full = any(batch.durable for batch in batches)
         try:
+            if full is not self._full:
+                connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+                self._full = full
             connection.execute("BEGIN IMMEDIATE")
             sequence, previous = connection.execute(_HEAD).fetchone() or (0, GENESIS)
             rows = []
@@ -154,6 +171,8 @@ class SqliteJournal:
             with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
                 connection.execute("ROLLBACK")
             return JournalUnavailable(f"the journal cannot be written: {error}")
+        if not full:
+            self._syncer.ask()
         return None
 
 
@@ -197,7 +216,7 @@ def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
         if isinstance(error, (OSError, sqlite3.Error)):
             raise JournalUnavailable(f"journal {path} cannot be opened: {error}") from error
         raise
-    return SqliteJournal(connection, owner), book
+    return SqliteJournal(connection, owner, path.with_name(f"{path.name}-wal")), book
 
 
 def verify(path: Path) -> int:

@@ -167,7 +167,7 @@ class TimedJournal:
         self._judge = meters.stage["judge"]
         self.trouble = ""
 
-    async def append(self, *records: Record) -> None:
+    async def append(self, *records: Record, durable: bool = True) -> None:
         """Append records together."""
         started = perf_counter()
         lap = _LAP.get(None)
@@ -175,7 +175,7 @@ class TimedJournal:
             self._judge.observe(started - lap.facts_at - lap.scored)
             lap.facts_at = 0.0
         try:
-            await self._append(*records)
+            await self._append(*records, durable=durable)
         except JournalUnavailable as error:
             self.trouble = str(error)
             raise

@@ -1,0 +1,77 @@
+"""What is committed without waiting for the disk is synced soon, or nothing is taken any more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from online.adapters.journal_syncer import JournalSyncer
+from online.adapters.sqlite_journal import iterate, open_journal, verify
+from online.domain.errors import JournalUnavailable
+from online.domain.record import HaltRecord
+
+pytestmark = pytest.mark.lean
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from online.adapters.sqlite_journal import open_journal
+from online.domain.record import HaltRecord
+async def main():
+    journal, _ = open_journal(Path(sys.argv[1]))
+    for number in range(20):
+        await journal.append(HaltRecord(number, "why", "test"), durable=number % 2 == 0)
+    print("written", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def test_commits_that_did_not_wait_survive_the_death_of_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    root = str(Path(__file__).resolve().parents[4])
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+    assert verify(path) == 20
+    assert [r.at_ns for r in iterate(path) if isinstance(r, HaltRecord)] == list(range(20))
+
+
+def test_a_commit_that_did_not_wait_is_synced_before_the_journal_is_closed(tmp_path: Path) -> None:
+    syncs: list[int] = []
+    syncer = JournalSyncer(tmp_path / "log")
+    syncer._sync = lambda: syncs.append(1)  # type: ignore[method-assign]
+    syncer.ask()
+    syncer.close()
+    assert syncs
+
+
+def test_a_log_that_was_checkpointed_away_is_no_trouble(tmp_path: Path) -> None:
+    syncer = JournalSyncer(tmp_path / "absent")
+    syncer.ask()
+    syncer.close()
+    assert syncer.trouble == ""
+
+
+def test_after_a_sync_that_failed_nothing_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal, _ = open_journal(path)
+    broken = JournalSyncer(tmp_path)  # a folder cannot be synced like a file
+    broken.ask()
+    broken.close()
+    assert broken.trouble
+    journal._syncer.close()
+    journal._syncer = broken
+    with pytest.raises(JournalUnavailable, match="cannot be synced"):
+        asyncio.run(journal.append(HaltRecord(1, "why", "test")))
+    journal.close()
