@@ -1,6 +1,6 @@
 """A simulated terminal as a process, ordered about by JSON lines on its standard input.
 
-Run as ``python -m tests.gateway_terminal``. It says its port, then answers each line with one.
+Run as ``python -m tests.gateway_terminal BALANCE``; it says its port and answers line by line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from online.gateway.terminal_server import TerminalServer
 from online.simulator.client import ClientTerminal
 from online.simulator.faults import Fault, FaultKind
 from online.simulator.metatrader5 import SimulatedMetaTrader5
-from online.simulator.rules import TradingRules
 from online.simulator.terminal import SimulatedTerminal
 
 EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
@@ -43,7 +42,7 @@ class MurderousServer(TerminalServer):
 
 def main() -> None:
     """Serve until standard input ends."""
-    terminal = SimulatedTerminal([EURUSD], hedging=True, trading={"EURUSD": TradingRules()})
+    terminal = SimulatedTerminal([EURUSD], balance=float(sys.argv[1]), hedging=True)
     client = ClientTerminal(terminal)
     server = MurderousServer(client)
     server.on_quote(Quote("EURUSD", 1.1, 1.1002, time.time_ns()))
