@@ -125,7 +125,7 @@ def learn(
     fits = fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed)
     signals, calibration = _signals(dataset, folds, fits, family.name)
     baseline = _baseline(signals, dataset, contract)
-    threshold = fit_min_edge(signals.edge, signals.labels, recipe.min_coverage)
+    threshold = fit_min_edge(signals.edge, signals.labels, signals.fold, recipe.min_coverage)
     comparison = compare(
         signals,
         threshold,

@@ -72,7 +72,7 @@ class Recipe:
     n_groups
         Stretches of time of the combinatorial cross-validation (> 2); 0 leaves it out.
     min_coverage
-        Least share of bars that must be signalled, in (0, 1].
+        Least share of each fold's bars that must be signalled, in (0, 1].
     seed
         Of every random choice.
     """

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from models.bars import Floats
 from models.labels import Labels
@@ -26,12 +27,15 @@ class Candidate:
         The threshold.
     coverage
         Share of labelled bars that are signalled.
+    least_coverage
+        The same in the fold that signals least.
     trades
         What trading it gives.
     """
 
     min_edge: float
     coverage: float
+    least_coverage: float
     trades: Trades
 
 
@@ -48,8 +52,13 @@ class Threshold:
         return tuple(sharpe(candidate.trades.net_units) for candidate in self.tried)
 
 
-def fit_min_edge(edge: Floats, labels: Labels, min_coverage: float) -> Threshold:
+def fit_min_edge(
+    edge: Floats, labels: Labels, fold: npt.NDArray[np.int64], min_coverage: float
+) -> Threshold:
     """Choose the least edge to trade: the greatest mean net result with enough coverage.
+
+    The coverage is held in every fold: a stretch of time in which the model sees less edge than
+    usual is not one in which it falls silent.
 
     Parameters
     ----------
@@ -57,8 +66,10 @@ def fit_min_edge(edge: Floats, labels: Labels, min_coverage: float) -> Threshold
         Out-of-fold edges, shape ``(n_labels,)``.
     labels
         Their labels.
+    fold
+        Number of each row's fold, shape ``(n_labels,)``.
     min_coverage
-        Least share of labelled bars that must be signalled, in (0, 1].
+        Least share of each fold's labelled bars that must be signalled, in (0, 1].
 
     Raises
     ------
@@ -67,17 +78,19 @@ def fit_min_edge(edge: Floats, labels: Labels, min_coverage: float) -> Threshold
     """
     if not 0.0 < min_coverage <= 1.0:
         raise InvalidInput(f"min_coverage must be within (0, 1], got {min_coverage}")
+    sizes = [np.sort(np.abs(edge[fold == number])) for number in np.unique(fold)]
     tried: list[Candidate] = []
     for share in np.linspace(min_coverage, 1.0, COVERAGE_STEPS):
         # The k-th greatest edge itself: no interpolation that rounding could put above it.
-        count = min(math.ceil(share * len(edge)), len(edge))
-        min_edge = float(np.partition(np.abs(edge), len(edge) - count)[len(edge) - count])
-        coverage = float(signalled(edge, min_edge).mean())
-        if coverage >= min_coverage and min_edge not in [c.min_edge for c in tried]:
-            tried.append(Candidate(min_edge, coverage, trade(edge, labels, min_edge)))
+        min_edge = min(float(s[len(s) - min(math.ceil(share * len(s)), len(s))]) for s in sizes)
+        taken = signalled(edge, min_edge)
+        least = min(float(taken[fold == number].mean()) for number in np.unique(fold))
+        if least >= min_coverage and min_edge not in [c.min_edge for c in tried]:
+            trades = trade(edge, labels, min_edge)
+            tried.append(Candidate(min_edge, float(taken.mean()), least, trades))
     if not tried:
         raise InvalidInput(
-            f"the model sees an edge in fewer than {min_coverage:.0%} of the bars",
+            f"the model sees an edge in fewer than {min_coverage:.0%} of a fold's bars",
             code="NO_EDGE_VARIES",
         )
     best = max(tried, key=lambda c: (float(c.trades.net_units.mean()), -c.min_edge))

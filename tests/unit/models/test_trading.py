@@ -66,20 +66,25 @@ def test_drawdown_starts_at_nothing_earned() -> None:
     assert max_drawdown(np.array([])) == 0.0
 
 
-def test_the_threshold_keeps_its_coverage_and_is_the_best_that_was_tried() -> None:
+def test_the_threshold_keeps_its_coverage_in_every_fold_and_is_the_best_that_was_tried() -> None:
     labels = make_dataset().labels
-    edge = np.random.default_rng(2).normal(0.0, 0.2, len(labels))
-    found = fit_min_edge(edge, labels, 0.25)
-    assert found.chosen.coverage >= 0.25
+    fold = np.arange(len(labels)) * 4 // len(labels)
+    edge = np.random.default_rng(2).normal(0.0, 0.1, len(labels)) * (1.0 + fold)
+    found = fit_min_edge(edge, labels, fold, 0.25)
+    for candidate in found.tried:
+        by_fold = [(np.abs(edge[fold == n]) >= candidate.min_edge).mean() for n in range(4)]
+        assert candidate.least_coverage == min(by_fold) >= 0.25
     means = [float(candidate.trades.net_units.mean()) for candidate in found.tried]
     assert float(found.chosen.trades.net_units.mean()) == max(means)
-    assert min(candidate.coverage for candidate in found.tried) >= 0.25
+    quiet = fold == 0
+    alone = fit_min_edge(edge[quiet], labels.take(np.flatnonzero(quiet)), fold[quiet], 0.25)
+    assert max(c.min_edge for c in found.tried) == max(c.min_edge for c in alone.tried)
 
 
 def test_a_model_without_any_edge_has_no_threshold() -> None:
     labels = make_dataset().labels
     with pytest.raises(InvalidInput) as caught:
-        fit_min_edge(np.zeros(len(labels)), labels, 0.25)
+        fit_min_edge(np.zeros(len(labels)), labels, np.zeros(len(labels), dtype=np.int64), 0.25)
     assert caught.value.code == "NO_EDGE_VARIES"
 
 
