@@ -9,7 +9,7 @@ from online.simulator.rules import AccountRules, TradingRules
 from online.simulator.server_time import DaylightSaving, ServerTime
 from online.simulator.sessions import WEEKDAYS, Sessions
 from online.simulator.trade_tuples import TradeDeal
-from tests.unit.online.simulator.world import BUY, SELL, World
+from tests.unit.online.simulator.world import BUY, MONDAY, SELL, World
 
 DAY = 86_400
 HEDGING = AccountRules(hedging=True)
@@ -146,6 +146,25 @@ def test_night_that_passes_without_a_quote_is_charged_too() -> None:
     world.done()
     world.terminal.pass_time(world.terminal.now_ns + 3 * DAY * 10**9)
     assert world.positions()[0].swap == -2.5
+
+
+def test_nights_and_expiries_within_a_run_of_quiet_ticks_are_not_skipped() -> None:
+    """Fidelity cases 30 and 35."""
+    rows = [(3_600.0 * hour, 1.1, 1.1002) for hour in range(60)]
+    world = World(trading=TradingRules(swap_long_points=-5.0), tape={"EURUSD": rows})
+    assert world.client.tape is not None
+    world.client.tape.play(1)
+    world.done()
+    placed = world.pend(
+        mt5.ORDER_TYPE_BUY_LIMIT,
+        1.05,
+        type_time=mt5.ORDER_TIME_SPECIFIED,
+        expiration=MONDAY + 5 * 3_600,
+    )
+    world.client.tape.play(59)
+    assert world.positions()[0].swap == -1.0
+    (ended,) = world.mt5.history_orders_get(ticket=placed.order) or ()
+    assert (ended.state, ended.time_done) == (mt5.ORDER_STATE_EXPIRED, MONDAY + 5 * 3_600)
 
 
 def test_commission_is_on_every_deal() -> None:
