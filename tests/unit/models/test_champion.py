@@ -1,0 +1,141 @@
+"""A new model beside the champion, the card that tells of it, and where its result came from."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from models.attribution import attribute
+from models.card import write_card
+from models.champion import duel
+from models.export import (
+    Bundle,
+    digest_folder,
+    read_manifest,
+    replay_golden,
+    write_bundle,
+)
+from models.families.xgboost import XgboostConfig
+from models.gates import Verdict
+from models.learn import Study, learn
+from models.recipe import Recipe
+from models.trading import trade
+from online.domain.errors import ModelRefused
+from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
+from online.domain.market import PriceSide, Timeframe
+from tests.unit.models.markets import CONTRACT, COSTS, RULE, make_dataset
+
+RECIPE = Recipe(family=XgboostConfig(max_rounds=30, patience=5), n_folds=3)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return learn(make_dataset(drift=40.0), RECIPE, CONTRACT, RULE, COSTS, 1)
+
+
+@pytest.fixture(scope="module")
+def manifest(study: Study) -> Manifest:
+    labels = make_dataset(drift=40.0).labels
+    member = Member("a", "xgboost", "a.onnx", study.member.sha256, 1.0, study.calibration)
+    first, middle = int(labels.decided_at_ns[0]), int(labels.decided_at_ns[900])
+    return Manifest(
+        schema=MANIFEST_SCHEMA,
+        symbol="EURUSD",
+        timeframe=Timeframe.H1,
+        target="barrier",
+        vector=CONTRACT,
+        transform_fingerprint="0",
+        barriers=RULE,
+        price_side=PriceSide.ASK,
+        assumed_spread_points=8.0,
+        members=(member,),
+        min_edge=study.threshold.chosen.min_edge,
+        training=Training(first, middle, 900, "0", "test", 7, 1),
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle(study: Study, manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundle")
+    return write_bundle(folder, manifest, {"a": study.member}, study.golden)
+
+
+def test_a_bundle_read_back_is_what_was_written(
+    bundle: Bundle, manifest: Manifest, study: Study
+) -> None:
+    assert read_manifest(bundle.folder) == manifest
+    assert replay_golden(bundle.folder, manifest) == 0.0
+    assert digest_folder(bundle.folder) == bundle.digest
+    assert {path.name for path in bundle.folder.iterdir()} == {
+        "manifest.json",
+        "golden.npz",
+        "a.onnx",
+    }
+    assert (bundle.folder / "a.onnx").read_bytes() == study.member.onnx
+
+
+def test_the_same_bundle_has_the_same_digest_and_a_changed_one_another(
+    bundle: Bundle, manifest: Manifest, study: Study, tmp_path: Path
+) -> None:
+    members = {"a": study.member}
+    again = write_bundle(tmp_path / "again", manifest, members, study.golden)
+    changed = msgspec.structs.replace(manifest, min_edge=0.5)
+    other = write_bundle(tmp_path / "other", changed, members, study.golden)
+    assert again.digest == bundle.digest
+    assert other.digest != bundle.digest
+    with pytest.raises(ModelRefused) as caught:
+        write_bundle(tmp_path / "again", manifest, members, study.golden)
+    assert caught.value.code == "BUNDLE_EXISTS"
+
+
+def test_the_duel_uses_rows_the_champion_never_learnt_from(
+    bundle: Bundle, manifest: Manifest, study: Study
+) -> None:
+    dataset, min_edge = make_dataset(drift=40.0), study.threshold.chosen.min_edge
+    found = duel(bundle.folder, dataset, study.signals, min_edge)
+    later = study.signals.labels.decided_at_ns > manifest.training.ended_at_ns
+    labels = study.signals.labels.take(np.flatnonzero(later))
+    mine = trade(study.signals.edge[later], labels, min_edge)
+    assert found.n_rows == len(labels) < len(study.signals.labels)
+    assert found.model_units == mine.net_units.sum()
+    assert found.champion_units > 0.0
+
+
+def test_a_champion_that_learnt_from_everything_cannot_be_compared(
+    manifest: Manifest, study: Study, tmp_path: Path
+) -> None:
+    last = int(study.signals.labels.decided_at_ns[-1])
+    training = msgspec.structs.replace(manifest.training, ended_at_ns=last)
+    newer = msgspec.structs.replace(manifest, training=training)
+    written = write_bundle(tmp_path / "newer", newer, {"a": study.member}, study.golden)
+    found = duel(written.folder, make_dataset(drift=40.0), study.signals, 0.1)
+    assert found.n_rows == 0
+    assert math.isnan(found.champion_units)
+    assert math.isnan(found.model_units)
+
+
+def test_the_attribution_adds_up_to_the_whole_by_each_view(study: Study) -> None:
+    trades = study.comparison.model.trades
+    rows = attribute(study.signals, trades)
+    for view in ("month", "session", "regime"):
+        mine = [row for row in rows if row["by"] == view]
+        assert sum(row["trades"] for row in mine) == len(trades)
+        total = sum(row["net_units"] for row in mine)
+        assert total == pytest.approx(trades.net_units.sum(), abs=0.001 * len(mine))
+    assert {row["of"] for row in rows if row["by"] == "session"} <= {
+        "Asia 22-07",
+        "London 07-13",
+        "New York 13-22",
+    }
+
+
+def test_the_card_says_what_a_model_must_not_be_used_for(manifest: Manifest, study: Study) -> None:
+    card = write_card(manifest, "d" * 64, study, Verdict(()))
+    assert "For nothing: it passed no policy." in card
+    assert "d" * 64 in card
+    assert study.comparison.verdict() in card
+    assert "spread of 8 points assumed" in card
