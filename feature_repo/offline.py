@@ -30,9 +30,16 @@ from feast.saved_dataset import SavedDatasetStorage
 from feast.utils import (
     _get_requested_feature_views_to_features_dict,
     _get_requested_on_demand_feature_views,
+    compute_non_entity_date_range,
 )
 
-from feature_repo.offline_query import ParquetSource, ViewJoin, asof_join, newest_rows
+from feature_repo.offline_query import (
+    ParquetSource,
+    ViewJoin,
+    asof_join,
+    known_entities,
+    newest_rows,
+)
 from online.domain.errors import InvalidInput
 
 _EVENT_TIMESTAMP = "event_timestamp"
@@ -127,7 +134,7 @@ class SextantOfflineStore(OfflineStore):
         registry: BaseRegistry,
         project: str,
         full_feature_names: bool = False,  # noqa: FBT001, FBT002 - Feast's signature
-        **kwargs: Any,  # noqa: ANN401, ARG004 - Feast's signature
+        **kwargs: Any,  # noqa: ANN401 - Feast's signature
     ) -> RetrievalJob:
         """Return the newest values at or before each entity row, none older than its ttl.
 
@@ -138,21 +145,18 @@ class SextantOfflineStore(OfflineStore):
         feature_views, feature_refs
             What is asked for, ``view:feature``.
         entity_df
-            Join keys and event times; a time without a zone is UTC.
+            Join keys and event times; a time without a zone is UTC. None asks for every entity
+            at ``end_date``, now by default.
         full_feature_names
             Whether columns are named ``view__feature``.
         **kwargs
-            Of Feast's newer stores; not used.
+            ``start_date`` and ``end_date``, used where there is no `entity_df`.
 
         Raises
         ------
         InvalidInput
             If `entity_df` is no data frame or has no event time.
         """
-        if not isinstance(entity_df, pd.DataFrame):
-            raise InvalidInput(f"entity_df must be a pandas DataFrame, got {type(entity_df)}")
-        rows = entity_df
-        time_column = _event_time_column(rows)
         requested, _ = _get_requested_feature_views_to_features_dict(
             feature_refs,
             feature_views,
@@ -162,6 +166,17 @@ class SextantOfflineStore(OfflineStore):
             _view_join(view, features, config, full_feature_names=full_feature_names)
             for view, features in requested.items()
         ]
+        if entity_df is None:
+            _, end = compute_non_entity_date_range(
+                feature_views, kwargs.get("start_date"), kwargs.get("end_date")
+            )
+            rows = known_entities(joins, _nanoseconds(end) or 0).to_pandas()
+            rows[_EVENT_TIMESTAMP] = pd.Timestamp(end)
+        elif isinstance(entity_df, pd.DataFrame):
+            rows = entity_df
+        else:
+            raise InvalidInput(f"entity_df must be a pandas DataFrame, got {type(entity_df)}")
+        time_column = _event_time_column(rows)
         missing = {key for join in joins for _, key in join.keys} - set(rows.columns)
         if missing:
             raise InvalidInput(f"entity_df lacks the join keys {sorted(missing)}")

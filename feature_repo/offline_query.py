@@ -112,6 +112,38 @@ def asof_join(entities: pa.Table, at_ns: pa.Array, views: Sequence[ViewJoin]) ->
     return result
 
 
+def known_entities(views: Sequence[ViewJoin], at_ns: int) -> pa.Table:
+    """Return the entities of which any view holds a value young enough at an instant.
+
+    Parameters
+    ----------
+    views
+        With the same join keys.
+    at_ns
+        The instant, nanoseconds UTC.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row an entity, its join keys as columns, sorted.
+    """
+    found = []
+    for view in views:
+        if not view.source.files():
+            continue
+        at = f"epoch_ns({_quote(view.source.timestamp)})"
+        young = f" AND {at} >= {at_ns - view.ttl_ns}" if view.ttl_ns else ""
+        keys = ", ".join(f"{_quote(theirs)} AS {_quote(ours)}" for theirs, ours in view.keys)
+        rows = f"{_scan(view.source)} WHERE {at} <= {at_ns}{young}"
+        found.append(f"SELECT DISTINCT {keys} FROM {rows}")  # noqa: S608 - as above
+    if not found:
+        return pa.table(
+            {ours: pa.array([], pa.string()) for view in views for _, ours in view.keys}
+        )
+    with duckdb.connect() as connection:
+        return connection.sql(f"{' UNION '.join(found)} ORDER BY ALL").to_arrow_table()
+
+
 def newest_rows(
     source: ParquetSource,
     keys: Sequence[str],

@@ -198,3 +198,17 @@ def test_the_newest_rows_equal_those_of_feasts_file_store(stores: Stores) -> Non
             answers.append(frame[sorted(frame.columns)])
         ours, theirs = answers
         pd.testing.assert_frame_equal(ours, theirs, check_dtype=False, obj=name)
+
+
+@pytest.mark.parametrize("at", [1.5, 6.5, 30])
+def test_every_entity_at_an_instant_equals_feasts_file_store(stores: Stores, at: float) -> None:
+    answers = []
+    for store in (stores.ours, stores.theirs):
+        found = store.get_historical_features(
+            None, QUICK, end_date=hours(at)[0].to_pydatetime()
+        ).to_df()
+        answers.append(
+            found.sort_values("symbol").reset_index(drop=True)[["symbol", "speed", "depth"]]
+        )
+    ours, theirs = answers
+    pd.testing.assert_frame_equal(ours, theirs, check_dtype=len(ours) > 0)
