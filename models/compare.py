@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,7 +111,16 @@ class Comparison:
                 "net_units": round(self.coin_units, 2),
             }
         )
-        return rows
+        return [_known(row) for row in rows]
+
+
+def _known(row: dict[str, str | float | int]) -> dict[str, str | float | int]:
+    """Return the row without figures that are not finite; JSON has no word for them."""
+    return {
+        name: cell
+        for name, cell in row.items()
+        if not isinstance(cell, float) or math.isfinite(cell)
+    }
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class TrainReport:
     min_edge, coverage
         The threshold and the share of bars it signals, out of fold.
     figures, baseline_figures
-        Pooled out-of-fold figures of the model and of the rules.
+        Pooled out-of-fold figures of the model and of the rules, those that are finite.
     comparison, gates
         Tables for people.
     """
@@ -157,8 +158,13 @@ def make_report(
         trials=comparison.n_trials,
         min_edge=study.threshold.chosen.min_edge,
         coverage=study.threshold.chosen.coverage,
-        figures=comparison.model.pooled.figures(),
-        baseline_figures=comparison.baseline.pooled.figures(),
+        figures=_known(comparison.model.pooled.figures()),
+        baseline_figures=_known(comparison.baseline.pooled.figures()),
         comparison=comparison.table(),
         gates=verdict.table(),
     )
+
+
+def _known(figures: dict[str, float]) -> dict[str, float]:
+    """Return the figures that are finite; JSON has no word for the others."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}

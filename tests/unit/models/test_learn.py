@@ -80,6 +80,18 @@ def test_a_planted_signal_wins_on_every_combinatorial_path() -> None:
     assert figures["paths.sharpe_worst"] > 0.0
 
 
+def test_a_baseline_that_never_trades_leaves_gaps_and_no_nan_in_the_table() -> None:
+    dataset = make_dataset(1500, drift=40.0)
+    silent = dataset.features.copy()
+    silent[:, NAMES.index("ema_50_ratio")] = 0.0
+    quiet = dataclasses.replace(dataset, features=silent)
+    comparison = learn(quiet, RECIPE, CONTRACT, RULE, COSTS, 1).comparison
+    rules = next(row for row in comparison.table() if row["contender"] == "rules")
+    assert rules["trades"] == 0
+    assert "net_units_per_trade" not in rules
+    assert comparison.beats_baseline == (comparison.model.pooled.performance.total_units > 0.0)
+
+
 def test_the_planted_feature_matters_most(on_signal: Study) -> None:
     importance = on_signal.importance
     assert importance.permutation.mean(axis=0).argmax() == NAMES.index("hint")
