@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import assert_never
@@ -25,10 +25,13 @@ from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.scorer import Parts, Scorer, Simulation
+from online.domain.errors import Unavailable
 from online.instruments import find_instrument, load_instruments
+from online.ports import Broker
 from online.settings import (
     FeastRedisSettings,
     FolderModelsSettings,
+    GatewayBrokerSettings,
     MlflowModelsSettings,
     Settings,
     SimulatedBrokerSettings,
@@ -58,6 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's signature
         try:
             await scorer.start()
+            with suppress(Unavailable):  # told by the readiness; the link is tried again by itself
+                await scorer.observe()
             gc.collect()
             gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
             yield
@@ -75,18 +80,21 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     meters = Meters()
     clock = _make_clock(settings.clock)
     reader = _make_reader(settings.features)
-    terminal = _make_terminal(settings.broker)
+    broker, terminal, close_broker = _make_broker(settings.broker)
     journal, book = open_journal(settings.journal.path)
-    simulation = Simulation(terminal, clock) if isinstance(clock, VirtualClock) else None
+    simulation = None
+    if terminal is not None and isinstance(clock, VirtualClock):
+        simulation = Simulation(terminal, clock)
 
     async def close() -> None:
+        await close_broker()
         await reader.close()
         journal.close()
 
     parts = Parts(
         mode=settings.mode,
         features=TimedFeatures(reader, meters),
-        broker=TimedBroker(SimulatedBroker(terminal), meters),
+        broker=TimedBroker(broker, meters),
         journal=TimedJournal(journal, meters),
         clock=clock,
         book=book,
@@ -155,14 +163,43 @@ def _make_reader(settings: FeastRedisSettings) -> FeastRedisReader:
     )
 
 
-def _make_terminal(settings: SimulatedBrokerSettings) -> SimulatedTerminal:
-    return SimulatedTerminal(
-        load_instruments(),
-        settings.currency,
-        settings.balance,
-        settings.commission_per_lot,
-        settings.leverage,
-    )
+def _make_broker(
+    settings: SimulatedBrokerSettings | GatewayBrokerSettings,
+) -> tuple[Broker, SimulatedTerminal | None, Callable[[], Awaitable[None]]]:
+    """Return a broker, the simulated terminal if it has one, and what closes it."""
+    match settings:
+        case SimulatedBrokerSettings():
+            terminal = SimulatedTerminal(
+                load_instruments(),
+                settings.currency,
+                settings.balance,
+                settings.commission_per_lot,
+                settings.leverage,
+            )
+            return SimulatedBroker(terminal), terminal, _nothing_to_close
+        case GatewayBrokerSettings():
+            from online.adapters.gateway_broker import (  # noqa: PLC0415 - in its arm
+                GatewayAddress,
+                GatewayBroker,
+            )
+            from online.gateway.tls import TlsFiles  # noqa: PLC0415 - in its arm
+
+            address = GatewayAddress(
+                settings.host,
+                settings.port,
+                TlsFiles(settings.authority, settings.certificate, settings.key),
+                settings.answer_seconds,
+                settings.reply_seconds,
+                settings.patience_seconds,
+            )
+            gateway = GatewayBroker(address)
+            return gateway, None, gateway.close
+        case _:
+            assert_never(settings)
+
+
+async def _nothing_to_close() -> None:
+    """Close a broker that holds nothing open."""
 
 
 def _make_source(settings: FolderModelsSettings | MlflowModelsSettings) -> BundleSource:

@@ -48,10 +48,9 @@ class VirtualClockSettings(_Section):
     kind: Literal["virtual"] = Field(default="virtual", description="A clock that the replay sets.")
 
 
-class SimulatedBrokerSettings(_Section):
-    """The simulated MetaTrader 5 terminal."""
+class _AccountTerms(_Section):
+    """What is assumed of the account, by the simulated terminal and by every backtest."""
 
-    kind: Literal["simulated"] = Field(default="simulated", description="The simulated terminal.")
     currency: str = Field(default="USD", min_length=3, description="Currency of the account.")
     balance: float = Field(default=10_000.0, gt=0, description="First deposit, account currency.")
     commission_per_lot: float = Field(
@@ -64,6 +63,32 @@ class SimulatedBrokerSettings(_Section):
     )
     leverage: float = Field(
         default=100.0, gt=0, description="Notional value a unit of margin carries."
+    )
+
+
+class SimulatedBrokerSettings(_AccountTerms):
+    """The simulated MetaTrader 5 terminal, in the scorer's own process."""
+
+    kind: Literal["simulated"] = Field(default="simulated", description="The simulated terminal.")
+
+
+class GatewayBrokerSettings(_AccountTerms):
+    """A gateway beside a terminal; its terms are what backtests assume, not what the account is."""
+
+    kind: Literal["gateway"] = Field(default="gateway", description="A gateway, `sextant gateway`.")
+    host: str = Field(min_length=1, description="Name or address; its certificate must name it.")
+    port: int = Field(default=8220, ge=1, le=65535, description="TCP port of the gateway.")
+    authority: Path = Field(description="Certificate of the authority that signed the gateway's.")
+    certificate: Path = Field(description="The scorer's certificate.")
+    key: Path = Field(description="The key of the scorer's certificate.")
+    answer_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="Longest wait for an answer that is not an order's."
+    )
+    reply_seconds: float = Field(
+        default=15.0, gt=0, le=120, description="Longest wait for an order's reply."
+    )
+    patience_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="How long an order may wait for its turn there."
     )
 
 
@@ -172,7 +197,9 @@ class Settings(_Section):
     clock: Annotated[SystemClockSettings | VirtualClockSettings, Field(discriminator="kind")] = (
         Field(default=SystemClockSettings(), description="Where time comes from.")
     )
-    broker: SimulatedBrokerSettings = Field(description="Where orders go.")
+    broker: Annotated[
+        SimulatedBrokerSettings | GatewayBrokerSettings, Field(discriminator="kind")
+    ] = Field(description="Where orders go.")
     features: FeastRedisSettings = Field(description="The online feature store.")
     models: Annotated[FolderModelsSettings | MlflowModelsSettings, Field(discriminator="kind")] = (
         Field(description="Where model bundles come from.")
@@ -194,6 +221,8 @@ class Settings(_Section):
             raise ValueError(f"clock virtual is for mode replay alone, mode is {self.mode}")
         if self.mode == "replay" and self.clock.kind != "virtual":
             raise ValueError("mode replay runs on clock virtual")
+        if self.mode == "replay" and self.broker.kind != "simulated":
+            raise ValueError(f"mode replay moves a simulated market, broker is {self.broker.kind}")
         return self
 
     def read_token(self) -> str | None:

@@ -160,15 +160,15 @@ class GatewayBroker:
         """
         return (await self._ask(lambda number: Find(number, intent), Found)).reply
 
-    async def status(self) -> Status:
-        """Return how the gateway is.
+    async def status(self, symbol: str = "") -> Status:
+        """Return how the gateway is, and how old a symbol's newest tick.
 
         Raises
         ------
         Unavailable
             If it does not answer.
         """
-        return await self._ask(AskStatus, Status)
+        return await self._ask(lambda number: AskStatus(number, symbol), Status)
 
     async def resume(self, by: str) -> Status:
         """Let entries through again, as an operator; return how the gateway is then.

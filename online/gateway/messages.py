@@ -110,9 +110,10 @@ class Find(_Message, frozen=True):
 
 
 class AskStatus(_Message, frozen=True):
-    """Asks how the gateway is."""
+    """Asks how the gateway is; with a symbol, how old its newest tick is, too."""
 
     number: int
+    symbol: str = ""
 
 
 class Resume(_Message, frozen=True):
@@ -189,8 +190,8 @@ class Status(_Message, frozen=True):
         Orders without a known fate.
     connected, trade_allowed
         What the terminal says of its server and of automated trading.
-    clock_offset_seconds
-        Latest tick's age by the configured server time; null without a tick.
+    tick_age_seconds
+        Of the newest tick asked for, by the configured server time; null without one.
     """
 
     number: int
@@ -204,7 +205,7 @@ class Status(_Message, frozen=True):
     unresolved: int
     connected: bool
     trade_allowed: bool
-    clock_offset_seconds: float | None
+    tick_age_seconds: float | None
     workers: tuple[WorkerStatus, ...]
 
 

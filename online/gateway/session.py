@@ -55,8 +55,8 @@ class House(Protocol):
     async def observe(self, symbol: str, after_deal: int) -> Observation:
         """Look at the market and the account."""
 
-    def status(self, number: int) -> Status:
-        """Return how the gateway is."""
+    async def status(self, number: int, symbol: str) -> Status:
+        """Return how the gateway is, and how old a symbol's newest tick."""
 
     def resume(self, by: str) -> None:
         """Let entries through again."""
@@ -144,14 +144,14 @@ class Session:
             case Find():
                 self.link.say(Found(number, await house.flow.find(message.intent)))
             case AskStatus():
-                self.link.say(house.status(number))
+                self.link.say(await house.status(number, message.symbol))
             case Resume():
                 if self.role is not Role.OPERATOR:
                     refusal = "only an operator resumes"
                     self.link.say(Failed(number, "NOT_ALLOWED", refusal))
                     return
                 house.resume(message.by)
-                self.link.say(house.status(number))
+                self.link.say(await house.status(number, ""))
             case _:
                 assert_never(message)
 

@@ -123,8 +123,10 @@ class Gateway:
             return result.observation
         raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
 
-    def status(self, number: int) -> Status:
-        """Return how the gateway is."""
+    async def status(self, number: int, symbol: str) -> Status:
+        """Return how the gateway is, and how old a symbol's newest tick."""
+        if symbol:
+            await self._probe(symbol)
         health = self._gate.health
         login, server = self._account() or (0, "")
         return Status(
@@ -139,7 +141,7 @@ class Gateway:
             unresolved=len(self._inbox.unresolved()),
             connected=health is not None and health.connected,
             trade_allowed=health is not None and health.trade_allowed,
-            clock_offset_seconds=None if health is None else health.quote_age_seconds,
+            tick_age_seconds=None if health is None else health.quote_age_seconds,
             workers=(self._orders.status, self._market.status),
         )
 
@@ -202,7 +204,8 @@ class Gateway:
                 remedy="Log the terminal in to that account, or give the gateway another folder.",
             )
 
-    async def _probe(self) -> None:
+    async def _probe(self, symbol: str = "") -> None:
+        self._symbol = symbol or self._symbol
         try:
             result = await self._market.run(Probe(self._symbol))
         except Unavailable:

@@ -91,10 +91,13 @@ def check(
     host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of the gateway.")] = PORT,
     certificates: CertificatesOption = CERTIFICATES,
+    symbol: Annotated[
+        str, typer.Option("--symbol", help="Look at its newest tick, too: is the clock right?")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Say how a gateway is; exit 0 if orders would go through."""
-    status = _ask(host, port, certificates, lambda broker: broker.status())
+    status = _ask(host, port, certificates, lambda broker: broker.status(symbol))
     ready = (
         status.state == "active"
         and status.connected
@@ -193,13 +196,13 @@ def _ask(
 
 
 def _show(status: Status) -> None:
-    age = status.clock_offset_seconds
+    age = status.tick_age_seconds
     facts = (
         ("state", status.state.value + (f": {status.reason}" if status.reason else "")),
         ("account", f"{status.login} at {status.server}" if status.login else "not known yet"),
         ("terminal", "connected" if status.connected else "not connected to its trade server"),
         ("automated trading", "allowed" if status.trade_allowed else "off"),
-        ("newest tick", "none asked for yet" if age is None else f"{age:.1f} s old"),
+        ("newest tick", "none; ask with --symbol" if age is None else f"{age:.1f} s old"),
         ("scorer", "linked" if status.scorer_linked else "not linked"),
         ("orders without a known fate", str(status.unresolved)),
         ("session, gateway start", f"{status.epoch}, {status.gateway}"),
