@@ -14,7 +14,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -59,7 +59,8 @@ class _Batch(NamedTuple):
 
     entries: tuple[_Entry, ...]
     durable: bool
-    done: Callable[[JournalUnavailable | None], None]
+    loop: asyncio.AbstractEventLoop
+    written: asyncio.Future[None]
 
 
 class SqliteJournal:
@@ -104,20 +105,7 @@ class SqliteJournal:
             return
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
-
-        def tell(error: JournalUnavailable | None) -> None:
-            if written.done():
-                return
-            if error is None:
-                written.set_result(None)
-            else:
-                written.set_exception(error)
-
-        def done(error: JournalUnavailable | None) -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
-                loop.call_soon_threadsafe(tell, error)
-
-        self._waiting.put(_Batch(entries, durable, done))
+        self._waiting.put(_Batch(entries, durable, loop, written))
         await written
 
     def close(self) -> None:
@@ -143,10 +131,9 @@ class SqliteJournal:
             error = self._commit(told) if told else None
             if error is not None and len(told) > 1:  # one too large must not fail the others
                 for batch in told:
-                    batch.done(self._commit([batch]))
+                    _tell([batch], self._commit([batch]))
             else:
-                for batch in told:
-                    batch.done(error)
+                _tell(told, error)
 
     def _commit(self, batches: list[_Batch]) -> JournalUnavailable | None:
         """Write batches in one transaction: all or nothing."""
@@ -303,6 +290,26 @@ def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
         except JournalCorrupt as error:
             raise JournalCorrupt(f"journal {path}: record {sequence}: {error}") from error
         previous, expected = sealed, expected + 1
+
+
+def _tell(batches: list[_Batch], error: JournalUnavailable | None) -> None:
+    """Tell those who wait, in order, and wake each event loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for batch in batches:
+        by_loop.setdefault(batch.loop, []).append(batch.written)
+    for loop, waiting in by_loop.items():
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(_settle, waiting, error)
+
+
+def _settle(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None) -> None:
+    for written in waiting:
+        if written.done():  # its caller has given up
+            continue
+        if error is None:
+            written.set_result(None)
+        else:
+            written.set_exception(error)
 
 
 def _make_entry(record: Record) -> _Entry:
