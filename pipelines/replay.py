@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available
+from feature_repo.catalogue import whole_views
 from feature_repo.engine import FeatureStream
 from feature_repo.store import open_store
 from online.domain.market import Bar
@@ -66,7 +66,7 @@ class Replay:
     ) -> None:
         self._market = market
         self._scorer = scorer
-        features = available(history.inputs)
+        features = whole_views()
         self._stream = FeatureStream(history, features)
         store = open_store(store_paths(home), project)
         symbol = market.instrument.symbol

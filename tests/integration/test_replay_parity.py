@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from feature_repo.catalogue import available, contract
+from feature_repo.catalogue import contract, whole_views
 from feature_repo.engine import Vector
 from feature_repo.store import apply_definitions, open_store
 from online.adapters.onnx_model import load_bundle
@@ -154,7 +154,7 @@ def trade_live(
         with ScorerClient(f"http://127.0.0.1:{port}", home.token) as client:
             replay = Replay(home, market, history, client, project)
             if nudged is not None:
-                names = [feature.name for feature in available(history.inputs)]
+                names = [feature.name for feature in whole_views()]
                 replay._pusher = NudgingPusher(replay._pusher, names.index(nudged))  # type: ignore[assignment]
             steps = list(replay.steps())
     assert len(steps) == len(replay) == BARS - 1
