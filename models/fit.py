@@ -11,7 +11,7 @@ import numpy as np
 from models.bars import Floats
 from models.dataset import Dataset
 from models.export import ExportedMember, OnnxScorer, Scores, export_member
-from models.families.family import Exportable, Family, TrainingSet
+from models.families.family import Family, TrainingSet
 from models.labels import Outcome, Rows
 from models.splits import Fold, inner_split
 from models.weights import weigh
@@ -128,11 +128,11 @@ def fit_folds(
 
 def fit_everything(
     dataset: Dataset, family: Family, *, embargo_ns: int, seed: int
-) -> tuple[Exportable, ExportedMember]:
+) -> ExportedMember:
     """Fit on every row and export; every label of the dataset ends inside its window."""
     everything = np.arange(len(dataset), dtype=np.int64)
     fitted = family.fit(training_set(dataset, everything, embargo_ns), seed)
-    return fitted, export_member(family.name, fitted, dataset.features, seed)
+    return export_member(family.name, fitted, dataset.features, seed)
 
 
 def gather(fits: Sequence[FoldFit], n_rows: int) -> tuple[Rows, Scores, Floats]:

@@ -135,8 +135,8 @@ def learn(
         seed=recipe.seed,
     )
     logger.info(comparison.verdict())
-    _, member = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
-    again, _ = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+    member = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+    again = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
     logger.info("fitted on all %d rows, ONNX %s", len(dataset), member.sha256[:12])
     return Study(
         member=member,
@@ -150,7 +150,7 @@ def learn(
         paths=_paths(dataset, recipe, embargo, threshold) if recipe.n_groups else None,
         folds=tuple(summarise(dataset, fit) for fit in fits),
         purge_violations=purge_violations(labels.decided_at_ns, labels.ended_at_ns, folds),
-        refit_differs=int(again.to_onnx() != member.onnx),
+        refit_differs=int(again.onnx != member.onnx),
     )
 
 
