@@ -64,7 +64,10 @@ def main() -> None:
                 for name, value in order.items():
                     setattr(client, name, value)
             case "deals":
-                told = [[d.magic, d.comment, d.volume] for d in terminal.server.history.deals[1:]]
+                told = [
+                    [d.magic, d.comment, d.volume, d.entry]
+                    for d in terminal.server.history.deals[1:]
+                ]
         with suppress(BrokenPipeError):
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()

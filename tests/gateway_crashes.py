@@ -1,0 +1,230 @@
+"""Runs of one order each, in which something dies at a named step; then the books are compared.
+
+Everything is real but the features and the model: the scorer's journal and story in a process of
+its own, the gateway, its workers and the terminal. `kill -9` is what dies means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from online.adapters.clocks import SystemClock
+from online.adapters.gateway_broker import GatewayBroker
+from online.adapters.sqlite_journal import SqliteJournal, iterate, open_journal
+from online.domain.book import Book
+from online.domain.errors import Unavailable
+from online.domain.market import Timeframe
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.record import DecisionRecord, Record, Request, ResultRecord
+from online.domain.vector import VectorContract, ViewContract
+from online.gateway.messages import Role
+from online.ports import Observation
+from online.trade import Desk, consider, resolve_pending
+from tests.fakes import HOUR_NS, INSTRUMENTS, FakeFeatures, FakeModel, make_limits, make_manifest
+from tests.fakes import make_reading as read
+from tests.gateway_world import Terminal, World, eventually
+
+RESOLVE_SECONDS = 60.0
+_FOREVER_SECONDS = 1_000_000_000
+SCORER_STEPS = ("before_send", "after_send", "before_result", "after_result")
+GATEWAY_STEPS = ("before_sending", "after_sending", "before_result", "after_result")
+SCENARIOS = (
+    "nobody dies",
+    *(f"scorer {step}" for step in SCORER_STEPS),
+    *(f"gateway {step}" for step in GATEWAY_STEPS),
+    "gateway inside before",
+    "gateway inside after",
+    "worker inside before",
+    "worker inside after",
+    "terminal reply_lost",
+    "terminal desynchronised",
+    "terminal timed_out",
+    "terminal pipe_broken",
+)
+
+
+def die() -> None:
+    """End this process as a crash does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingJournal:
+    """A journal whose process dies around the write of a result."""
+
+    def __init__(self, inner: SqliteJournal, step: str) -> None:
+        self._inner = inner
+        self._step = step
+
+    async def append(self, *records: Record, durable: bool = True) -> None:
+        is_result = any(isinstance(record, ResultRecord) for record in records)
+        if is_result and self._step == "before_result":
+            die()
+        await self._inner.append(*records, durable=durable)
+        if is_result and self._step == "after_result":
+            die()
+
+
+class DyingBroker:
+    """A broker whose process dies around the hand-over of an order."""
+
+    def __init__(self, inner: GatewayBroker, step: str) -> None:
+        self._inner = inner
+        self._step = step
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:
+        return await self._inner.observe(symbol, after_deal)
+
+    async def find(self, intent: Intent) -> OrderReply | None:
+        return await self._inner.find(intent)
+
+    async def send(self, intent: Intent) -> OrderReply:
+        if self._step == "before_send":
+            die()
+        if self._step != "after_send":
+            return await self._inner.send(intent)
+        sending = asyncio.create_task(self._inner.send(intent))
+        await asyncio.sleep(0)  # the frame is on its way
+        die()
+        return await sending
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What journal and terminal say together of all runs."""
+
+    runs: int
+    filled: int
+    lost: int
+    doubled: int
+    unresolved: int
+
+
+@dataclass
+class Harness:
+    """A world in which one order after the other meets its accident."""
+
+    world: World
+    terminal: Terminal
+    runs: int = 0
+
+    @property
+    def journal(self) -> Path:
+        """The scorer's."""
+        return self.world.folder / "journal.db"
+
+    def run(self, scenario: str) -> None:
+        """Send one order while something dies, start again what died, and find the fate."""
+        who, step, *when = scenario.split()
+        self._flatten()
+        if who == "gateway" and not when:
+            self.world.stop()
+            self.world.start(step)
+        asyncio.run(self.world.ready())
+        self._arm(who, step, when)
+        self._fork(step if who == "scorer" else "", self.runs + 1)
+        if who == "gateway":
+            self.world.stop()
+            self.world.start()
+        asyncio.run(self.world.ready())
+        self._fork("", 0)
+        self.runs += 1
+
+    def judge(self) -> Verdict:
+        """Compare every journaled order with the terminal's deals."""
+        intents: dict[str, Intent] = {}
+        statuses: dict[str, OrderStatus] = {}
+        for record in iterate(self.journal):
+            if isinstance(record, DecisionRecord) and record.intent is not None:
+                intents[record.intent.intent_id] = record.intent
+            elif isinstance(record, ResultRecord):
+                statuses[record.intent_id] = record.reply.status
+        opened = Counter(deal[0] for deal in self.terminal.order("deals") if deal[3] == 0)
+        lost = doubled = unresolved = filled = 0
+        for intent_id, intent in intents.items():
+            status, deals = statuses.get(intent_id, OrderStatus.UNKNOWN), opened[intent.magic]
+            filled += deals
+            doubled += deals > 1
+            unresolved += status is OrderStatus.UNKNOWN
+            lost += status is not OrderStatus.UNKNOWN and deals != (status is OrderStatus.FILLED)
+        if len(intents) != self.runs:
+            raise AssertionError(f"{self.runs} runs must leave as many orders, got {len(intents)}")
+        return Verdict(self.runs, filled, lost, doubled, unresolved)
+
+    def _arm(self, who: str, step: str, when: list[str]) -> None:
+        if who == "terminal":
+            self.terminal.order("fault", kind=step)
+        elif when and who == "gateway":
+            assert self.world.process is not None
+            self.terminal.order("kill", pid=self.world.process.pid, when=when[0])
+        elif when:
+            self.terminal.order("kill", pid=asyncio.run(self._order_worker()), when=when[0])
+
+    async def _order_worker(self) -> int:
+        operator = self.world.broker(Role.OPERATOR)
+        try:
+            return (await operator.status()).workers[0].pid
+        finally:
+            await operator.close()
+
+    def _flatten(self) -> None:
+        """Let the market touch every target, and come back."""
+        self.terminal.order("quote", bid=1.13, ask=1.1302)
+        self.terminal.order("quote", bid=1.1, ask=1.1002)
+
+    def _fork(self, step: str, bar: int) -> None:
+        """Let a scorer live in a process of its own until it ends or dies."""
+        child = multiprocessing.get_context("fork").Process(target=self._live, args=(step, bar))
+        child.start()
+        child.join()
+        if child.exitcode not in {0, -signal.SIGKILL}:
+            raise AssertionError(f"the scorer ended with {child.exitcode}")
+        child.close()
+
+    def _live(self, step: str, bar: int) -> None:
+        asyncio.run(self._trade(step, bar))
+
+    async def _trade(self, step: str, bar: int) -> None:
+        """Find the fate of what is pending; then, with a bar, decide and send."""
+        journal, book = open_journal(self.journal)
+        broker = self.world.broker(answer_seconds=5.0, reply_seconds=8.0)
+        now_ns = time.time_ns()
+        bar_ns = (now_ns // HOUR_NS - bar) * HOUR_NS
+        desk = _desk(DyingBroker(broker, step), DyingJournal(journal, step), book, bar_ns)
+
+        async def is_resolved() -> bool:
+            try:
+                return not await resolve_pending(desk)
+            except Unavailable:
+                return False
+
+        await eventually(is_resolved, RESOLVE_SECONDS)
+        if bar:
+            outcome = await consider(Request("EURUSD", Timeframe.H1, bar_ns, send=True), desk)
+            if outcome.record.intent is None:
+                raise AssertionError(f"no order was decided: {outcome.record.vetoes}")
+        await broker.close()
+        journal.close()
+
+
+def _desk(broker: DyingBroker, journal: DyingJournal, book: Book, bar_ns: int) -> Desk:
+    views = (
+        ViewContract("h1_momentum", 1, ("rsi_14", "return_1", "atr_14"), _FOREVER_SECONDS),
+        ViewContract("h1_clock", 1, ("hour_sin",), _FOREVER_SECONDS),
+    )
+    return Desk(
+        features=FakeFeatures(read(stamps_ns=(bar_ns, bar_ns))),
+        broker=broker,
+        journal=journal,
+        clock=SystemClock(),
+        model=FakeModel(manifest=make_manifest(vector=VectorContract(views))),
+        limits=make_limits(max_orders_per_window=1_000_000, max_quote_age_milliseconds=600_000),
+        instruments=INSTRUMENTS,
+        book=book,
+    )
