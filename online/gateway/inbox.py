@@ -22,6 +22,8 @@ from online.domain.order import Intent, OrderReply, OrderStatus
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
     intent_id TEXT PRIMARY KEY,
+    magic INTEGER NOT NULL,
+    position INTEGER,
     state TEXT NOT NULL CHECK (state IN ('sending', 'unknown', 'ended')),
     intent BLOB NOT NULL,
     reply BLOB,
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS orders (
     ended_at_ns INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_unresolved ON orders (state) WHERE state != 'ended';
+CREATE INDEX IF NOT EXISTS orders_of_position ON orders (position) WHERE position IS NOT NULL;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS ended_orders_stay BEFORE UPDATE ON orders WHEN OLD.state = 'ended'
     BEGIN SELECT RAISE(ABORT, 'an order that ended never changes'); END;
@@ -83,8 +86,7 @@ class Inbox:
         Unavailable
             With code ``INBOX_UNAVAILABLE`` if it is not durable; it must not be sent.
         """
-        row = (intent.intent_id, OrderState.SENDING, _pack(intent), None, at_ns, None)
-        self._insert(row)
+        self._insert(intent, OrderState.SENDING, None, at_ns)
 
     def decline(self, intent: Intent, reply: OrderReply, at_ns: int) -> None:
         """Write an order that will never be sent, so that a late copy of it is not either.
@@ -94,11 +96,13 @@ class Inbox:
         InvalidInput, Unavailable
             As `accept`.
         """
-        row = (intent.intent_id, OrderState.ENDED, _pack(intent), _pack(reply), at_ns, at_ns)
-        self._insert(row)
+        self._insert(intent, OrderState.ENDED, reply, at_ns)
 
     def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:
         """Write what came back for an order that has not ended.
+
+        It outlives this process, and the host once the next order is accepted: should power fail
+        before, the order is found ``sending`` again, and looked for.
 
         Raises
         ------
@@ -107,10 +111,16 @@ class Inbox:
         """
         unknown = reply.status is OrderStatus.UNKNOWN
         state = OrderState.UNKNOWN if unknown else OrderState.ENDED
-        self._run(
-            "UPDATE orders SET state = ?, reply = ?, ended_at_ns = ? WHERE intent_id = ?",
-            (state, _pack(reply), None if unknown else at_ns, intent_id),
-        )
+        ended_at_ns = None if unknown else at_ns
+        self._run("PRAGMA synchronous=NORMAL")
+        try:
+            self._run(
+                "UPDATE orders SET state = ?, reply = ?, position = ?, ended_at_ns = ? "
+                "WHERE intent_id = ?",
+                (state, _pack(reply), reply.position or None, ended_at_ns, intent_id),
+            )
+        finally:
+            self._run("PRAGMA synchronous=FULL")
 
     def find(self, intent: Intent) -> Entry | None:
         """Return what is recorded of an order; None if it was never accepted.
@@ -138,12 +148,16 @@ class Inbox:
             f"SELECT {_COLUMNS} FROM orders WHERE state != 'ended' "  # noqa: S608 - constants
             "ORDER BY accepted_at_ns"
         )
-        return tuple(_entry(row) for row in self._run(query, ()))
+        return tuple(_entry(row) for row in self._run(query))
 
     def entry_magics(self) -> frozenset[int]:
         """Return the magic numbers of all accepted orders: the positions that are ours."""
-        rows = self._run("SELECT intent FROM orders", ())
-        return frozenset(msgspec.msgpack.decode(row[0], type=Intent).magic for row in rows)
+        return frozenset(row[0] for row in self._run("SELECT DISTINCT magic FROM orders"))
+
+    def magic_of(self, position: int) -> int:
+        """Return the magic number of the order that opened a position; 0 if none of ours did."""
+        rows = self._run("SELECT magic FROM orders WHERE position = ? LIMIT 1", (position,))
+        return int(rows[0][0]) if rows else 0
 
     def fact(self, name: str) -> str:
         """Return a fact by its name; empty if it was never written."""
@@ -170,17 +184,29 @@ class Inbox:
         """Let another gateway open the inbox."""
         self._connection.close()
 
-    def _insert(self, row: tuple[object, ...]) -> None:
+    def _insert(
+        self, intent: Intent, state: OrderState, reply: OrderReply | None, at_ns: int
+    ) -> None:
+        row = (
+            intent.intent_id,
+            intent.magic,
+            None if reply is None else reply.position or None,
+            state,
+            _pack(intent),
+            None if reply is None else _pack(reply),
+            at_ns,
+            None if reply is None else at_ns,
+        )
         try:
-            self._connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError as error:
             raise InvalidInput(
-                f"intent {row[0]} was accepted before", code="DUPLICATE_INTENT"
+                f"intent {intent.intent_id} was accepted before", code="DUPLICATE_INTENT"
             ) from error
         except sqlite3.Error as error:
             raise _unavailable(error) from error
 
-    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    def _run(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:

@@ -15,6 +15,7 @@ from online.gateway.errands import MARKET, ORDERS, Look, Looked, Probe, Probed, 
 from online.gateway.gate import Gate
 from online.gateway.handshake import HANDSHAKE_SECONDS, shake_hands
 from online.gateway.inbox import Inbox
+from online.gateway.lost_magic import restore_magic
 from online.gateway.messages import PROTOCOL, Hello, Role, Status, Welcome
 from online.gateway.order_flow import AbsenceRule, OrderFlow
 from online.gateway.session import Session
@@ -120,7 +121,7 @@ class Gateway:
         self._symbol = symbol or self._symbol
         result = await self._market.run(Look(symbol, after_deal))
         if isinstance(result, Looked):
-            return result.observation
+            return restore_magic(result.observation, self._inbox.magic_of)
         raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
 
     async def status(self, number: int, symbol: str) -> Status:

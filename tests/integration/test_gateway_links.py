@@ -228,7 +228,11 @@ def test_client_without_a_valid_certificate_is_refused_on_both_sides(
         assert "refused this certificate: certificate expired" in said
     if fault == "stranger":
         assert "refused this certificate: unknown ca" in said
-    assert expected in world.log[before:].replace("_", " ").lower()
+
+    async def is_logged() -> bool:
+        return expected in world.log[before:].replace("_", " ").lower()
+
+    asyncio.run(eventually(is_logged))
 
 
 @pytest.mark.parametrize("fault", ["stranger", "host"])
@@ -392,3 +396,18 @@ def test_entries_wait_while_automated_trading_is_off(world: World, terminal: Ter
     refused, closed = asyncio.run(world.run(story))
     assert refused.status is OrderStatus.NOT_SENT
     assert closed.status is OrderStatus.FILLED
+
+
+def test_position_whose_magic_the_server_lost_is_still_ours(
+    world: World, terminal: Terminal
+) -> None:
+    intent = entry(990)
+
+    async def story(broker: GatewayBroker) -> tuple[set[int], set[int]]:
+        terminal.order("fault", kind="magic_dropped")
+        reply = await broker.send(intent)
+        seen = await broker.observe("EURUSD", 0)
+        held = {p.magic for p in seen.positions or () if p.ticket == reply.position}
+        return held, {d.magic for d in seen.deals if d.position == reply.position}
+
+    assert asyncio.run(world.run(story)) == ({intent.magic}, {intent.magic})
