@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -57,7 +58,7 @@ def run_platform(
     say: Callable[[str], None],
     show: Callable[[tuple[PartStatus, ...]], None],
 ) -> None:
-    """Start everything and stay until Ctrl-C (KeyboardInterrupt).
+    """Start everything and stay until Ctrl-C; before all is ready it is a KeyboardInterrupt.
 
     Parameters
     ----------
@@ -96,7 +97,9 @@ def run_platform(
         feeding = feed_command(home, ports.scorer, bar_seconds)
         platform.start(services.feed(home, feeding, {**client, **settings}))
         show(judge_parts(platform.state_file))
-        platform.watch()
+        with suppress(KeyboardInterrupt):  # how it is meant to end
+            platform.watch()
+        say("stopping everything")
 
 
 def has_model(mlflow_url: str) -> bool:
