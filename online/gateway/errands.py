@@ -28,6 +28,8 @@ class Setup(_Errand, frozen=True):
         ``orders`` or ``market``.
     lock
         File that the one order worker of an account holds; empty for the other.
+    record
+        File that every call of the terminal is written to; empty for none.
     symbols
         The broker's name of each of our symbols.
     """
@@ -38,6 +40,7 @@ class Setup(_Errand, frozen=True):
     server_time: ServerTime
     rules: OrderRules
     lock: str
+    record: str = ""
 
 
 class Execute(_Errand, frozen=True):

@@ -6,19 +6,24 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.settings import GatewaySettings
 from online.gateway.supervisor import Gateway
 
 
-def serve_gateway(settings: GatewaySettings, listening: Callable[[int], None]) -> None:
+def serve_gateway(
+    settings: GatewaySettings, listening: Callable[[int], None], record: Path | None = None
+) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
     listening
         Called with the TCP port once connections are accepted.
+    record
+        Folder of recorded sessions; None records none.
 
     Raises
     ------
@@ -28,13 +33,16 @@ def serve_gateway(settings: GatewaySettings, listening: Callable[[int], None]) -
     inbox = open_inbox(settings.state / "inbox.db")
     try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(run_gateway(settings, inbox, listening))
+            asyncio.run(run_gateway(settings, inbox, listening, record))
     finally:
         inbox.close()
 
 
 async def run_gateway(
-    settings: GatewaySettings, inbox: Inbox, listening: Callable[[int], None]
+    settings: GatewaySettings,
+    inbox: Inbox,
+    listening: Callable[[int], None],
+    record: Path | None = None,
 ) -> None:
     """Serve an opened inbox until cancelled or told to stop.
 
@@ -43,7 +51,7 @@ async def run_gateway(
     InvalidSettings
         If the address or the TLS files cannot be used.
     """
-    serving = asyncio.create_task(Gateway(settings, inbox).run(listening))
+    serving = asyncio.create_task(Gateway(settings, inbox, record).run(listening))
     with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
     with suppress(asyncio.CancelledError):

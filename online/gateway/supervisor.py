@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from online.domain.errors import InvalidSettings, SextantError, Unavailable
 from online.gateway.channel import WorkerChannel
@@ -38,10 +39,13 @@ class Gateway:
         Everything it is told.
     inbox
         Opened; closed by whoever opened it.
+    record
+        Folder that each worker's calls of the terminal are written to; None for none.
     """
 
-    def __init__(self, settings: GatewaySettings, inbox: Inbox) -> None:
+    def __init__(self, settings: GatewaySettings, inbox: Inbox, record: Path | None = None) -> None:
         self._settings = settings
+        self._record = record
         self._inbox = inbox
         self._number = inbox.count_up("gateway")
         self._gate = Gate(inbox)
@@ -188,6 +192,7 @@ class Gateway:
             server_time=settings.server_time,
             rules=settings.rules,
             lock=str(settings.state / "orders.lock") if role == ORDERS else "",
+            record="" if self._record is None else str(self._record / f"{role}.jsonl"),
         )
         return WorkerChannel(
             setup, settings.call_timeout_seconds, settings.start_timeout_seconds, self._check

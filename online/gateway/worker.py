@@ -37,6 +37,7 @@ from online.gateway.frames import (
 )
 from online.gateway.market_desk import MarketDesk
 from online.gateway.order_desk import OrderDesk
+from online.gateway.recording import record_calls
 from online.gateway.terminal import Terminal, connect, open_terminal
 from online.gateway.terminal_lock import hold_lock
 from online.gateway.translation import Translation
@@ -65,6 +66,8 @@ def main() -> int:
         # The lock lives as long as the process: it is held in this name until the end.
         lock = hold_lock(Path(setup.lock)) if setup.lock else None
         terminal = open_terminal(setup.terminal)
+        if setup.record:
+            terminal = record_calls(terminal, Path(setup.record))
         say(_ready(terminal))
     except SextantError as error:
         say(Trouble(error.code, str(error)))

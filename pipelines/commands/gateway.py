@@ -48,6 +48,12 @@ def add_to(app: typer.Typer) -> None:
     group.command("serve", epilog="Example: sextant gateway serve gateway.toml")(serve)
     group.command("check", epilog="Example: sextant gateway check --host 10.0.0.7")(check)
     group.command("resume", epilog="Example: sextant gateway resume --by ann")(resume)
+    group.command("record", epilog="Example: sextant gateway record gateway.toml --to session")(
+        record
+    )
+    group.command("compare", epilog="Example: sextant gateway compare session/orders.jsonl")(
+        compare
+    )
     group.command("terminal", epilog="Example: sextant gateway terminal --bar-seconds 5")(terminal)
     app.add_typer(group, name="gateway")
 
@@ -75,16 +81,35 @@ def serve(
     config: Annotated[Path, typer.Argument(help="TOML file with the gateway's settings.")],
 ) -> None:
     """Run the gateway until Ctrl-C."""
-    from online.gateway.serving import serve_gateway
-    from online.gateway.settings import load_gateway_settings
+    _serve(config, None)
 
-    _log_to_standard_error()
-    settings = load_gateway_settings(config)
 
-    def listening(port: int) -> None:
-        console.print(f"listening on {settings.host}:{port}", markup=False)
+def record(
+    config: Annotated[Path, typer.Argument(help="TOML file with the gateway's settings.")],
+    to: Annotated[Path, typer.Option(help="Folder that receives the session.")] = Path("session"),
+) -> None:
+    """Run the gateway and write down every call of the terminal; begin with a flat demo account."""
+    _serve(config, to)
 
-    serve_gateway(settings, listening)
+
+def compare(
+    session: Annotated[Path, typer.Argument(help="orders.jsonl of a recorded session.")],
+    json: JsonOption = False,
+) -> None:
+    """Send a session's requests to the simulated terminal; exit 0 if its answers are the same."""
+    from online.gateway.comparison import compare as compare_session
+    from online.gateway.recording import read_session
+
+    found = compare_session(read_session(session))
+    if json:
+        write_json(found)
+    else:
+        console.print(f"{found.requests} requests and {found.deals} deals were compared.")
+        table = Table("request", "field", "recorded", "simulated")
+        for each in found.differences:
+            table.add_row(str(each.request), each.field, each.recorded, each.simulated)
+        console.print(table if found.differences else "The simulator answered as the terminal did.")
+    raise typer.Exit(1 if found.differences else 0)
 
 
 def check(
@@ -217,6 +242,19 @@ def _show(status: Status) -> None:
             f"{state}, process {worker.pid or '-'}, replaced {worker.replaced} times",
         )
     console.print(table)
+
+
+def _serve(config: Path, record: Path | None) -> None:
+    from online.gateway.serving import serve_gateway
+    from online.gateway.settings import load_gateway_settings
+
+    _log_to_standard_error()
+    settings = load_gateway_settings(config)
+
+    def listening(port: int) -> None:
+        console.print(f"listening on {settings.host}:{port}", markup=False)
+
+    serve_gateway(settings, listening, record)
 
 
 def _log_to_standard_error() -> None:

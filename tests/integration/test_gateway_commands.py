@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -11,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway_world import REPOSITORY, Terminal, running_terminal
+from online.adapters.gateway_broker import GatewayBroker
+from online.domain.order import OrderReply, OrderStatus
+from tests.gateway_world import (
+    REPOSITORY,
+    Terminal,
+    World,
+    closing,
+    entry,
+    running_terminal,
+)
 
 pytestmark = pytest.mark.integration
 SETTINGS = """
@@ -35,10 +45,12 @@ def sextant(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def serve(folder: Path, terminal: Terminal) -> tuple[subprocess.Popen[str], str]:
+def serve(
+    folder: Path, terminal: Terminal, command: str = "serve", *words: str
+) -> tuple[subprocess.Popen[str], str]:
     (folder / "gateway.toml").write_text(SETTINGS.format(terminal=terminal.port))
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "pipelines.cli", "gateway", "serve", "gateway.toml"],
+        [sys.executable, "-u", "-m", "pipelines.cli", "gateway", command, "gateway.toml", *words],
         cwd=folder,
         env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
         stdout=subprocess.PIPE,
@@ -73,6 +85,29 @@ def test_user_makes_certificates_serves_checks_and_resumes(tmp_path: Path) -> No
             assert process.wait(20.0) == 0
     gone = sextant(tmp_path, "check", "--port", port)
     assert (gone.returncode, "NO_GATEWAY" in gone.stderr) == (1, True)
+
+
+def test_user_records_a_session_and_compares_it(tmp_path: Path) -> None:
+    sextant(tmp_path, "certs", "--host", "127.0.0.1")
+    with running_terminal() as terminal:
+        process, port = serve(tmp_path, terminal, "record", "--to", "session")
+        world = World(tmp_path, terminal, port=int(port))
+
+        async def trade(broker: GatewayBroker) -> OrderReply:
+            opened = await broker.send(entry(1))
+            return await broker.send(closing(2, entry(1), opened.position))
+
+        try:
+            assert asyncio.run(world.run(trade)).status is OrderStatus.FILLED
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20.0)
+    compared = sextant(tmp_path, "compare", "session/orders.jsonl", "--json")
+    found = json.loads(compared.stdout)
+    assert (compared.returncode, found["requests"], found["deals"]) == (0, 2, 2)
+    session = tmp_path / "session" / "orders.jsonl"
+    session.write_text(session.read_text().replace('"retcode":10009', '"retcode":10006', 1))
+    assert sextant(tmp_path, "compare", "session/orders.jsonl").returncode == 1
 
 
 def test_gateway_without_its_certificates_says_so_and_stops(tmp_path: Path) -> None:
