@@ -29,8 +29,6 @@ from pipelines.train import train
 from pipelines.train_report import TrainReport
 
 SYMBOL, TIMEFRAME = "EURUSD", Timeframe.H1
-PAPER_COVERAGE = 0.4
-"""Least share of bars that is signalled: a paper run explores, it does not wait for an edge."""
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +100,6 @@ def make_recipe(settings: Settings) -> Recipe:
             assumed_spread_points=broker.assumed_spread_points,
             commission_per_lot_side=broker.commission_per_lot,
         ),
-        min_coverage=PAPER_COVERAGE,
     )
 
 

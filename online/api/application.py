@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
@@ -48,7 +49,7 @@ def make_application(
     FastAPI
         Complete by itself; ``app.state.front`` is the same with a shorter way to the hot routes.
     """
-    app = FastAPI(
+    app = FastAPIOffline(  # its /docs brings its script along: a trading host has no internet
         title=_TITLE, version=version, description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     access, routes = BearerAccess(token), make_routes(scorer)
