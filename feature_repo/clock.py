@@ -27,6 +27,40 @@ def _offset_minutes(zone: str, hour: int) -> int:
     return 0 if offset is None else int(offset.total_seconds()) // 60
 
 
+class _MinuteOfWeek(Node):
+    """Minutes since Monday 00:00 on the wall clock of a zone, integers."""
+
+    def __init__(self, closed_at: Source, zone: str) -> None:
+        super().__init__(closed_at)
+        self.memory_bars = 0
+        self.text = f"minute_of_week({closed_at.text}, {zone})"
+        self._zone = zone
+
+    def batch(self, *arrays: Stamps) -> Stamps:
+        """Look the zone's offset up once an hour."""
+        (stamps,) = arrays
+        minutes = stamps // _MINUTE_NS + _THURSDAY
+        if self._zone != "UTC" and len(stamps):
+            hours = stamps // _HOUR_NS
+            first = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
+            offsets = [_offset_minutes(self._zone, int(hour)) for hour in hours[first]]
+            minutes += np.repeat(offsets, np.diff(first, append=len(hours)))
+        minutes %= _MINUTES_A_WEEK
+        return minutes
+
+    def open(self, *histories: Values) -> Step:  # noqa: ARG002 - it has no state
+        """Return the minute of one stamp; it has no state."""
+        zone = self._zone
+        if zone == "UTC":
+            return lambda stamp: (stamp // _MINUTE_NS + _THURSDAY) % _MINUTES_A_WEEK
+
+        def step(stamp: int) -> int:
+            offset = _offset_minutes(zone, stamp // _HOUR_NS)
+            return (stamp // _MINUTE_NS + _THURSDAY + offset) % _MINUTES_A_WEEK
+
+        return step
+
+
 class Clock(Node):
     """A function of the minute of the week at which the bar closes.
 
@@ -45,31 +79,16 @@ class Clock(Node):
     def __init__(
         self, closed_at: Source, name: str, function: Callable[[int], float], zone: str = "UTC"
     ) -> None:
-        super().__init__(closed_at)
+        super().__init__(_MinuteOfWeek(closed_at, zone))
         self.memory_bars = 0
         self.text = f"{name}({closed_at.text}, {zone})"
-        self._zone = zone
         self._table = np.array([function(m) for m in range(_MINUTES_A_WEEK)], dtype=np.float64)
 
     def batch(self, *arrays: Stamps) -> Values:
         """Look every bar up in the table."""
-        (stamps,) = arrays
-        minutes = stamps // _MINUTE_NS + _THURSDAY
-        if self._zone != "UTC" and len(stamps):
-            hours = stamps // _HOUR_NS
-            first = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
-            offsets = [_offset_minutes(self._zone, int(hour)) for hour in hours[first]]
-            minutes = minutes + np.repeat(offsets, np.diff(first, append=len(hours)))
-        return self._table[minutes % _MINUTES_A_WEEK]
+        return self._table[arrays[0]]
 
     def open(self, *histories: Values) -> Step:  # noqa: ARG002 - it has no state
-        """Return the lookup of one stamp; it has no state."""
-        table, zone = self._table.tolist(), self._zone
-        if zone == "UTC":
-            return lambda stamp: table[(stamp // _MINUTE_NS + _THURSDAY) % _MINUTES_A_WEEK]
-
-        def step(stamp: int) -> float:
-            minutes = stamp // _MINUTE_NS + _THURSDAY + _offset_minutes(zone, stamp // _HOUR_NS)
-            return float(table[minutes % _MINUTES_A_WEEK])
-
-        return step
+        """Return the lookup of one minute; it has no state."""
+        table: list[float] = self._table.tolist()
+        return table.__getitem__

@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_repo.anchors import WARM_UP_BARS, Period, periods, quarter_end_ns, quarter_of
-from feature_repo.bars import BarArrays
+from feature_repo.bars import BarArrays, Floats
 from feature_repo.feature import Feature
-from feature_repo.nodes import Constant, Node, Source
+from feature_repo.nodes import Arithmetic, Constant, Node, Source
 from online.domain.errors import InvalidMarketData, NotFound
 from online.domain.market import Bar
 
 Vector = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float32]
 
 
 class Program:
@@ -49,6 +50,10 @@ class Program:
             tuple(self._place[i.text] for i in node.inputs) for node in self.nodes
         ]
         self.outputs = tuple(self._place[f.expression.text] for f in self.features)
+        self._last_use = {i: at for at, used in enumerate(self.inputs) for i in used}
+        self._rows: dict[int, list[int]] = {}
+        for row, place in enumerate(self.outputs):
+            self._rows.setdefault(place, []).append(row)
 
     def _add(self, node: Node) -> None:
         if node.text in self._place:
@@ -58,29 +63,53 @@ class Program:
         self._place[node.text] = len(self.nodes)
         self.nodes.append(node)
 
-    def evaluate(self, bars: BarArrays, *, keep: bool) -> list[Any]:
+    def evaluate(self, bars: BarArrays) -> list[Any]:
         """Return every node's array over `bars`, taken as opened at the first of them.
 
         Parameters
         ----------
         bars
             From the anchor on.
-        keep
-            Keep all; otherwise what nobody needs any more is dropped, to save memory.
         """
         arrays: list[Any] = [None] * len(self.nodes)
-        last_use = {i: at for at, used in enumerate(self.inputs) for i in used}
-        kept = set(self.outputs)
         for at, (node, used) in enumerate(zip(self.nodes, self.inputs, strict=True)):
             if isinstance(node, Source):
                 arrays[at] = getattr(bars, node.text)
             else:
                 arrays[at] = node.batch(*(arrays[i] for i in used))
-            if not keep:
-                for i in used:
-                    if last_use[i] == at and i not in kept:
-                        arrays[i] = None
         return arrays
+
+    def compute(self, bars: BarArrays, skipped: int, out: Matrix) -> None:
+        """Write the features from bar `skipped` on into `out`, with little memory.
+
+        What nobody needs any more is written over: fresh memory costs more than most sums.
+
+        Parameters
+        ----------
+        bars
+            From the anchor on.
+        skipped
+            Leading bars that are left out of the result.
+        out
+            float32 of shape ``(n_features, n_bars - skipped)``.
+        """
+        arrays: list[Any] = [None] * len(self.nodes)
+        free: list[Floats] = []
+        for at, (node, used) in enumerate(zip(self.nodes, self.inputs, strict=True)):
+            inputs = [arrays[i] for i in used]
+            if isinstance(node, Source):
+                arrays[at] = getattr(bars, node.text)
+            elif isinstance(node, Arithmetic):
+                arrays[at] = node.batch(*inputs, out=free.pop() if free else None)
+            else:
+                arrays[at] = node.batch(*inputs)
+            for row in self._rows.get(at, ()):
+                out[row] = arrays[at][skipped:]
+            for i in (*used, at):
+                if self._last_use.get(i, i) == at:
+                    if self.nodes[i].makes_fresh_arrays and isinstance(arrays[i], np.ndarray):
+                        free.append(arrays[i])
+                    arrays[i] = None
 
 
 def require_inputs(features: Iterable[Feature], inputs: frozenset[str]) -> None:
@@ -118,11 +147,12 @@ def compute_batch(bars: BarArrays, features: Sequence[Feature]) -> dict[str, Vec
         If a feature's input is absent from the bars.
     """
     require_inputs(features, bars.inputs)
-    result = {f.name: np.full(len(bars), np.nan, dtype=np.float32) for f in features}
+    program = Program(features)
+    block: Matrix = np.empty((len(features), len(bars)), dtype=np.float32)
     for period in periods(bars.closed_at_ns):
-        for name, values in compute_period(bars, features, period).items():
-            result[name][period.start : period.end] = values
-    return result
+        anchored = bars.part(period.anchor, period.end)
+        program.compute(anchored, period.start - period.anchor, block[:, period.start : period.end])
+    return dict(zip((f.name for f in features), block, strict=True))
 
 
 def compute_period(
@@ -139,13 +169,10 @@ def compute_period(
     period
         One of `periods` of the bars.
     """
-    program = Program(features)
-    arrays = program.evaluate(bars.part(period.anchor, period.end), keep=False)
-    skipped = period.start - period.anchor
-    return {
-        feature.name: np.asarray(arrays[place][skipped:], dtype=np.float32)
-        for feature, place in zip(features, program.outputs, strict=True)
-    }
+    block: Matrix = np.empty((len(features), period.end - period.start), dtype=np.float32)
+    anchored = bars.part(period.anchor, period.end)
+    Program(features).compute(anchored, period.start - period.anchor, block)
+    return dict(zip((f.name for f in features), block, strict=True))
 
 
 class FeatureStream:
@@ -210,7 +237,7 @@ class FeatureStream:
     def _open(self, anchored: BarArrays, quarter: int) -> None:
         """Open every node at the anchor of `quarter` and bring it to the last bar."""
         program = self._program
-        arrays = program.evaluate(anchored, keep=True)
+        arrays = program.evaluate(anchored)
         self._quarter_end_ns = quarter_end_ns(quarter)
         values: list[Any] = [None] * len(program.nodes)
         self._values = values

@@ -27,6 +27,8 @@ class Talib(Node):
         By TA-Lib's names; what is not given has TA-Lib's default.
     """
 
+    makes_fresh_arrays = True
+
     def __init__(self, function: str, *inputs: Node, **parameters: float) -> None:
         super().__init__(*inputs)
         self.function = function

@@ -42,10 +42,14 @@ class Node(ABC):
         Leading bars for which the value is NaN; from then on it is a number.
     text : str
         Canonical formula; equal texts are one node.
+    makes_fresh_arrays : bool
+        Whether `batch` always returns an array of its own, which may be written over once
+        nobody needs it.
     """
 
     memory_bars: int
     text: str
+    makes_fresh_arrays: ClassVar[bool] = False
 
     def __init__(self, *inputs: Node) -> None:
         self.inputs = inputs
@@ -129,9 +133,13 @@ class Constant(Node):
         return lambda: value
 
 
-def _divide_arrays(dividend: Values, divisor: Values) -> Values:
-    dividend, divisor = np.broadcast_arrays(dividend, divisor)
-    return np.divide(dividend, divisor, out=dividend * 0.0, where=divisor != 0.0)
+def _divide_arrays(dividend: Values, divisor: Values, out: Floats | None = None) -> Values:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotient = np.divide(dividend, divisor, out=out)
+    nothing = np.equal(divisor, 0.0)
+    if nothing.any():
+        np.copyto(quotient, np.multiply(dividend, 0.0), where=nothing)
+    return quotient
 
 
 def _divide(dividend: float, divisor: float) -> float:
@@ -146,16 +154,24 @@ def _smaller(first: float, second: float) -> float:
     return first if first <= second or first != first else second  # noqa: PLR0124 - NaN test
 
 
-def _larger_arrays(first: Values, second: Values) -> Values:
+def _larger_arrays(first: Values, second: Values, out: Floats | None = None) -> Values:
+    if isinstance(second, float) and second != 0.0:
+        return np.maximum(first, second, out=out)
     return np.where((first >= second) | np.isnan(first), first, second)
 
 
-def _smaller_arrays(first: Values, second: Values) -> Values:
+def _smaller_arrays(first: Values, second: Values, out: Floats | None = None) -> Values:
+    if isinstance(second, float) and second != 0.0:
+        return np.minimum(first, second, out=out)
     return np.where((first <= second) | np.isnan(first), first, second)
 
 
-def _exceeds_arrays(first: Values, second: Values) -> Values:
-    return np.where(np.isnan(first + second), np.nan, np.greater(first, second))
+def _exceeds_arrays(first: Values, second: Values, out: Floats | None = None) -> Values:
+    result = np.add(first, second, out=out)
+    missing = np.isnan(result)
+    np.copyto(result, np.greater(first, second))
+    np.copyto(result, np.nan, where=missing)
+    return result
 
 
 def _exceeds(first: float, second: float) -> float:
@@ -172,6 +188,7 @@ class Arithmetic(Node):
     or 0.0.
     """
 
+    makes_fresh_arrays = True
     _BATCH: ClassVar[dict[str, Callable[..., Any]]] = {
         "+": np.add,
         "-": np.subtract,
@@ -204,9 +221,17 @@ class Arithmetic(Node):
         else:
             self.text = f"({inputs[0].text} {operation} {inputs[1].text})"
 
-    def batch(self, *arrays: Values) -> Values:
-        """Apply the operation to arrays."""
-        return self._BATCH[self.operation](*arrays)
+    def batch(self, *arrays: Values, out: Floats | None = None) -> Values:
+        """Apply the operation to arrays.
+
+        Parameters
+        ----------
+        arrays
+            The inputs'.
+        out
+            An array nobody needs any more, to write into: fresh memory costs more than the sum.
+        """
+        return self._BATCH[self.operation](*arrays, out=out)
 
     def open(self, *histories: Values) -> Step:  # noqa: ARG002 - it has no state
         """Return the operation on numbers; it has no state."""
@@ -223,6 +248,8 @@ class Lag(Node):
     bars
         How far (> 0); looking ahead is refused.
     """
+
+    makes_fresh_arrays = True
 
     def __init__(self, node: Node, bars: int) -> None:
         super().__init__(node)
