@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 
 from online.domain.errors import InvalidInput
-from pipelines.platform.embedded import DEPLOYMENTS
 from pipelines.platform.probes import DeploymentsProbe, HttpProbe, Probe, ReportProbe
+from pipelines.platform.services import DEPLOYMENTS
 
 EVER = "1970-01-01T00:00:00+00:00"
 

@@ -28,7 +28,6 @@ from pipelines.platform.state import PartStatus, judge_parts
 from pipelines.platform.supervisor import Platform
 
 PARTS = ("valkey", "mlflow", "prefect", "flows", "scorer", "feed")
-DEPLOYMENTS = ("ingest", "featurize", "train", "promote", "backtest")
 MODEL_NAME, MODEL_ALIAS = "EURUSD.H1.barrier", "paper"
 REPLAY_PROJECT = "replay"
 """Feast's project of the replay: Redis keeps no stamp older than one it holds."""
@@ -86,7 +85,7 @@ def run_platform(
             services.prefect(home, ports.prefect),
         )
         say("serving the flows")
-        platform.start(services.flows(home, {**client, **settings}, DEPLOYMENTS))
+        platform.start(services.flows(home, {**client, **settings}, services.DEPLOYMENTS))
         if not has_model(client["MLFLOW_TRACKING_URI"]):
             say(f"no model is promoted yet: making one (log: {platform.log('bootstrap')})")
             command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))

@@ -102,8 +102,9 @@ def test_lean_commands_load_no_heavy_package(arguments: list[str], tmp_path: Pat
     assert (finished.returncode, "Error" in finished.stderr) == (expected, False), finished.stderr
 
 
-def test_the_scorer_is_imported_without_heavy_packages() -> None:
-    code = f"import sys, online.app; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["online.app", "pipelines.platform.check"])
+def test_a_program_of_the_scorers_host_is_imported_without_heavy_packages(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     finished = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).resolve().parents[3],
