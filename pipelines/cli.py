@@ -14,7 +14,17 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from online.domain.errors import SextantError
-from pipelines.commands import audit, backtest, bench, data, flows, gateway, running, scoring
+from pipelines.commands import (
+    audit,
+    backtest,
+    bench,
+    data,
+    flows,
+    gateway,
+    ingesting,
+    running,
+    scoring,
+)
 from pipelines.commands.terminal import notes
 
 INTERRUPTED_STATUS = 130
@@ -28,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 running.add_to(app)
+ingesting.add_to(app)
 flows.add_to(app)
 backtest.add_to(app)
 scoring.add_to(app)

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
 from online.domain.market import PriceSide, Timeframe
@@ -24,6 +25,7 @@ from pipelines.lake_files import (
     only_writer,
     read_header,
     read_month,
+    read_stamps,
     write_month,
     write_parquet,
 )
@@ -198,6 +200,16 @@ class Lake:
         last = len(stamps) if end_ns is None else int(np.searchsorted(stamps, end_ns))
         columns = ROW_SCHEMA.names if provenance else list(BAR_COLUMNS)
         return frame.iloc[first:last][columns].reset_index(drop=True)
+
+    def read_stamps(self, symbol: str, timeframe: Timeframe | str) -> NDArray[np.int64]:
+        """Return the closes of a series, UTC nanoseconds, ascending, (n_bars,).
+
+        Raises
+        ------
+        NotFound
+            ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
+        """
+        return np.concatenate([read_stamps(path) for path in self._months(symbol, timeframe)])
 
     def price_side(self, symbol: str, timeframe: Timeframe | str) -> PriceSide:
         """Return which side of the market a series' prices are.

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import PriceSide
@@ -123,6 +125,19 @@ def read_month(path: Path) -> pd.DataFrame:
     read_header(path)
     frame: pd.DataFrame = _parquet(path).read().to_pandas()
     return frame
+
+
+def read_stamps(path: Path) -> NDArray[np.int64]:
+    """Return the closes of a month's bars, UTC nanoseconds, ascending.
+
+    Raises
+    ------
+    InvalidInput
+        As `read_header`.
+    """
+    read_header(path)
+    column = _parquet(path).read(columns=["closed_at_ns"])["closed_at_ns"]
+    return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
 def read_header(path: Path) -> MonthHeader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,21 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("real market data is absent: expected ../shared/data beside the checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def prefect_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of persisted results of a Prefect server that runs until the session ends."""
+    from tests.prefect_server import serve_prefect  # noqa: PLC0415 - Prefect is not lean
+
+    with serve_prefect(tmp_path_factory.mktemp("prefect") / "storage") as storage:
+        yield storage
+
+
+@pytest.fixture
+def own_environment() -> Iterator[None]:
+    """Undo what a command sets in the environment of the process."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)

@@ -1,49 +1,93 @@
-"""`sextant data`: what the lake holds."""
+"""`sextant data`: what the lake holds, and what came into it with faults."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
 from online.domain.market import NANOSECONDS_PER_SECOND
+from pipelines.commands import data_series
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, write_json
 from pipelines.home import Home
+
+if TYPE_CHECKING:
+    from pipelines.lake_overview import QuotesOverview, SeriesOverview
 
 BYTES_PER_MEBIBYTE = 1 << 20
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(help="Look into the lake.", no_args_is_help=True)
+    group = typer.Typer(help="Look into the lake, and make longer bars.", no_args_is_help=True)
     group.command("list", epilog="Example: sextant data list --json")(list_series)
+    data_series.add_to(group)
     app.add_typer(group, name="data")
 
 
 def list_series(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """List every series of the lake."""
+    """List every series of the lake with its sources, its gaps and the rows in quarantine."""
     from pipelines.lake import Lake
+    from pipelines.lake_overview import survey
 
-    entries = Lake(Home(home).lake).describe()
+    overview = survey(Lake(Home(home).lake))
     if json:
-        write_json(entries)
+        write_json(overview)
         return
-    if not entries:
+    if not (overview.bars or overview.ticks):
         console.print(f"The lake below {home} is empty; fill it with `sextant ingest`.")
         return
-    table = Table("symbol", "timeframe", "side")
-    for column in ("bars", "first close", "last close", "MiB"):
+    if overview.bars:
+        console.print(_bars_table(overview.bars))
+    if overview.ticks:
+        console.print(_ticks_table(overview.ticks))
+
+
+def _bars_table(entries: list[SeriesOverview]) -> Table:
+    table = Table(*("series", "closes"), title="Bars", title_justify="left")
+    for column in ("bars", "MiB", "gaps", "bars missing"):
         table.add_column(column, justify="right")
-    table.add_column("sources")
+    table.add_column("largest gap (source clock)")
+    table.add_column("rows in quarantine", no_wrap=True)
+    table.add_column("sources, clocks")
+    for entry in entries:
+        gap = entry.largest_gap
+        table.add_row(
+            f"{entry.symbol} {entry.timeframe} {entry.side}",
+            f"{_minute(entry.first_ns)}\n{_minute(entry.last_ns)}",
+            *(f"{entry.bars:,}", f"{entry.size_bytes / BYTES_PER_MEBIBYTE:.1f}"),
+            *(_count(entry.gaps), _count(entry.missing_bars)),
+            "-" if gap is None else f"{gap.duration_on_source_clock}\nafter {gap.after[:16]}",
+            _reasons(entry.quarantined),
+            "\n".join((*entry.sources, *entry.clocks)),
+        )
+    return table
+
+
+def _ticks_table(entries: list[QuotesOverview]) -> Table:
+    table = Table(*("symbol", "feed"), title="Quotes", title_justify="left")
+    for column in ("rows read", "in the lake", "first", "last", "files"):
+        table.add_column(column, justify="right")
+    table.add_column("rows in quarantine")
     for entry in entries:
         table.add_row(
-            *(entry.symbol, entry.timeframe.value, entry.side.value, f"{entry.bars:,}"),
-            *(_minute(entry.first_ns), _minute(entry.last_ns)),
-            *(f"{entry.size_bytes / BYTES_PER_MEBIBYTE:.1f}", ", ".join(entry.sources)),
+            *(entry.symbol, entry.feed, f"{entry.rows_read:,}", f"{entry.ticks:,}"),
+            *(_minute(entry.first_ns), _minute(entry.last_ns), str(entry.files)),
+            _reasons(entry.quarantined),
         )
-    console.print(table)
+    return table
+
+
+def _reasons(quarantined: Mapping[str, int]) -> str:
+    return "\n".join(f"{count:,} {name}" for name, count in quarantined.items()) or "none"
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
 
 
 def _minute(stamp_ns: int) -> str:

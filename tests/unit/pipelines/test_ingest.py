@@ -5,19 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.settings import (
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_LOCAL_STORAGE_PATH,
-    PREFECT_LOGGING_LEVEL,
-    temporary_settings,
-)
-from prefect.testing.utilities import prefect_test_harness
 
 from online.domain.errors import SextantError
 from online.domain.market import PriceSide, Timeframe
@@ -31,26 +23,7 @@ from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.ticks import LeanTicksConfig
 
-pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    storage = tmp_path_factory.mktemp("prefect") / "storage"
-    with (
-        pytest.MonkeyPatch.context() as environment,
-        temporary_settings(
-            {
-                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # its thread costs a second a flow
-                PREFECT_LOCAL_STORAGE_PATH: storage,
-                PREFECT_LOGGING_LEVEL: "CRITICAL",
-            }
-        ),
-    ):
-        environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        environment.setenv("DO_NOT_TRACK", "1")
-        with prefect_test_harness(server_startup_timeout=60):
-            yield
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("prefect_storage")]
 
 
 def histdata(path: Path, *prices: str) -> CsvConfig:

@@ -1,0 +1,221 @@
+"""`sextant ingest`: market data of every kind of source into the lake."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from online.domain.errors import InvalidInput
+from online.domain.market import Timeframe
+from pipelines.commands.environment import prepare_environment
+from pipelines.commands.options import HOME, SYMBOL, HomeOption, JsonOption, SymbolOption
+from pipelines.commands.terminal import console, notes, write_json
+from pipelines.home import Home
+
+TICKS = "ticks"
+KINDS = {
+    "demo": "a year of hourly EURUSD, installed with the extra `demo`",
+    "csv": "a CSV file or a zip of one: --preset --path [--timeframe --clock]",
+    "parquet": "a Parquet file, such as of copy_rates: --path --timeframe [--clock]",
+    TICKS: "a folder of daily quote zips: --path --feed --clock [--timeframes]",
+    "synthetic": "a market drawn from a seed: --seed --bars --timeframe --start",
+}
+_OPTIONS = frozenset({"path", "preset", "timeframe", "clock", "feed", "seed", "bars", "start"})
+_FIELDS = {"folder": "path"}
+"""Settings whose option has another name."""
+
+_GENERIC_EXAMPLE = (
+    "sextant ingest --source csv --preset generic --timeframe H1 --path mine.csv "
+    "--set 'layout.stamp=\\[\"time\"]' --set 'layout.stamp_format=%Y-%m-%d %H:%M' "
+    "--set layout.clock=UTC --set layout.side=bid"
+)
+_EPILOG = "\n\n".join(
+    (
+        "Kinds of source and what each needs:",
+        *(f"{kind}: {meaning}" for kind, meaning in KINDS.items()),
+        "Examples:",
+        "sextant ingest --source demo",
+        "sextant ingest --source csv --preset histdata --symbol EURUSD --path EURUSD_2017.zip",
+        "sextant ingest --source csv --preset mt5 --timeframe M15 --symbol EURUSD --path bars.csv",
+        _GENERIC_EXAMPLE,
+        "sextant ingest --source parquet --timeframe M15 --symbol USDCAD --path USDCAD.parquet",
+        "sextant ingest --source ticks --feed oanda --clock UTC --timeframes M1,H1 --path eurusd",
+        "sextant ingest --source synthetic --seed 7 --bars 5000 --timeframe H1 --start 2019-01-01",
+    )
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("ingest", epilog=_EPILOG)(ingest)
+
+
+def ingest(
+    source: Annotated[
+        str, typer.Option(help=f"Kind of source: {', '.join(KINDS)}; see below.")
+    ] = "demo",
+    path: Annotated[
+        list[Path] | None,
+        typer.Option(help="File (ticks: folder); again for more, taken one after the other."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="csv: whose export, histdata, mt5, cryptodatadownload or generic."),
+    ] = None,
+    symbol: SymbolOption = SYMBOL,
+    timeframe: Annotated[
+        str | None, typer.Option(help="Length of the bars, where the file does not say it.")
+    ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(help="Of the stamps: UTC, UTC-05:00, America/New_York, broker-eu, broker-us."),
+    ] = None,
+    feed: Annotated[str | None, typer.Option(help="ticks: whose quotes, oanda or fxcm.")] = None,
+    timeframes: Annotated[
+        str | None, typer.Option(help="ticks: bars to make of them, such as M1,H1.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="synthetic: of every random choice.")] = None,
+    bars: Annotated[int | None, typer.Option(help="synthetic: how many.")] = None,
+    start: Annotated[str | None, typer.Option(help="synthetic: first day, YYYY-MM-DD.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting of the source."),
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option(help="Rank of the source where sources disagree; higher wins.")
+    ] = None,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Bring market data into the lake, with a quality report."""
+    given = {
+        "preset": preset,
+        "timeframe": timeframe,
+        "clock": clock,
+        "feed": feed,
+        "seed": seed,
+        "bars": bars,
+        "start": None if start is None else f"{start}T00:00:00Z",
+    }
+    told = {name: value for name, value in given.items() if value is not None}
+    _set(told, settings or [])
+    configs = [_describe(source, told, place) for place in path or (None,)]
+    lengths = parse_timeframes(timeframes or "")
+    if lengths and source != TICKS:
+        raise InvalidInput(f"--timeframes belongs to --source ticks, not to --source {source}")
+    if priority is not None and source == TICKS:
+        raise InvalidInput("--priority belongs to sources of bars, not to --source ticks")
+    prepare_environment(Home(home))
+    reports = []
+    for config in configs:
+        with notes.status(f"ingesting {symbol} from {source}"):
+            reports.append(_run(config, symbol, lengths, priority or 0, home))
+        if not json:
+            _show(reports[-1])
+    if json:
+        write_json(reports if len(reports) > 1 else reports[0])
+
+
+def parse_timeframes(text: str) -> tuple[Timeframe, ...]:
+    """Return the lengths of bars in a list such as ``M5,H1``; none for the empty string.
+
+    Raises
+    ------
+    NotFound
+        With code ``UNKNOWN_TIMEFRAME``.
+    """
+    return tuple(Timeframe.parse(name.strip()) for name in text.split(",") if name.strip())
+
+
+def _run(
+    config: Any,  # noqa: ANN401 - settings of any source, imported late
+    symbol: str,
+    lengths: tuple[Timeframe, ...],
+    priority: int,
+    home: Path,
+) -> Any:  # noqa: ANN401 - one of two reports, imported late
+    if config.kind == "lean-ticks":
+        from pipelines.ingest_ticks import ingest_ticks
+
+        return ingest_ticks(home, config, symbol, lengths)
+    from pipelines.ingest import ingest as run_ingest
+
+    return run_ingest(home, config, symbol, priority=priority)
+
+
+def _show(report: Any) -> None:  # noqa: ANN401 - one of two reports, imported late
+    console.print(report.headline, soft_wrap=True)
+    for reason, count in report.quarantined.items():
+        console.print(f"  {count:,} rows in quarantine: {reason}")
+    made = report.bars if isinstance(report.bars, dict) else {}
+    for length, count in made.items():
+        console.print(f"  {count:,} {length} bars made of the quotes")
+    console.print(f"Report: {report.report_html}", soft_wrap=True)
+
+
+def _set(told: dict[str, Any], settings: list[str]) -> None:
+    """Add what `--set` gives: a value is read as JSON where it is JSON, a dotted name nests."""
+    for setting in settings:
+        name, separator, text = setting.partition("=")
+        if not (name and separator):
+            raise InvalidInput(f"--set takes NAME=VALUE, got {setting!r}")
+        try:
+            value = jsons.loads(text)
+        except jsons.JSONDecodeError:
+            value = text
+        *outer, last = name.split(".")
+        inner = told
+        for step in outer:
+            inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
+                raise InvalidInput(f"--set {name}: {step!r} is a value, not a group of settings")
+        inner[last] = value
+
+
+def _describe(source: str, told: dict[str, Any], path: Path | None) -> Any:  # noqa: ANN401 - see _run
+    """Return the settings of a source.
+
+    Raises
+    ------
+    InvalidInput
+        Naming each option that is missing, foreign or wrong.
+    """
+    if source not in KINDS:
+        raise InvalidInput(f"no source {source!r}: expected one of {', '.join(KINDS)}")
+    from pydantic import TypeAdapter, ValidationError
+
+    from pipelines.sources.source import SourceConfig
+    from pipelines.sources.ticks import LeanTicksConfig
+
+    kind = "lean-ticks" if source == TICKS else source
+    field = "folder" if source == TICKS else "path"
+    described = {"kind": kind, **told, **({} if path is None else {field: path})}
+    adapter: Callable[[Any], Any] = (
+        LeanTicksConfig.model_validate
+        if source == TICKS
+        else TypeAdapter[Any](SourceConfig).validate_python
+    )
+    try:
+        return adapter(described)
+    except ValidationError as error:
+        wrong = "; ".join(_complaint(source, fault) for fault in error.errors())
+        raise InvalidInput(f"source {source}: {wrong}") from error
+
+
+def _complaint(source: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's description of a fault
+    steps = [str(step) for step in fault["loc"] if step != source]
+    name = ".".join(_FIELDS.get(step, step) for step in steps)
+    option = f"--{name}" if name in _OPTIONS else f"--set {name}"
+    match fault["type"]:
+        case "missing":
+            return f"{option} is needed"
+        case "extra_forbidden":
+            return f"{option} is not one of its options"
+        case _ if not name:
+            return str(fault["msg"]).removeprefix("Value error, ")
+        case _:
+            return f"{option}: {fault['msg']}, got {fault['input']!r}"

@@ -1,0 +1,223 @@
+"""`sextant ingest` and `sextant data`, as their user sees them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.cli import run
+from pipelines.commands.ingesting import KINDS
+from tests.conftest import REPOSITORY
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.usefixtures("prefect_storage", "own_environment"),
+]
+GUIDE = REPOSITORY / "pipelines" / "sources" / "README.md"
+LINES_KEPT = 3000
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(list(arguments)) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def small_copy(source: Path, target: Path) -> None:
+    """Copy the data: dirty files and OANDA's EURUSD whole, the beginning of each other file."""
+    for path in sorted(source.rglob("*.*")):
+        copy = target / path.relative_to(source)
+        if not path.is_file() or (path.parent.name == "xauusd" and "20140501" not in path.name):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.name != "histdata_m1":
+            copy.symlink_to(path)
+            continue
+        with zipfile.ZipFile(path) as whole, zipfile.ZipFile(copy, "w") as part:
+            (name,) = (name for name in whole.namelist() if name.endswith(".csv"))
+            with whole.open(name) as lines:
+                part.writestr(name, b"".join(next(lines) for _ in range(LINES_KEPT)))
+
+
+def test_the_guide_brings_in_every_file_and_the_list_counts_every_fault(
+    tmp_path: Path,
+    shared_data: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small_copy(shared_data, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```bash\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.strip().splitlines()]
+    assert lines[0] == "export DATA=../shared/data"
+    for line in lines[1:]:
+        program, *arguments = shlex.split(line.replace("$DATA", str(tmp_path / "data")))
+        assert program == "sextant"
+        assert run(arguments) == 0, (line, capsys.readouterr().err)
+    assert "<img" in (tmp_path / "usdcad.html").read_text()
+    capsys.readouterr()
+
+    found = json.loads(told(capsys, "data", "list", "--json"))
+    series = {(s["symbol"], s["timeframe"]): s for s in found["bars"]}
+    assert len(series) == 15
+    assert len({s for s, _ in series}) == 9
+    dollar = series["USDCAD", "M15"]
+    assert dollar["quarantined"] == {"DUPLICATE_ROW": 9969}
+    assert dollar["largest_gap"]["duration_on_source_clock"] == "145 days 20:30:00"
+    swiss = series["USDCHF", "M15"]["largest_gap"]["duration_on_source_clock"]
+    assert swiss.startswith("374 days")
+    quotes = {(q["symbol"], q["feed"]): q for q in found["ticks"]}
+    dirty, clean = quotes["EURUSD", "fxcm"], quotes["EURUSD", "oanda"]
+    assert dirty["rows_read"] == 205_602
+    assert dirty["quarantined"] == {"ZERO_SPREAD": 25_522, "NEGATIVE_SPREAD": 21_039}
+    assert (clean["rows_read"], clean["quarantined"]) == (532_903, {})
+
+    shown = " ".join(told(capsys, "data", "list").split())
+    for words in ("9,969 DUPLICATE_ROW", "145 days 20:30:00", "21,039 NEGATIVE_SPREAD", "532,903"):
+        assert words in shown
+
+
+def test_the_guide_links_to_files_that_exist() -> None:
+    linked = re.findall(r"\]\(([^)]+)\)", GUIDE.read_text(encoding="utf-8"))
+    assert len(linked) > 10
+    assert [path for path in linked if not (GUIDE.parent / path).exists()] == []
+
+
+@pytest.fixture
+def home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """A home with a synthetic EURUSD and two days of quotes."""
+    folder = str(tmp_path / "home")
+    words = "--source synthetic --seed 3 --bars 400 --timeframe H1 --start 2019-01-01"
+    report = json.loads(told(capsys, "ingest", *words.split(), "--home", folder, "--json"))
+    assert (report["added"], report["source"]) == (400, "synthetic")
+    return folder
+
+
+def test_a_generic_file_is_described_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.csv"
+    hours = "\n".join(f"2019-01-02 {hour:02d}:00,1.1,1.3,1.0,1.2" for hour in range(4, 9))
+    path.write_text(f"when,o,h,l,c\n{hours}\n")
+    layout = {
+        "stamp": '["when"]',
+        "stamp_format": "%Y-%m-%d %H:%M",
+        "clock": "UTC",
+        "side": "bid",
+        **dict(zip(("open", "high", "low", "close"), "ohlc", strict=True)),
+    }
+    words = [word for name, value in layout.items() for word in ("--set", f"layout.{name}={value}")]
+    given = ["--source", "csv", "--preset", "generic", "--timeframe", "H1", "--path", str(path)]
+    shown = told(capsys, "ingest", *given, *words, "--home", str(tmp_path / "home"))
+    assert "5 added to the lake" in shown
+
+
+def test_several_files_come_in_one_after_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words: list[str] = []
+    for day in ("02", "03"):
+        path = tmp_path / f"{day}.csv"
+        path.write_text("\n".join(f"201801{day} 10{m:02d}00;1.1;1.2;1.0;1.1;0" for m in range(3)))
+        words += ["--path", str(path)]
+    given = ["--source", "csv", "--preset", "histdata", "--home", str(tmp_path / "home"), "--json"]
+    reports = json.loads(told(capsys, "ingest", *given, *words))
+    assert [report["added"] for report in reports] == [3, 3]
+
+
+def test_a_series_is_shown_by_its_ends_and_its_statistics(
+    home: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: dict[str, Any] = json.loads(
+        told(capsys, "data", "show", "--rows", "2", "--home", home, "--json")
+    )
+    assert (found["rows"], len(found["head"]), len(found["tail"])) == (400, 2, 2)
+    assert found["head"][0]["closed_at"] == "2019-01-01T01:00:00.000Z"
+    figures = {row["column"]: row for row in found["statistics"]}
+    assert figures["low"]["min"] <= figures["close"]["50%"] <= figures["high"]["max"]
+    assert "first of 400 rows" in told(capsys, "data", "show", "--home", home)
+    days = ["--since", "2019-01-03", "--until", "2019-01-04"]
+    part = json.loads(told(capsys, "data", "show", *days, "--home", home, "--json"))
+    assert part["rows"] == 24
+
+
+def test_gaps_are_listed_against_the_session_calendar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, home = tmp_path / "a.csv", str(tmp_path / "home")
+    minutes = [0, 1, 5, 6, 20]
+    path.write_text("\n".join(f"20180103 10{m:02d}00;1.1;1.2;1.0;1.1;0" for m in minutes))
+    told(capsys, *f"ingest --source csv --preset histdata --path {path} --home {home}".split())
+    words = ["data", "gaps", "--timeframe", "M1", "--home", home]
+    found = json.loads(told(capsys, *words, "--json"))
+    assert [gap["missing_bars"] for gap in found] == [3, 13]
+    shown = told(capsys, *words, "--at-least", "5")
+    assert "2 gaps, 16 bars missing; 1 shown." in shown
+
+
+def test_a_series_is_drawn_as_a_picture_or_a_page(
+    home: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, "data", "plot", "--out", str(tmp_path / "new" / "a.png"), "--home", home)
+    assert (tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")
+    told(capsys, "data", "plot", "--out", str(tmp_path / "a.html"), "--home", home)
+    assert "400 bars" in (tmp_path / "a.html").read_text()
+
+
+def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "resample", "--from", "H1", "--to", "H4,D1", "--home", home]
+    first = json.loads(told(capsys, *words, "--json"))
+    assert [report["target"] for report in first] == ["H4", "D1"]
+    assert first[0]["added"] > 90
+    assert f"0 added, {first[0]['added']} there already" in told(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("ingest --source nope", "expected one of demo, csv, parquet, ticks, synthetic"),
+        ("ingest --source csv", "--path is needed; --preset is needed"),
+        ("ingest --source csv --preset histdata --path a --feed oanda", "--feed is not one of"),
+        ("ingest --source ticks --path a --feed oanda", "--clock is needed"),
+        ("ingest --source ticks --path . --feed oanda --clock UTC --priority 1", "sources of bars"),
+        ("ingest --timeframes M1", "--timeframes belongs to --source ticks"),
+        ("ingest --source parquet --path a --timeframe H7", "--timeframe: Input should be 'M1'"),
+        ("ingest --source parquet --path a --timeframe H1", "FILE_NOT_FOUND"),
+        ("ingest --source csv --preset histdata --path a --set x", "NAME=VALUE, got 'x'"),
+        (
+            "ingest --source csv --preset generic --path a --set layout.stamp=3",
+            "--set layout.stamp",
+        ),
+        ("ingest --source csv --preset mt5 --path a --set clock.x=3 --clock UTC", "is a value"),
+        ("data show", "EMPTY_LAKE"),
+        ("data show --feed oanda", "NO_TICKS"),
+        ("data gaps --timeframe H7", "UNKNOWN_TIMEFRAME"),
+        ("data plot --out a.gif", "ending in .png or .html"),
+        ("data resample --from M1 --to ,", "names no length of bars"),
+        ("data resample --from M1 --to H1", "EMPTY_LAKE"),
+    ],
+)
+def test_a_bad_argument_is_one_sentence_and_status_2(
+    words: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words.split(), "--home", str(tmp_path / "home")]) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err.splitlines()[0]
+    assert "Traceback" not in said.err + said.out
+
+
+def test_the_help_names_every_kind_of_source_with_an_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = " ".join(told(capsys, "ingest", "--help").split())
+    for kind in KINDS:
+        assert f"sextant ingest --source {kind}" in shown
+    for name in ("list", "show", "gaps", "plot", "resample"):
+        assert f"sextant data {name}" in told(capsys, "data", name, "--help").replace(
+            "Usage: ", "", 1
+        )
