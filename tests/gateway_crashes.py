@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from online.adapters.clocks import SystemClock
@@ -113,6 +113,7 @@ class Harness:
     world: World
     terminal: Terminal
     runs: int = 0
+    began_ns: int = field(default_factory=time.time_ns)
 
     @property
     def journal(self) -> Path:
@@ -194,8 +195,7 @@ class Harness:
         """Find the fate of what is pending; then, with a bar, decide and send."""
         journal, book = open_journal(self.journal)
         broker = self.world.broker(answer_seconds=5.0, reply_seconds=8.0)
-        now_ns = time.time_ns()
-        bar_ns = (now_ns // HOUR_NS - bar) * HOUR_NS
+        bar_ns = (self.began_ns // HOUR_NS - bar) * HOUR_NS
         desk = _desk(DyingBroker(broker, step), DyingJournal(journal, step), book, bar_ns)
 
         async def is_resolved() -> bool:

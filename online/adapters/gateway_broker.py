@@ -109,6 +109,7 @@ class GatewayBroker:
         self._lost = asyncio.Event()
         self._questions: dict[int, _Question] = {}
         self._number = 0
+        self._hello = 0
         self._trouble = Unavailable("not connected to the gateway yet", code="NO_GATEWAY")
         self._final = False
         self.welcome: Welcome | None = None

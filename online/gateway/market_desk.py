@@ -17,6 +17,7 @@ from online.gateway.terminal import Terminal
 from online.gateway.translation import Translation, to_account
 from online.ports import Observation
 from online.simulator import constants as mt5
+from online.simulator.info_tuples import AccountInfo
 from online.simulator.trade_tuples import TradeDeal
 
 _DAY_SECONDS = 86_400
@@ -51,14 +52,21 @@ class MarketDesk:
     ----------
     terminal
         Connected.
+    account
+        Login and server that are looked at; another account's figures are never told.
     reconnect
         Makes the connection anew after the pipe broke; may raise `Unavailable`.
     """
 
     def __init__(
-        self, terminal: Terminal, translation: Translation, reconnect: Callable[[], None]
+        self,
+        terminal: Terminal,
+        account: tuple[int, str],
+        translation: Translation,
+        reconnect: Callable[[], None],
     ) -> None:
         self._terminal = terminal
+        self._account = account
         self._translation = translation
         self._reconnect = reconnect
         self._rows: dict[int, TradeDeal] = {}
@@ -80,9 +88,7 @@ class MarketDesk:
         terminal, translation = self._terminal, self._translation
         tick = terminal.symbol_info_tick(self._select(symbol)) if symbol else None
         quote = None if tick is None else translation.quote(symbol, tick)
-        account = terminal.account_info()
-        if account is None:
-            self._fail("account_info")
+        account = self._look_at_account()
         rows = terminal.positions_get()
         if rows is None:
             self._fail("positions_get")
@@ -110,7 +116,8 @@ class MarketDesk:
             As `observe`.
         """
         terminal, translation = self._terminal, self._translation
-        told = self._refresh_deals(whole=True)
+        account = self._look_at_account()
+        told = self._refresh_deals(whole=True) and account is not None
         deals = [self._rows[ticket] for ticket in sorted(self._rows)]
         resting = terminal.orders_get()
         accepted = translation.to_server_seconds(accepted_at_ns) if accepted_at_ns else None
@@ -139,9 +146,11 @@ class MarketDesk:
         Unavailable
             As `observe`.
         """
-        info, account = self._terminal.terminal_info(), self._terminal.account_info()
-        if info is None or account is None:
+        info = self._terminal.terminal_info()
+        if info is None:
             self._fail("terminal_info")
+        account = self._look_at_account()
+        if info is None or account is None:
             return Health(connected=False, trade_allowed=False, quote_age_seconds=None)
         allowed = info.trade_allowed and not info.tradeapi_disabled
         tick = self._terminal.symbol_info_tick(self._select(symbol)) if symbol else None
@@ -154,6 +163,25 @@ class MarketDesk:
             trade_allowed=allowed and account.trade_allowed and account.trade_expert,
             quote_age_seconds=age_seconds,
         )
+
+    def _look_at_account(self) -> AccountInfo | None:
+        """Return the account; None if the terminal does not tell it.
+
+        Raises
+        ------
+        Unavailable
+            With code ``WRONG_ACCOUNT`` if the terminal is logged in to another.
+        """
+        told = self._terminal.account_info()
+        if told is None:
+            self._fail("account_info")
+        elif (told.login, told.server) != self._account:
+            raise Unavailable(
+                f"the terminal is logged in to {told.login}@{told.server}, not to "
+                f"{self._account[0]}@{self._account[1]}",
+                code="WRONG_ACCOUNT",
+            )
+        return told
 
     def _select(self, symbol: str) -> str:
         name = self._translation.to_broker(symbol)

@@ -24,6 +24,8 @@ class OrderDesk:
     ----------
     terminal
         Connected.
+    account
+        Login and server that orders are for: somebody may log the terminal in to another.
     reconnect
         Makes the connection anew after the pipe broke; may raise `Unavailable`.
     now_seconds
@@ -33,12 +35,14 @@ class OrderDesk:
     def __init__(
         self,
         terminal: Terminal,
+        account: tuple[int, str],
         translation: Translation,
         rules: OrderRules,
         reconnect: Callable[[], None],
         now_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = terminal
+        self._account = account
         self._translation = translation
         self._rules = rules
         self._reconnect = reconnect
@@ -79,7 +83,12 @@ class OrderDesk:
 
     def _send(self, intent: Intent) -> OrderReply | tuple[Outcome, OrderSendResult | None]:
         """Return the terminal's answer, or a reply where nothing was sent."""
-        symbol = self._find_symbol(self._translation.to_broker(intent.symbol))
+        told = self._terminal.account_info()
+        if told is not None and (told.login, told.server) != self._account:
+            return not_sent(f"the terminal is logged in to {told.login}@{told.server}")
+        symbol = None
+        if told is not None:
+            symbol = self._find_symbol(self._translation.to_broker(intent.symbol))
         tick = None if symbol is None else self._terminal.symbol_info_tick(symbol.name)
         if symbol is None or tick is None:
             outcome = judge_answer(None, self._terminal.last_error())

@@ -68,11 +68,12 @@ def main() -> int:
         terminal = open_terminal(setup.terminal)
         if setup.record:
             terminal = record_calls(terminal, Path(setup.record))
-        say(_ready(terminal))
+        ready = _ready(terminal)
+        say(ready)
     except SextantError as error:
         say(Trouble(error.code, str(error)))
         return 1
-    _serve(errands, setup, terminal, say)
+    _serve(errands, setup, ready, terminal, say)
     terminal.shutdown()
     if lock is not None:
         lock.close()
@@ -87,15 +88,20 @@ def _errands(descriptor: int) -> Iterator[Errand]:
 
 
 def _serve(
-    errands: Iterator[Errand], setup: Setup, terminal: Terminal, say: Callable[[Result], None]
+    errands: Iterator[Errand],
+    setup: Setup,
+    ready: Ready,
+    terminal: Terminal,
+    say: Callable[[Result], None],
 ) -> None:
+    account = (ready.login, ready.server)
     translation = Translation(setup.symbols, setup.server_time)
 
     def reconnect() -> None:
         connect(terminal, setup.terminal)
 
-    orders = OrderDesk(terminal, translation, setup.rules, reconnect)
-    market = MarketDesk(terminal, translation, reconnect)
+    orders = OrderDesk(terminal, account, translation, setup.rules, reconnect)
+    market = MarketDesk(terminal, account, translation, reconnect)
     for errand in errands:
         try:
             say(_run(errand, orders, market))

@@ -12,7 +12,7 @@ from online.domain.order import OrderReply, OrderStatus
 from online.gateway.messages import Role, Status, TradingState
 from tests.gateway_world import entry, eventually, running_terminal, running_world
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.lean]
 LADDER = """[
     {after_seconds = 0.3, action = "reduce"},
     {after_seconds = 0.6, action = "halt"},

@@ -22,6 +22,9 @@ from online.simulator.server_time import ServerTime
 from online.simulator.terminal import SimulatedTerminal
 from tests.gateway_world import closing, entry
 
+pytestmark = pytest.mark.lean
+
+ACCOUNT = (1_000_001, "Simulated-Demo")
 EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0, volume_max=5.0)
 
 
@@ -37,7 +40,7 @@ def session(tmp_path: Path) -> Path:
     clock_ns = time.time_ns()
     client.terminal.on_quote(Quote("EURUSD", 1.1, 1.1002, clock_ns))
     translation = Translation({}, ServerTime())
-    desk = OrderDesk(terminal, translation, OrderRules(), lambda: None)
+    desk = OrderDesk(terminal, ACCOUNT, translation, OrderRules(), lambda: None)
     opened = desk.execute(entry(1), 1.0)
     client.terminal.on_quote(Quote("EURUSD", 1.1007, 1.1009, clock_ns + 10**9))
     desk.execute(closing(2, entry(1), opened.position), 1.0)

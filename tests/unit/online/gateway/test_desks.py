@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from online.domain.errors import Unavailable
 from online.domain.market import Instrument, Quote
 from online.domain.order import OrderReply, OrderStatus
 from online.gateway.market_desk import MarketDesk
@@ -20,6 +21,9 @@ from online.simulator.server_time import HOUR_NS, DaylightSaving, ServerTime
 from online.simulator.terminal import SimulatedTerminal
 from tests.gateway_world import closing, entry
 
+pytestmark = pytest.mark.lean
+
+ACCOUNT = (1_000_001, "Simulated-Demo")
 EURUSD_M = Instrument("EURUSD.m", "EUR", "USD", 5, 100_000.0)
 JULY_NS = 1_751_328_000_000_000_000
 ZONE = ServerTime(2, DaylightSaving.EUROPE)
@@ -38,8 +42,8 @@ class Floor:
         connect(terminal, SimulatedChoice())
         self.reconnected = 0
         translation = Translation({"EURUSD": "EURUSD.m"}, ZONE)
-        self.orders = OrderDesk(terminal, translation, OrderRules(), self.reconnect)
-        self.market = MarketDesk(terminal, translation, self.reconnect)
+        self.orders = OrderDesk(terminal, ACCOUNT, translation, OrderRules(), self.reconnect)
+        self.market = MarketDesk(terminal, ACCOUNT, translation, self.reconnect)
         self.quote(1.1, 1.1002)
 
     def reconnect(self) -> None:
@@ -195,3 +199,15 @@ def test_unknown_symbol_is_not_sent() -> None:
     floor = Floor()
     reply = floor.orders.execute(entry(1, symbol="NOSUCH"), 1.0)
     assert reply.status is OrderStatus.NOT_SENT
+
+
+def test_terminal_that_somebody_logged_in_to_another_account_is_left_alone() -> None:
+    floor = Floor()
+    floor.client.login = 7
+    reply = floor.send()
+    assert (reply.status, "7@" in reply.comment) == (OrderStatus.NOT_SENT, True)
+    with pytest.raises(Unavailable) as refused:
+        floor.market.observe("EURUSD", 0)
+    assert refused.value.code == "WRONG_ACCOUNT"
+    floor.client.login = ACCOUNT[0]
+    assert floor.send().status is OrderStatus.FILLED

@@ -8,6 +8,8 @@ from online.gateway.frames import FrameFault, FrameReader, FrameWriter
 from online.gateway.messages import Beat, Find, Hello, Role, ToGateway
 from tests.gateway_world import entry
 
+pytestmark = pytest.mark.lean
+
 LIMIT_BYTES = 4_096
 
 

@@ -12,6 +12,8 @@ from online.gateway.market_desk import Health
 from online.gateway.messages import TradingState
 from tests.gateway_world import closing, entry
 
+pytestmark = pytest.mark.lean
+
 WELL = Health(connected=True, trade_allowed=True, quote_age_seconds=None)
 
 

@@ -12,6 +12,8 @@ from online.gateway.inbox import Inbox, OrderState, open_inbox
 from online.gateway.order_desk import not_sent
 from tests.gateway_world import entry
 
+pytestmark = pytest.mark.lean
+
 FILLED = OrderReply(OrderStatus.FILLED, 10009, 1, 2, 1, 1.1, 0.1, "done")
 UNKNOWN = OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, "lost")
 

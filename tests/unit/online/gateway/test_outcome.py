@@ -7,6 +7,8 @@ from online.gateway.outcome import judge_answer
 from online.simulator import constants as mt5
 from online.simulator.trade_tuples import OrderSendResult
 
+pytestmark = pytest.mark.lean
+
 RETCODES = {
     name: value
     for name, value in vars(mt5).items()

@@ -22,6 +22,8 @@ from online.simulator import constants as mt5
 from online.simulator.info_tuples import SymbolInfo
 from tests.gateway_world import closing, entry
 
+pytestmark = pytest.mark.lean
+
 EURUSD = SymbolInfo(
     name="EURUSD.m",
     digits=5,

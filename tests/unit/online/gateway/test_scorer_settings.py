@@ -14,6 +14,8 @@ from online.gateway.settings import RungAction, load_gateway_settings
 from online.gateway.terminal import RealTerminal
 from online.settings import load_settings
 
+pytestmark = pytest.mark.lean
+
 TLS = """
 [tls]
 authority = "certificates/authority.pem"
