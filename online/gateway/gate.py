@@ -16,6 +16,8 @@ from online.gateway.market_desk import Health
 from online.gateway.messages import TradingState
 from online.simulator import constants as mt5
 
+MAX_FUTURE_SECONDS = 5.0
+"""A tick further ahead of this host's clock shows that the server's zone or a clock is wrong."""
 _EVERY_SYMBOL = ""
 _PAUSES_SECONDS = {
     mt5.TRADE_RETCODE_MARKET_CLOSED: 60.0,
@@ -108,6 +110,9 @@ class Gate:
             return "the terminal is not connected to its trade server"
         if not self.health.trade_allowed:
             return "automated trading is off in the terminal or for the account"
+        age_seconds = self.health.quote_age_seconds
+        if age_seconds is not None and age_seconds < -MAX_FUTURE_SECONDS:
+            return f"ticks come {-age_seconds:.0f} s from the future: server_time is wrong"
         return ""
 
     def _pause(self, symbol: str) -> str:

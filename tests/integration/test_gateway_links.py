@@ -31,7 +31,8 @@ from tests.gateway_world import (
 )
 
 pytestmark = pytest.mark.integration
-Numbers = Iterator[int]
+LATE_SECONDS = 1.5
+"""Longer than three of the world's heartbeats."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ class Proxy:
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.to_gateway = self.to_scorer = True
-        self.twice = False
+        self.harm = ""
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -87,6 +88,17 @@ class Proxy:
             task = asyncio.create_task(self._pump(source, sink, passes))
             self._tasks.add(task)
 
+    async def _harmed(self, data: bytes) -> bytes:
+        half = len(data) // 2
+        match self.harm:
+            case "twice":
+                return data * 2
+            case "swapped":
+                return data[half:] + data[:half]
+            case "late":
+                await asyncio.sleep(LATE_SECONDS)
+        return data
+
     async def _pump(
         self,
         source: asyncio.StreamReader,
@@ -96,7 +108,7 @@ class Proxy:
         with suppress(OSError):
             while data := await source.read(65_536):
                 if passes():
-                    sink.write(data * 2 if self.twice else data)
+                    sink.write(await self._harmed(data))
             sink.close()
 
 
@@ -305,16 +317,17 @@ def test_link_cut_after_the_order_went_out_leaves_one_deal(
     assert terminal.deals_of(intent.magic) == 1
 
 
-def test_duplicated_bytes_end_the_link_and_send_nothing_twice(
-    world: World, terminal: Terminal
+@pytest.mark.parametrize("harm", ["twice", "swapped", "late"])
+def test_bytes_doubled_swapped_or_late_end_the_link_and_double_nothing(
+    world: World, terminal: Terminal, harm: str
 ) -> None:
-    intent = entry(930)
+    intent = entry(930 + len(harm))
 
     async def story(broker: GatewayBroker, proxy: Proxy) -> OrderReply:
-        proxy.twice = True
+        proxy.harm = harm
         with pytest.raises(Unavailable):
             await broker.send(intent)
-        proxy.twice = False
+        proxy.harm = ""
         return await fate_of(broker, intent)
 
     found = asyncio.run(through_proxy(world, story))

@@ -82,6 +82,7 @@ def test_state_is_never_loosened_by_tightening(inbox: Inbox) -> None:
         None,
         Health(connected=False, trade_allowed=True, quote_age_seconds=None),
         Health(connected=True, trade_allowed=False, quote_age_seconds=None),
+        Health(connected=True, trade_allowed=True, quote_age_seconds=-3600.0),
     ],
 )
 def test_entry_needs_a_terminal_known_to_be_well(inbox: Inbox, health: Health | None) -> None:
