@@ -14,6 +14,7 @@ from models.attribution import attribute
 from models.bootstrap import LEVEL
 from models.evaluate import COVERAGES
 from models.gates import Alias, Verdict
+from models.importance import Importance
 from models.learn import Study
 from online.domain.manifest import Manifest
 
@@ -40,10 +41,11 @@ def write_card(manifest: Manifest, digest: str, study: Study, verdict: Verdict) 
             _identity(manifest, digest, study),
             _figures(study),
             "## Out of fold, after costs\n\n" + _table(study.comparison.table()),
+            _members(study),
             _accuracy(study),
             "## Where it came from\n\n"
             + _table(attribute(study.signals, study.comparison.model.trades)),
-            _importance(study),
+            *(_importance(importance) for importance in study.importances),
             "## Gates\n\n" + _table(verdict.table()),
             "",
         )
@@ -109,15 +111,29 @@ def _accuracy(study: Study) -> str:
     return "## Accuracy against coverage\n\n" + _table(rows)
 
 
-def _importance(study: Study) -> str:
-    importance = study.importance
+def _members(study: Study) -> str:
+    return "## Members\n\n" + _table(
+        [
+            {
+                "member": member.exported.family,
+                "weight": f"{member.weight:.4f}",
+                "log loss": f"{member.log_loss:.4f}",
+                "ONNX parity": f"{member.exported.parity:.2g}",
+                "ONNX SHA-256": member.exported.sha256,
+            }
+            for member in study.members
+        ]
+    )
+
+
+def _importance(importance: Importance) -> str:
     mean = importance.permutation.mean(axis=0)
     rows = [
         {"feature": importance.names[place], "rise of log loss": f"{mean[place]:.5f}"}
         for place in np.argsort(-mean, kind="stable")[:_SHOWN]
     ]
     said = f"Rank correlation between folds: {importance.stability:.2f}."
-    return f"## What it listens to\n\n{said}\n\n" + _table(rows)
+    return f"## What {importance.family} listens to\n\n{said}\n\n" + _table(rows)
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -19,7 +19,6 @@ import numpy as np
 
 from models.bars import Floats, Stamps
 from models.dataset import Dataset
-from models.export import Scores
 from models.families.family import Family
 from models.fit import fit_folds
 from models.labels import Outcome, Rows
@@ -127,7 +126,7 @@ class Paths:
 
 def walk_paths(
     dataset: Dataset,
-    family: Family,
+    families: Sequence[Family],
     *,
     n_groups: int,
     embargo_ns: int,
@@ -140,8 +139,8 @@ def walk_paths(
     ----------
     dataset
         Rows of one window.
-    family
-        What is fitted.
+    families
+        What is fitted; several are weighted alike.
     n_groups, embargo_ns
         As of `combine_groups`.
     coverage
@@ -154,11 +153,11 @@ def walk_paths(
         labels.decided_at_ns, labels.ended_at_ns, n_groups=n_groups, embargo_ns=embargo_ns
     )
     folds = [Fold(n, s.train, np.concatenate(s.tests)) for n, s in enumerate(splits)]
-    scores: list[Scores] = []
-    for fit in fit_folds(dataset, folds, family, embargo_ns=embargo_ns, seed=seed):
-        raw = np.zeros((len(dataset), len(Outcome)), dtype=np.float32)
-        raw[fit.fold.test] = fit.raw
-        scores.append(raw)
+    scores = [np.zeros((len(dataset), len(Outcome)), dtype=np.float32) for _ in folds]
+    for family in families:
+        fits = fit_folds(dataset, folds, family, embargo_ns=embargo_ns, seed=seed)
+        for summed, fit in zip(scores, fits, strict=True):
+            summed[fit.fold.test] += fit.raw / len(families)
     groups = np.array_split(np.arange(len(dataset)), n_groups)
     sharpes = []
     for path in join_paths(splits, n_groups):

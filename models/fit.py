@@ -59,8 +59,8 @@ class FoldSummary:
         How many.
     train_ended_at_ns, test_began_at_ns
         End of the last training label, and the first test decision, nanoseconds UTC.
-    sha256
-        Of the fold's ONNX file.
+    onnx_sha256
+        Of the fold's ONNX files, in the members' order.
     """
 
     number: int
@@ -68,19 +68,19 @@ class FoldSummary:
     test_rows: int
     train_ended_at_ns: int
     test_began_at_ns: int
-    sha256: str
+    onnx_sha256: tuple[str, ...]
 
 
-def summarise(dataset: Dataset, fit: FoldFit) -> FoldSummary:
-    """Return what a run shows of `fit`."""
-    labels, fold = dataset.labels, fit.fold
+def summarise(dataset: Dataset, fits: Sequence[FoldFit]) -> FoldSummary:
+    """Return what a run shows of one fold, which every member fitted."""
+    labels, fold = dataset.labels, fits[0].fold
     return FoldSummary(
         number=fold.number,
         train_rows=len(fold.train),
         test_rows=len(fold.test),
         train_ended_at_ns=int(labels.ended_at_ns[fold.train].max()),
         test_began_at_ns=int(labels.decided_at_ns[fold.test].min()),
-        sha256=fit.member.sha256,
+        onnx_sha256=tuple(fit.member.sha256 for fit in fits),
     )
 
 

@@ -22,10 +22,12 @@ MAX_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Importance of every feature, one row a fold.
+    """Importance of every feature to one member, one row a fold.
 
     Parameters
     ----------
+    family
+        What the member is.
     names
         Feature names.
     permutation
@@ -34,6 +36,7 @@ class Importance:
         Share of the fit's gain, same shape; None if the family has none.
     """
 
+    family: str
     names: tuple[str, ...]
     permutation: Floats
     gain: Floats | None
@@ -54,7 +57,7 @@ def measure_importance(dataset: Dataset, fits: Sequence[FoldFit], seed: int) -> 
     dataset
         All rows.
     fits
-        The folds' models.
+        One member's models of the folds.
     seed
         Of the shuffles.
     """
@@ -73,4 +76,9 @@ def measure_importance(dataset: Dataset, fits: Sequence[FoldFit], seed: int) -> 
             scores = scorer.score(shuffled).astype(np.float64)
             rises[number, column] = log_loss(scores, classes) - known
     gains = [fit.gains for fit in fits if fit.gains is not None]
-    return Importance(dataset.names, rises, np.stack(gains) if len(gains) == len(fits) else None)
+    return Importance(
+        fits[0].member.family,
+        dataset.names,
+        rises,
+        np.stack(gains) if len(gains) == len(fits) else None,
+    )

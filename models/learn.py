@@ -1,9 +1,9 @@
 """A study: from a dataset to a model that can serve, with everything measured of it.
 
 1. Cut the labels into purged, embargoed folds (`models.splits`).
-2. Fit each fold and score its test rows through ONNX (`models.fit`).
-3. Calibrate by earlier folds alone, then choose the least edge to trade (`models.calibrate`,
-   `models.trading`).
+2. Fit each family on each fold and score its test rows through ONNX (`models.fit`).
+3. Calibrate and weigh the families by earlier folds alone (`models.ensemble`), then choose the
+   least edge to trade (`models.threshold`).
 4. Judge beside the rules, buy-and-hold and a coin (`models.evaluate`).
 5. Fit everything, twice: the bytes must be the same (`models.export`).
 """
@@ -11,26 +11,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.calibrate import calibrate_forward, combine_rows, fit_calibration
 from models.combinatorial import Paths, walk_paths
 from models.compare import Comparison, compare
 from models.dataset import Dataset, Features
-from models.evaluate import OutOfFold, number_folds
-from models.export import ExportedMember, Scores, golden_vectors
+from models.ensemble import TrainedMember, blend
+from models.evaluate import OutOfFold
+from models.export import Scores, golden_vectors
 from models.families.build import build_family
+from models.families.family import Family
 from models.families.rules import RulesModel
-from models.fit import FoldFit, FoldSummary, fit_everything, fit_folds, gather, summarise
+from models.fit import FoldSummary, fit_everything, fit_folds, summarise
 from models.importance import Importance, measure_importance
 from models.labels import Costs, horizon_ns
 from models.recipe import Recipe
-from models.splits import Fold, purge_violations, walk_forward
+from models.splits import purge_violations, walk_forward
 from models.threshold import Threshold, fit_min_edge
 from online.domain.barriers import BarrierRule
-from online.domain.signal import Calibration
 from online.domain.vector import VectorContract
 
 logger = logging.getLogger(__name__)
@@ -42,10 +43,8 @@ class Study:
 
     Parameters
     ----------
-    member
-        The model fitted on everything.
-    calibration
-        Fitted on all out-of-fold outputs.
+    members
+        The models fitted on everything, in the recipe's order.
     golden
         Inputs and outputs for the bundle.
     threshold
@@ -54,8 +53,8 @@ class Study:
         Out of fold, of the model and of the rules.
     comparison
         Both judged.
-    importance
-        Of every feature.
+    importances
+        Of every feature, one a member.
     paths
         Of the combinatorial cross-validation; None if the recipe leaves it out.
     folds
@@ -63,17 +62,16 @@ class Study:
     purge_violations
         Training labels that overlap their fold's test; counted on the actual folds.
     refit_differs
-        1 if a second fit gave other bytes.
+        Members whose second fit gave other bytes.
     """
 
-    member: ExportedMember
-    calibration: Calibration
+    members: tuple[TrainedMember, ...]
     golden: tuple[Features, Scores]
     threshold: Threshold
     signals: OutOfFold
     baseline: OutOfFold
     comparison: Comparison
-    importance: Importance
+    importances: tuple[Importance, ...]
     paths: Paths | None
     folds: tuple[FoldSummary, ...]
     purge_violations: int
@@ -110,7 +108,7 @@ def learn(
     ModelRefused
         If the export differs from its library.
     """
-    family = build_family(recipe.family)
+    families = [build_family(config) for config in recipe.families]
     labels = dataset.labels
     horizon = horizon_ns(rule)
     embargo = horizon + recipe.extra_embargo_bars * rule.timeframe.duration_ns
@@ -122,8 +120,12 @@ def learn(
         horizon_ns=horizon,
         first_train_share=recipe.first_train_share,
     )
-    fits = fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed)
-    signals, calibration = _signals(dataset, folds, fits, family.name)
+    fits = [
+        fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed)
+        for family in families
+    ]
+    blended = blend(dataset, folds, fits)
+    signals = blended.signals
     baseline = _baseline(signals, dataset, contract)
     threshold = fit_min_edge(signals.edge, signals.labels, signals.fold, recipe.min_coverage)
     comparison = compare(
@@ -135,58 +137,54 @@ def learn(
         seed=recipe.seed,
     )
     logger.info(comparison.verdict())
-    member = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
-    again = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
-    logger.info("fitted on all %d rows, ONNX %s", len(dataset), member.sha256[:12])
+    members, refit_differs = [], 0
+    for place, family in enumerate(families):
+        fitted = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+        again = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+        refit_differs += int(again.onnx != fitted.onnx)
+        members.append(
+            TrainedMember(
+                *(fitted, blended.calibrations[place]),
+                *(blended.weights[place], blended.losses[place]),
+            )
+        )
+        logger.info(
+            "%s fitted on all %d rows, weight %.3f, ONNX %s",
+            *(family.name, len(dataset), members[-1].weight, fitted.sha256[:12]),
+        )
     return Study(
-        member=member,
-        calibration=calibration,
-        golden=golden_vectors([member], dataset.features, recipe.seed),
+        members=tuple(members),
+        golden=golden_vectors(
+            [member.exported for member in members], dataset.features, recipe.seed
+        ),
         threshold=threshold,
         signals=signals,
         baseline=baseline,
         comparison=comparison,
-        importance=measure_importance(dataset, fits, recipe.seed),
-        paths=_paths(dataset, recipe, embargo, threshold) if recipe.n_groups else None,
-        folds=tuple(summarise(dataset, fit) for fit in fits),
+        importances=tuple(measure_importance(dataset, fit, recipe.seed) for fit in fits),
+        paths=_paths(dataset, recipe, families, embargo, threshold) if recipe.n_groups else None,
+        folds=tuple(summarise(dataset, of_fold) for of_fold in zip(*fits, strict=True)),
         purge_violations=purge_violations(labels.decided_at_ns, labels.ended_at_ns, folds),
-        refit_differs=int(again.onnx != member.onnx),
+        refit_differs=refit_differs,
     )
 
 
-def _paths(dataset: Dataset, recipe: Recipe, embargo_ns: int, threshold: Threshold) -> Paths:
+def _paths(
+    dataset: Dataset,
+    recipe: Recipe,
+    families: Sequence[Family],
+    embargo_ns: int,
+    threshold: Threshold,
+) -> Paths:
     """Return the paths at the threshold's coverage."""
     return walk_paths(
         dataset,
-        build_family(recipe.family),
+        families,
         n_groups=recipe.n_groups,
         embargo_ns=embargo_ns,
         coverage=threshold.chosen.coverage,
         seed=recipe.seed,
     )
-
-
-def _signals(
-    dataset: Dataset, folds: tuple[Fold, ...], fits: tuple[FoldFit, ...], name: str
-) -> tuple[OutOfFold, Calibration]:
-    """Return calibrated signals of the tested rows, and the calibration of all of them."""
-    rows, raw, prior = gather(fits, len(dataset))
-    labels = dataset.labels
-    forward = calibrate_forward(
-        raw, labels.classes, folds, labels.decided_at_ns, labels.ended_at_ns
-    )
-    probabilities = [
-        combine_rows([fit.raw], (calibration,), (1.0,))
-        for fit, calibration in zip(fits, forward, strict=True)
-    ]
-    signals = OutOfFold(
-        name=name,
-        probabilities=np.concatenate(probabilities),
-        prior=prior[rows],
-        labels=labels.take(rows),
-        fold=number_folds([fold.test for fold in folds]),
-    )
-    return signals, fit_calibration(raw[rows], labels.classes[rows])
 
 
 def _baseline(signals: OutOfFold, dataset: Dataset, contract: VectorContract) -> OutOfFold:

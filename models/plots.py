@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def draw_all(
     comparison: Comparison,
     signals: OutOfFold,
     baseline: OutOfFold,
-    importance: Importance,
+    importances: Sequence[Importance],
 ) -> tuple[Path, ...]:
     """Draw every plot into `folder` and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,10 @@ def draw_all(
         _save(draw_reliability(signals), folder / "reliability.png"),
         _save(draw_equity(comparison, signals, baseline), folder / "equity.png"),
         _save(draw_accuracy(comparison), folder / "accuracy_coverage.png"),
-        _save(draw_importance(importance), folder / "importance.png"),
+        *(
+            _save(draw_importance(importance), folder / f"importance_{importance.family}.png")
+            for importance in importances
+        ),
     )
 
 
@@ -80,7 +84,7 @@ def draw_importance(importance: Importance) -> Figure:
     figure = Figure(figsize=(10, 6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.barh(names, mean[order], xerr=importance.permutation.std(axis=0)[order])
-    left.set_title("Permutation: rise of log loss, nats")
+    left.set_title(f"{importance.family}, permutation: rise of log loss, nats")
     if importance.gain is not None:
         right.barh(names, importance.gain.mean(axis=0)[order])
     right.set_title("Share of gain")

@@ -10,6 +10,7 @@ from models.families.build import FamilyConfig
 from models.families.xgboost import XgboostConfig
 from models.labels import Costs
 from online.domain.barriers import BarrierRule
+from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
 
 
@@ -55,8 +56,8 @@ class Recipe:
 
     Parameters
     ----------
-    family
-        What is fitted.
+    families
+        What is fitted: several are the members of one ensemble.
     label
         What it learns.
     features
@@ -77,7 +78,7 @@ class Recipe:
         Of every random choice.
     """
 
-    family: FamilyConfig = field(default_factory=XgboostConfig)
+    families: tuple[FamilyConfig, ...] = (XgboostConfig(),)
     label: LabelChoice = field(default_factory=LabelChoice)
     features: tuple[str, ...] | None = None
     target: str = "barrier"
@@ -88,6 +89,19 @@ class Recipe:
     min_coverage: float = 0.25
     seed: int = 7
 
+    def __post_init__(self) -> None:
+        kinds = [config.kind for config in self.families]
+        if not kinds or len(set(kinds)) != len(kinds):
+            raise InvalidInput(
+                f"a recipe needs distinct families, at least one, got {', '.join(kinds) or 'none'}",
+                code="REPEATED_FAMILY" if kinds else "NO_FAMILY",
+            )
+
+    @property
+    def kinds(self) -> str:
+        """The families' names, joined by commas."""
+        return ",".join(config.kind for config in self.families)
+
     def trial(self, names: tuple[str, ...]) -> str:
         """Return what tells this trial from every other: all choices and the features' names."""
         text = json.dumps({**asdict(self), "features": names}, sort_keys=True)
@@ -95,7 +109,9 @@ class Recipe:
 
     def parameters(self) -> dict[str, object]:
         """Return every choice by a dotted name, as a run shows it."""
-        return _flatten("", asdict(self))
+        choices = asdict(self)
+        families = {str(config["kind"]): config for config in choices.pop("families")}
+        return {"families": self.kinds, **_flatten("", {**families, **choices})}
 
 
 def _flatten(prefix: str, nested: dict[str, object]) -> dict[str, object]:

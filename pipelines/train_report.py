@@ -92,8 +92,16 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             **{f"{k}.low": interval.low for k, interval in comparison.intervals.items()},
             **{f"{k}.high": interval.high for k, interval in comparison.intervals.items()},
             "min_edge": study.threshold.chosen.min_edge,
-            "onnx_parity": study.member.parity,
-            "importance_stability": study.importance.stability,
+            **{
+                f"{figure}.{member.exported.family}": value
+                for member in study.members
+                for figure, value in (
+                    ("weight", member.weight),
+                    ("member_log_loss", member.log_loss),
+                    ("onnx_parity", member.exported.parity),
+                )
+            },
+            **{f"importance_stability.{i.family}": i.stability for i in study.importances},
             **({} if study.paths is None else study.paths.figures()),
             **{f"left_out.{k}": float(v) for k, v in dataset.left_out.items()},
         }
@@ -110,7 +118,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
     run.log_table(comparison.table(), "comparison.json")
     run.log_table(attribute(study.signals, comparison.model.trades), "attribution.json")
     with tempfile.TemporaryDirectory() as scratch:
-        draw_all(Path(scratch), comparison, study.signals, study.baseline, study.importance)
+        draw_all(Path(scratch), comparison, study.signals, study.baseline, study.importances)
         run.log_folder(Path(scratch), "plots")
 
 

@@ -51,7 +51,7 @@ def conduct(
     load, learn_from
         The two long steps; Prefect's tasks of them give retries and caching.
     """
-    with registry.record(plan.experiment, f"{plan.name} {plan.recipe.family.kind}") as run:
+    with registry.record(plan.experiment, f"{plan.name} {plan.recipe.kinds}") as run:
         data = load(plan)
         trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
         found = learn_from(plan, data, trials)
@@ -86,7 +86,7 @@ def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bund
     manifest = make_manifest(plan, data, found, trials)
     parent = plan.home.bundles / "trained" / plan.name
     parent.mkdir(parents=True, exist_ok=True)
-    members = {manifest.members[0].name: found.member}
+    members = {member.exported.family: member.exported for member in found.members}
     with tempfile.TemporaryDirectory(dir=parent) as scratch:
         written = write_bundle(Path(scratch) / "bundle", manifest, members, found.golden)
         folder = parent / written.digest[:16]
@@ -98,14 +98,6 @@ def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bund
 def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Manifest:
     """Return the model's contract with the scorer."""
     labels = data.dataset.labels
-    member = Member(
-        name=found.member.family,
-        family=found.member.family,
-        file=f"{found.member.family}.onnx",
-        sha256=found.member.sha256,
-        weight=1.0,
-        calibration=found.calibration,
-    )
     return Manifest(
         schema=MANIFEST_SCHEMA,
         symbol=plan.symbol,
@@ -116,7 +108,17 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
         barriers=plan.rule,
         price_side=data.price_side,
         assumed_spread_points=data.assumed_spread_points,
-        members=(member,),
+        members=tuple(
+            Member(
+                name=member.exported.family,
+                family=member.exported.family,
+                file=f"{member.exported.family}.onnx",
+                sha256=member.exported.sha256,
+                weight=member.weight,
+                calibration=member.calibration,
+            )
+            for member in found.members
+        ),
         min_edge=found.threshold.chosen.min_edge,
         training=Training(
             started_at_ns=int(labels.decided_at_ns[0]),
@@ -142,7 +144,7 @@ def judge_study(
         purge_violations=found.purge_violations,
         labels_beyond_window=0 if plan.end_ns is None else int((ended >= plan.end_ns).sum()),
         golden_difference=replay_golden(bundle.folder, read_manifest(bundle.folder)),
-        parity=found.member.parity,
+        parity=max(member.exported.parity for member in found.members),
         champion_units=champion_units,
         model_units_beside_champion=beside,
     )

@@ -36,6 +36,17 @@ def build_family(config: FamilyConfig) -> Family:
             assert_never(config)
 
 
+def parse_families(text: str) -> tuple[FamilyConfig, ...]:
+    """Return the default configurations of the families named in `text`, comma between them.
+
+    Raises
+    ------
+    NotFound
+        With code ``UNKNOWN_FAMILY`` and the names that exist.
+    """
+    return tuple(parse_family(name.strip()) for name in text.split(","))
+
+
 def parse_family(text: str) -> FamilyConfig:
     """Return the default configuration of the family named `text`.
 

@@ -12,6 +12,7 @@ from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
 from models.export import read_manifest
+from models.families.lightgbm import LightgbmConfig
 from models.families.xgboost import XgboostConfig
 from models.gates import Alias
 from models.recipe import Recipe
@@ -33,7 +34,7 @@ from pipelines.training_data import TrainPlan
 
 pytestmark = pytest.mark.integration
 SYMBOL, NAME = "EURUSD", "EURUSD.H1.barrier"
-RECIPE = Recipe(family=XgboostConfig(max_rounds=40, patience=5), n_folds=3)
+RECIPE = Recipe(families=(XgboostConfig(max_rounds=40, patience=5),), n_folds=3)
 END_NS = int(datetime(2017, 10, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
@@ -111,16 +112,37 @@ def test_training_without_prefect_gives_the_same_model(home: Home, trained: Trai
     assert again.members == known.members
 
 
+def test_an_ensemble_is_served_with_all_its_members_or_not_at_all(home: Home) -> None:
+    quick = LightgbmConfig(max_rounds=40, patience=5)
+    recipe = replace(RECIPE, families=(*RECIPE.families, quick))
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
+    report = conduct(plan, open_registry(home, None))
+    folder = Path(report.bundle)
+    model = load_bundle(folder, "paper", report.version, report.bundle_sha256)
+    members = model.manifest.members
+    assert [member.name for member in members] == ["xgboost", "lightgbm"]
+    assert sum(member.weight for member in members) == pytest.approx(1.0)
+    assert members[0].calibration != members[1].calibration
+    assert model.verification.bit_equal
+    assert next(row["contender"] for row in report.comparison) == "xgboost+lightgbm"
+    file_bytes = (folder / "lightgbm.onnx").read_bytes()
+    (folder / "lightgbm.onnx").unlink()
+    with pytest.raises(ModelRefused, match="lightgbm"):
+        load_bundle(folder, "paper")
+    (folder / "lightgbm.onnx").write_bytes(file_bytes)
+
+
 def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainReport) -> None:
     with open_registry(home, None).record("peek", "peek") as run:
         client = run.client
     found = client.get_run(trained.run_id)
     assert found.data.metrics["total_units"] == trained.figures["total_units"]
-    assert found.data.params["family.kind"] == "xgboost"
+    assert found.data.params["families"] == "xgboost"
     assert len(client.get_metric_history(trained.run_id, "fold.log_loss")) == RECIPE.n_folds
     files = {item.path for item in client.list_artifacts(trained.run_id, "plots")}
     assert files == {
-        f"plots/{name}.png" for name in ("reliability", "equity", "accuracy_coverage", "importance")
+        f"plots/{name}.png"
+        for name in ("reliability", "equity", "accuracy_coverage", "importance_xgboost")
     }
     top = {item.path for item in client.list_artifacts(trained.run_id)}
     assert top >= {"model_card.md", "gates.json", "comparison.json", "attribution.json"}

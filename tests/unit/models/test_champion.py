@@ -29,7 +29,7 @@ from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import PriceSide, Timeframe
 from tests.unit.models.markets import CONTRACT, COSTS, RULE, make_dataset
 
-RECIPE = Recipe(family=XgboostConfig(max_rounds=30, patience=5), n_folds=3)
+RECIPE = Recipe(families=(XgboostConfig(max_rounds=30, patience=5),), n_folds=3)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,14 @@ def study() -> Study:
 @pytest.fixture(scope="module")
 def manifest(study: Study) -> Manifest:
     labels = make_dataset(drift=40.0).labels
-    member = Member("a", "xgboost", "a.onnx", study.member.sha256, 1.0, study.calibration)
+    member = Member(
+        "a",
+        "xgboost",
+        "a.onnx",
+        study.members[0].exported.sha256,
+        1.0,
+        study.members[0].calibration,
+    )
     first, middle = int(labels.decided_at_ns[0]), int(labels.decided_at_ns[900])
     return Manifest(
         schema=MANIFEST_SCHEMA,
@@ -61,7 +68,7 @@ def manifest(study: Study) -> Manifest:
 @pytest.fixture(scope="module")
 def bundle(study: Study, manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle")
-    return write_bundle(folder, manifest, {"a": study.member}, study.golden)
+    return write_bundle(folder, manifest, {"a": study.members[0].exported}, study.golden)
 
 
 def test_a_bundle_read_back_is_what_was_written(
@@ -75,13 +82,13 @@ def test_a_bundle_read_back_is_what_was_written(
         "golden.npz",
         "a.onnx",
     }
-    assert (bundle.folder / "a.onnx").read_bytes() == study.member.onnx
+    assert (bundle.folder / "a.onnx").read_bytes() == study.members[0].exported.onnx
 
 
 def test_the_same_bundle_has_the_same_digest_and_a_changed_one_another(
     bundle: Bundle, manifest: Manifest, study: Study, tmp_path: Path
 ) -> None:
-    members = {"a": study.member}
+    members = {"a": study.members[0].exported}
     again = write_bundle(tmp_path / "again", manifest, members, study.golden)
     changed = msgspec.structs.replace(manifest, min_edge=0.5)
     other = write_bundle(tmp_path / "other", changed, members, study.golden)
@@ -111,7 +118,9 @@ def test_a_champion_that_learnt_from_everything_cannot_be_compared(
     last = int(study.signals.labels.decided_at_ns[-1])
     training = msgspec.structs.replace(manifest.training, ended_at_ns=last)
     newer = msgspec.structs.replace(manifest, training=training)
-    written = write_bundle(tmp_path / "newer", newer, {"a": study.member}, study.golden)
+    written = write_bundle(
+        tmp_path / "newer", newer, {"a": study.members[0].exported}, study.golden
+    )
     found = duel(written.folder, make_dataset(drift=40.0), study.signals, 0.1)
     assert found.n_rows == 0
     assert math.isnan(found.champion_units)

@@ -31,7 +31,7 @@ from tests.unit.models.markets import (
 )
 
 FAST = XgboostConfig(max_rounds=40, patience=5, min_rounds=5)
-RECIPE = Recipe(family=FAST, n_folds=4)
+RECIPE = Recipe(families=(FAST,), n_folds=4)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def evidence(study: Study, **changed: float) -> Evidence:
         purge_violations=study.purge_violations,
         labels_beyond_window=0,
         golden_difference=0.0,
-        parity=study.member.parity,
+        parity=study.members[0].exported.parity,
     )
     return dataclasses.replace(known, **changed)  # type: ignore[arg-type] # names are the fields'
 
@@ -93,14 +93,14 @@ def test_a_baseline_that_never_trades_leaves_gaps_and_no_nan_in_the_table() -> N
 
 
 def test_the_planted_feature_matters_most(on_signal: Study) -> None:
-    importance = on_signal.importance
+    importance = on_signal.importances[0]
     assert importance.permutation.mean(axis=0).argmax() == NAMES.index("hint")
 
 
 def test_the_same_data_and_seed_give_the_same_study(on_signal: Study) -> None:
     again = learn(make_dataset(3000, drift=40.0), RECIPE, CONTRACT, RULE, COSTS, 1)
-    assert again.member.onnx == on_signal.member.onnx
-    assert again.calibration == on_signal.calibration
+    assert again.members[0].exported.onnx == on_signal.members[0].exported.onnx
+    assert again.members[0].calibration == on_signal.members[0].calibration
     assert again.threshold.chosen.min_edge == on_signal.threshold.chosen.min_edge
     assert on_signal.refit_differs == 0
 
@@ -187,7 +187,7 @@ def test_a_gate_on_an_infinite_figure_fails() -> None:
 
 def test_too_few_rows_for_the_folds_are_named() -> None:
     with pytest.raises(InvalidInput) as caught:
-        learn(make_dataset(300), Recipe(family=FAST, n_folds=9), CONTRACT, RULE, COSTS, 1)
+        learn(make_dataset(300), Recipe(families=(FAST,), n_folds=9), CONTRACT, RULE, COSTS, 1)
     assert caught.value.code == "TOO_FEW_ROWS"
 
 
@@ -196,4 +196,4 @@ def test_every_choice_makes_another_trial() -> None:
     assert RECIPE.trial(NAMES) == known
     assert dataclasses.replace(RECIPE, n_folds=5).trial(NAMES) != known
     assert RECIPE.trial(NAMES[:-1]) != known
-    assert "family.max_depth" in RECIPE.parameters()
+    assert "xgboost.max_depth" in RECIPE.parameters()
