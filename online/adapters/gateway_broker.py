@@ -313,6 +313,8 @@ class GatewayBroker:
         )
 
     def _take(self, message: ToScorer, link: FrameLink[ToScorer]) -> None:
+        if link is not self._link:
+            return
         match message:
             case Beat():
                 return

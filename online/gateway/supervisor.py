@@ -27,6 +27,7 @@ from online.ports import Observation
 _MAX_HANDSHAKES = 32
 _BACKLOG = 64
 _RESOLVE_EVERY_SECONDS = 1.0
+_ACCEPT_PAUSE_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -173,7 +174,9 @@ class Gateway:
             return 0
         epoch = continued or self._inbox.count_up("epoch")
         older, self._scorer = self._scorer, session
-        if older is not None:
+        if older is not None and older.epoch == epoch:
+            older.link.drop("its scorer has connected anew")
+        elif older is not None:
             older.link.refuse("FENCED", f"a newer scorer has taken over with session {epoch}")
         self._dead_man.scorer_came()
         return epoch
@@ -227,7 +230,12 @@ class Gateway:
         loop = asyncio.get_running_loop()
         tasks: set[asyncio.Task[None]] = set()
         while True:
-            connection, address = await loop.sock_accept(listener)
+            try:
+                connection, address = await loop.sock_accept(listener)
+            except OSError as error:  # no more descriptors, or whoever called has hung up
+                _log.warning("a connection could not be accepted: %s", error)
+                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
             task = asyncio.create_task(self._admit(connection, address))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
