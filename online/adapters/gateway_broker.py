@@ -224,7 +224,7 @@ class GatewayBroker:
         if self._link is not None and self._link.alive and self._greeted.is_set():
             return self._link
         if self._final:
-            raise self._trouble
+            raise self._unavailable()
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_connected())
         try:
@@ -234,10 +234,10 @@ class GatewayBroker:
                     if self._link is not None and self._link.alive:
                         return self._link
                     if self._final:
-                        raise self._trouble
+                        raise self._unavailable()
                     self._greeted.clear()
         except TimeoutError:
-            raise self._trouble from None
+            raise self._unavailable() from None
 
     async def _keep_connected(self) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
@@ -302,7 +302,7 @@ class GatewayBroker:
     def _check(self, welcome: Welcome, link: FrameLink[ToScorer]) -> None:
         """Refuse a gateway that is not the one this session began with."""
         known = self.welcome
-        if known is None or (known.inbox, known.login) == (welcome.inbox, welcome.login):
+        if known is None or (known.inbox == welcome.inbox and known.login in {0, welcome.login}):
             return
         link.drop("another gateway answers")
         raise Unavailable(
@@ -343,8 +343,13 @@ class GatewayBroker:
             self._trouble = Unavailable(f"the link was cut: {reason}", code="NO_GATEWAY")
         for question in self._questions.values():
             if not question.answer.done():
-                question.answer.set_exception(self._trouble)
+                question.answer.set_exception(self._unavailable())
         self._lost.set()
+
+    def _unavailable(self) -> Unavailable:
+        """Return the trouble anew: an error that is raised again and again keeps growing."""
+        trouble = self._trouble
+        return Unavailable(str(trouble), code=trouble.code, remedy=trouble.remedy)
 
     def _note(self, error: Unavailable) -> None:
         if str(error) != str(self._trouble):
