@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _ROW = "__row"
 _AT = "__at_ns"
+_PLACE = "__place"
 _UTC = pa.timestamp("us", tz="UTC")
 
 
@@ -78,38 +81,59 @@ def asof_join(entities: pa.Table, at_ns: pa.Array, views: Sequence[ViewJoin]) ->
     pyarrow.Table
         `entities` and the views' columns; null where a view holds nothing young enough.
     """
+    result = entities
     with duckdb.connect() as connection:
         keys = sorted({key for view in views for _, key in view.keys})
         rows = pa.table(
-            {_ROW: pa.array(range(entities.num_rows)), _AT: at_ns}
+            {_ROW: pa.array(np.arange(entities.num_rows)), _AT: at_ns}
             | {key: entities[key] for key in keys}
         )
         connection.register("entities", rows)
-        columns = []
-        joins = []
-        for number, view in enumerate(views):
-            alias = f"v{number}"
+        for view in views:
             if not view.source.files():
-                columns += [f"NULL::FLOAT AS {_quote(new)}" for _, new in view.columns]
+                for _, new in view.columns:
+                    result = result.append_column(new, pa.nulls(entities.num_rows, pa.float32()))
                 continue
-            young = f"entities.{_AT} - {alias}.{_AT} <= {view.ttl_ns}" if view.ttl_ns else "true"
-            columns += [
-                f"CASE WHEN {young} THEN {alias}.{_quote(old)} END AS {_quote(new)}"
-                for old, new in view.columns
-            ]
-            matches = " AND ".join(
-                f"entities.{_quote(ours)} = {alias}.{_quote(theirs)}" for theirs, ours in view.keys
-            )
-            joins.append(
-                f"ASOF LEFT JOIN ({_view_rows(view)}) {alias} "
-                f"ON {matches or 'true'} AND entities.{_AT} >= {alias}.{_AT}"
-            )
-        sql = f"SELECT {', '.join(columns)} FROM entities {' '.join(joins)} ORDER BY {_ROW}"  # noqa: S608 - names are quoted
-        found = connection.sql(sql).to_arrow_table()
-    result = entities
-    for name in found.column_names:
-        result = result.append_column(name, found[name])
+            held = _held_rows(connection, view, at_ns)
+            matches = _matches(connection, view, held)
+            for old, new in view.columns:
+                result = result.append_column(new, held[old].take(matches))
     return result
+
+
+def _held_rows(connection: duckdb.DuckDBPyConnection, view: ViewJoin, at_ns: pa.Array) -> pa.Table:
+    """Return the view's rows that can be the answer to one of the registered entity rows."""
+    conditions = []
+    if len(at_ns):
+        span = pc.min_max(at_ns).as_py()
+        conditions.append(f"{_AT} <= {span['max']}")
+        if view.ttl_ns:
+            conditions.append(f"{_AT} >= {span['min'] - view.ttl_ns}")
+    if view.keys:
+        theirs = ", ".join(_quote(key) for key, _ in view.keys)
+        ours = ", ".join(_quote(key) for _, key in view.keys)
+        conditions.append(f"({theirs}) IN (SELECT DISTINCT {ours} FROM entities)")  # noqa: S608 - names are quoted
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return connection.sql(f"SELECT * FROM ({_view_rows(view)}){where}").to_arrow_table()  # noqa: S608 - as above
+
+
+def _matches(connection: duckdb.DuckDBPyConnection, view: ViewJoin, held: pa.Table) -> pa.Array:
+    """Return the place in `held` of each entity row's values, null where none is young enough.
+
+    Only keys and times are joined; the values, many columns of them, are then taken by place.
+    """
+    places = {_PLACE: pa.array(np.arange(held.num_rows)), _AT: held[_AT]}
+    connection.register("held", pa.table(places | {key: held[key] for key, _ in view.keys}))
+    young = f"entities.{_AT} - held.{_AT} <= {view.ttl_ns}" if view.ttl_ns else "true"
+    same = "".join(
+        f"entities.{_quote(ours)} = held.{_quote(theirs)} AND " for theirs, ours in view.keys
+    )
+    found = connection.sql(
+        f"SELECT CASE WHEN {young} THEN held.{_PLACE} END AS {_PLACE} FROM entities "  # noqa: S608 - as above
+        f"ASOF LEFT JOIN held ON {same}entities.{_AT} >= held.{_AT} ORDER BY entities.{_ROW}"
+    ).to_arrow_table()
+    connection.unregister("held")
+    return found[_PLACE].combine_chunks()
 
 
 def known_entities(views: Sequence[ViewJoin], at_ns: int) -> pa.Table:
