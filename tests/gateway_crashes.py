@@ -137,6 +137,10 @@ class Harness:
         self._fork("", 0)
         self.runs += 1
 
+    def count_entries(self) -> int:
+        """Return how many deals have opened a position."""
+        return sum(deal[3] == 0 for deal in self.terminal.order("deals"))
+
     def judge(self) -> Verdict:
         """Compare every journaled order with the terminal's deals."""
         intents: dict[str, Intent] = {}

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -50,81 +49,6 @@ async def worker(world: World, role: str) -> WorkerStatus:
         return next(w for w in (await operator.status()).workers if w.role == role)
     finally:
         await operator.close()
-
-
-@pytest.mark.parametrize(
-    ("step", "fate", "deals"),
-    [
-        ("before_sending", OrderStatus.NOT_SENT, 0),
-        ("after_sending", OrderStatus.NOT_SENT, 0),
-        ("before_result", OrderStatus.FILLED, 1),
-        ("after_result", OrderStatus.FILLED, 1),
-    ],
-)
-def test_order_survives_a_gateway_killed_at_any_step(
-    tmp_path: Path, terminal: Terminal, step: str, fate: OrderStatus, deals: int
-) -> None:
-    number = 100 + ["before_sending", "after_sending", "before_result", "after_result"].index(step)
-    intent = entry(number)
-
-    async def send_and_lose(broker: GatewayBroker) -> None:
-        with pytest.raises(Unavailable):
-            await broker.send(intent)
-
-    async def find_and_repeat(broker: GatewayBroker) -> tuple[OrderReply, OrderReply]:
-        return await fate_of(broker, intent), await broker.send(intent)
-
-    with running_world(tmp_path, terminal, step) as world:
-        asyncio.run(world.run(send_and_lose))
-        world.stop()
-        world.start()
-        found, repeated = asyncio.run(world.run(find_and_repeat))
-    assert found.status is fate
-    assert repeated == found
-    assert terminal.deals_of(intent.magic) == deals
-
-
-@pytest.mark.parametrize(("when", "deals"), [("before", 0), ("after", 1)])
-def test_order_survives_a_worker_killed_inside_order_send(
-    world: World, terminal: Terminal, when: str, deals: int
-) -> None:
-    intent = entry(200 + deals)
-
-    async def story(broker: GatewayBroker) -> tuple[OrderReply, OrderReply, int]:
-        before = await worker(world, "orders")
-        terminal.order("kill", pid=before.pid, when=when)
-        sent = await broker.send(intent)
-        found = await fate_of(broker, intent)
-        return sent, found, (await worker(world, "orders")).replaced - before.replaced
-
-    sent, found, replaced = asyncio.run(world.run(story))
-    assert sent.status is OrderStatus.UNKNOWN
-    assert found.status is (OrderStatus.FILLED if deals else OrderStatus.NOT_SENT)
-    assert terminal.deals_of(intent.magic) == deals
-    assert replaced == 1
-
-
-@pytest.mark.parametrize(("when", "deals"), [("before", 0), ("after", 1)])
-def test_order_survives_a_gateway_killed_inside_order_send(
-    world: World, terminal: Terminal, when: str, deals: int
-) -> None:
-    intent = entry(210 + deals)
-
-    async def send_and_lose(broker: GatewayBroker) -> None:
-        assert world.process is not None
-        terminal.order("kill", pid=world.process.pid, when=when)
-        with pytest.raises(Unavailable):
-            await broker.send(intent)
-
-    async def find(broker: GatewayBroker) -> OrderReply:
-        return await fate_of(broker, intent)
-
-    asyncio.run(world.run(send_and_lose))
-    world.stop()
-    world.start()
-    found = asyncio.run(world.run(find))
-    assert found.status is (OrderStatus.FILLED if deals else OrderStatus.NOT_SENT)
-    assert terminal.deals_of(intent.magic) == deals
 
 
 def test_hung_worker_is_ended_and_replaced_and_its_order_found(
