@@ -29,7 +29,7 @@ from models.fit import FoldSummary, fit_everything, fit_folds, summarise
 from models.importance import Importance, measure_importance
 from models.labels import Costs, horizon_ns
 from models.recipe import Recipe
-from models.splits import purge_violations, walk_forward
+from models.splits import Fold, purge_violations, walk_forward
 from models.threshold import Threshold, fit_min_edge
 from online.domain.barriers import BarrierRule
 from online.domain.vector import VectorContract
@@ -109,17 +109,8 @@ def learn(
         If the export differs from its library.
     """
     families = [build_family(config) for config in recipe.families]
-    labels = dataset.labels
-    horizon = horizon_ns(rule)
-    embargo = horizon + recipe.extra_embargo_bars * rule.timeframe.duration_ns
-    folds = walk_forward(
-        labels.decided_at_ns,
-        labels.ended_at_ns,
-        n_folds=recipe.n_folds,
-        embargo_ns=embargo,
-        horizon_ns=horizon,
-        first_train_share=recipe.first_train_share,
-    )
+    labels, embargo = dataset.labels, recipe.embargo_ns(rule)
+    folds = cut_folds(dataset, recipe, rule)
     fits = [
         fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed)
         for family in families
@@ -166,6 +157,24 @@ def learn(
         folds=tuple(summarise(dataset, of_fold) for of_fold in zip(*fits, strict=True)),
         purge_violations=purge_violations(labels.decided_at_ns, labels.ended_at_ns, folds),
         refit_differs=refit_differs,
+    )
+
+
+def cut_folds(dataset: Dataset, recipe: Recipe, rule: BarrierRule) -> tuple[Fold, ...]:
+    """Return the recipe's purged, embargoed walk-forward over the dataset.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``TOO_FEW_ROWS`` if a fold would be too small.
+    """
+    return walk_forward(
+        dataset.labels.decided_at_ns,
+        dataset.labels.ended_at_ns,
+        n_folds=recipe.n_folds,
+        embargo_ns=recipe.embargo_ns(rule),
+        horizon_ns=horizon_ns(rule),
+        first_train_share=recipe.first_train_share,
     )
 
 

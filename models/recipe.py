@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from models.families.build import FamilyConfig
 from models.families.xgboost import XgboostConfig
-from models.labels import Costs
+from models.labels import Costs, horizon_ns
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
@@ -101,6 +101,10 @@ class Recipe:
     def kinds(self) -> str:
         """The families' names, joined by commas."""
         return ",".join(config.kind for config in self.families)
+
+    def embargo_ns(self, rule: BarrierRule) -> int:
+        """Return the distance between training and test labels, nanoseconds."""
+        return horizon_ns(rule) + self.extra_embargo_bars * rule.timeframe.duration_ns
 
     def trial(self, names: tuple[str, ...]) -> str:
         """Return what tells this trial from every other: all choices and the features' names."""

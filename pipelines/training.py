@@ -22,6 +22,7 @@ from models.registry import Registry
 from online.domain.errors import NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from pipelines.home import Home
+from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
 from pipelines.training_data import TrainingData, TrainPlan, load_training_data
 
@@ -42,6 +43,8 @@ def conduct(
 ) -> TrainReport:
     """Train, judge and register; an error marks the run FAILED and registers nothing.
 
+    Leaks are errors: what was found to know the future is refused before it can be registered.
+
     Parameters
     ----------
     plan
@@ -53,8 +56,10 @@ def conduct(
     """
     with registry.record(plan.experiment, f"{plan.name} {plan.recipe.kinds}") as run:
         data = load(plan)
+        refuse_leaking_data(plan, data)
         trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
         found = learn_from(plan, data, trials)
+        refuse_leaking_study(plan, data, found)
         record_study(run, plan, data, found)
         bundle = bind(plan, data, found, trials)
         verdict = judge_study(plan, data, found, bundle, registry)

@@ -1,0 +1,88 @@
+"""Leak checks of a training run: what leaks is refused by a named code and never registered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feature_repo.anchors import periods
+from feature_repo.catalogue import select
+from feature_repo.engine import compute_period
+from models.dataset import Dataset
+from models.families.build import build_family
+from models.leaks import refuse_hindsight, refuse_overlap, refuse_told_outcome
+from models.learn import Study, cut_folds
+from online.domain.errors import ModelRefused
+from pipelines.feature_history import load_bars
+from pipelines.lake import Lake
+from pipelines.training_data import TrainingData, TrainPlan
+
+N_MOMENTS = 6
+"""Moments of the window at which every feature is computed anew from the bars before."""
+
+
+def refuse_leaking_data(plan: TrainPlan, data: TrainingData) -> None:
+    """Refuse data that tells the outcome or was not known at its bar's close.
+
+    Raises
+    ------
+    ModelRefused
+        With code ``LABEL_AMONG_FEATURES`` or ``FEATURES_LOOK_AHEAD``.
+    """
+    refuse_told_outcome(data.dataset, plan.recipe.seed)
+    refuse_later_knowledge(plan, data.dataset)
+
+
+def refuse_leaking_study(plan: TrainPlan, data: TrainingData, found: Study) -> None:
+    """Refuse folds that overlap and fits that depend on what came after them.
+
+    Raises
+    ------
+    ModelRefused
+        With code ``FOLDS_OVERLAP`` or ``FIT_LOOKS_AHEAD``.
+    """
+    embargo_ns = plan.recipe.embargo_ns(plan.rule)
+    refuse_overlap(found.folds, embargo_ns)
+    refuse_hindsight(
+        data.dataset,
+        cut_folds(data.dataset, plan.recipe, plan.rule)[0],
+        [build_family(config) for config in plan.recipe.families],
+        found.folds[0].onnx_sha256,
+        embargo_ns=embargo_ns,
+        seed=plan.recipe.seed,
+    )
+
+
+def refuse_later_knowledge(plan: TrainPlan, dataset: Dataset) -> None:
+    """Compute features anew from the bars up to some moments; every bit must be the dataset's.
+
+    A feature that was scaled, filtered or encoded with later data differs from the one that the
+    live side will compute from the same past.
+
+    Raises
+    ------
+    ModelRefused
+        With code ``FEATURES_LOOK_AHEAD``, the first feature and moment that differ.
+    """
+    if dataset.names != plan.vector.names:
+        added = sorted(set(dataset.names) ^ set(plan.vector.names))
+        raise ModelRefused(
+            f"the columns are not the catalogue's vector; they differ in {', '.join(added)}",
+            code="FEATURES_LOOK_AHEAD",
+            remedy="Define every feature in the catalogue: what is not there cannot be served.",
+        )
+    features = select(dataset.names)
+    bars = load_bars(Lake(plan.home.lake), plan.symbol, plan.timeframe, plan.end_ns)
+    for row in np.unique(np.linspace(0, len(dataset) - 1, N_MOMENTS).astype(np.int64)):
+        closed_at_ns = int(dataset.bars.closed_at_ns[row])
+        known = bars.part(0, int(np.searchsorted(bars.closed_at_ns, closed_at_ns, "right")))
+        *_, last = periods(known.closed_at_ns)
+        values = compute_period(known, features, last)
+        for column, name in enumerate(dataset.names):
+            then, now = values[name][-1], dataset.features[row, column]
+            if then.tobytes() != now.tobytes():
+                raise ModelRefused(
+                    f"{name} at the close {closed_at_ns} ns was {then!s} to those who knew the "
+                    f"bars until then; the training data say {now!s}",
+                    code="FEATURES_LOOK_AHEAD",
+                    remedy="Compute it from the bars up to its own close, or featurize again.",
+                )
