@@ -80,7 +80,7 @@ def issue(
     return tuple(written)
 
 
-def expires_at(path: Path) -> datetime:
+def find_expiry(path: Path) -> datetime:
     """Return when a certificate expires, UTC.
 
     Raises

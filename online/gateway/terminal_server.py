@@ -84,13 +84,8 @@ class TerminalServer:
             self._client.terminal.on_quote(quote)
 
     def run(self) -> None:
-        """Serve until `stop`, or for ever."""
+        """Serve for as long as the process lives."""
         self._server.serve_forever(poll_interval=0.1)
-
-    def stop(self) -> None:
-        """End `run`; must be called from another thread."""
-        self._server.shutdown()
-        self._server.server_close()
 
     def answer(self, package: SimulatedMetaTrader5, call: Call) -> bytes:
         """Carry out a call; what one connection asks never overlaps with another's."""

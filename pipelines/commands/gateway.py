@@ -122,6 +122,8 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Say how a gateway is; exit 0 if orders would go through."""
+    from online.gateway.certificates import find_expiry
+
     status = _ask(host, port, certificates, lambda broker: broker.status(symbol))
     ready = (
         status.state == "active"
@@ -129,12 +131,15 @@ def check(
         and status.trade_allowed
         and all(worker.ready for worker in status.workers)
     )
+    expires_at = find_expiry(certificates / "operator.pem")
     if json:
         import msgspec
 
-        write_json({"ready": ready, **msgspec.structs.asdict(status)})
+        told = {"ready": ready, "certificate_expires_at": expires_at}
+        write_json({**told, **msgspec.structs.asdict(status)})
     else:
         _show(status)
+        console.print(f"The operator's certificate expires {expires_at:%Y-%m-%d}.")
     raise typer.Exit(0 if ready else 1)
 
 
