@@ -64,7 +64,6 @@ class WorkerChannel:
         self._writer = FrameWriter()
         self._turn = asyncio.Lock()
         self._replacing: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
         self._replaced = 0
         self._trouble = ""
         self.account: Ready | None = None
@@ -84,15 +83,6 @@ class WorkerChannel:
         """Begin to keep a worker alive."""
         if self._replacing is None or self._replacing.done():
             self._replacing = asyncio.create_task(self._keep_trying())
-
-    async def wait_ready(self, timeout_seconds: float) -> bool:
-        """Wait until a worker is connected; tell whether one is."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                while not self.ready:
-                    self._changed.clear()
-                    await self._changed.wait()
-        return self.ready
 
     async def run(self, errand: Errand) -> Result:
         """Have an errand done.
@@ -164,7 +154,6 @@ class WorkerChannel:
             raise FrameFault(f"a worker begins with Ready, got {type(result).__name__}")
         self._check(result)
         self.account, self._trouble = result, ""
-        self._changed.set()
 
     async def _exchange(self, errand: Errand, timeout_seconds: float) -> Result:
         process = self._process
