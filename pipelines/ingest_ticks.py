@@ -24,7 +24,6 @@ from pipelines.quality_gaps import calendar_of
 from pipelines.quality_report import draw_reasons, utc_text, write_json
 from pipelines.quality_ticks import CheckedTicks, check_ticks
 from pipelines.resample import bars_from_ticks
-from pipelines.sources.raw import BAR_COLUMNS
 from pipelines.sources.text import read_text
 from pipelines.sources.ticks import LeanTicks, LeanTicksConfig, read_day
 
@@ -166,9 +165,7 @@ def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe) -> int:
     instrument = find_instrument(symbol)
     ticks = TickLake(home.lake).read_ticks(symbol, feed)
     bars = bars_from_ticks(ticks, timeframe, calendar_of(instrument), point=instrument.point)
-    written = Lake(home.lake).write_bars(
-        symbol, timeframe, PriceSide.BID, bars[list(BAR_COLUMNS)], f"ticks:{feed}"
-    )
+    written = Lake(home.lake).write_bars(symbol, timeframe, PriceSide.BID, bars, f"ticks:{feed}")
     if len(written.conflicting):
         _log.warning(
             "%d %s bars of %s ticks differ from those in the lake, which stay",

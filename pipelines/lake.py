@@ -29,32 +29,11 @@ from pipelines.lake_files import (
     write_month,
     write_parquet,
 )
-from pipelines.quality import CLEAN_BARS
-from pipelines.sources.raw import BAR_COLUMNS, MEASURES
+from pipelines.lake_merge import WriteReport, merge
+from pipelines.quality import CLEAN_BARS, CLEAN_MICROSTRUCTURE
+from pipelines.sources.raw import BAR_COLUMNS, MEASURES, MICROSTRUCTURE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class WriteReport:
-    """What became of the rows given to `Lake.write_bars`.
-
-    Parameters
-    ----------
-    added
-        Bars that were new.
-    unchanged
-        Bars that were there already, equal in every column.
-    replaced
-        Bars that took the place of a lower-ranking source's.
-    conflicting
-        Rows refused because the lake has another bar of that stamp, as they were given.
-    """
-
-    added: int
-    unchanged: int
-    replaced: int
-    conflicting: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +97,8 @@ class Lake:
         symbol, timeframe, side
             The series; it has one side for ever.
         frame
-            Cleaned bars (see `pipelines.quality.CLEAN_BARS`).
+            Cleaned bars (see `pipelines.quality.CLEAN_BARS`), and after their columns those of
+            `MICROSTRUCTURE` where the bars were made of quotes.
         source
             Name kept with each row.
         priority
@@ -135,11 +115,11 @@ class Lake:
         Unavailable
             ``LAKE_UNWRITABLE``; months already written stay, the same call completes the rest.
         """
-        frame = CLEAN_BARS.validate(frame)
+        frame = _validate(frame)
         parsed = Timeframe.parse(timeframe)
         folder = self._folder(symbol, parsed)
         if frame.empty:
-            return WriteReport(0, 0, 0, frame)
+            return WriteReport(0, 0, 0, frame[list(BAR_COLUMNS)])
         rows = frame.assign(source=source, priority=np.int16(priority))
         months = pd.DatetimeIndex(frame["closed_at_ns"].to_numpy().view("M8[ns]")).strftime("%Y-%m")
         reports = []
@@ -148,7 +128,7 @@ class Lake:
             for month, given in rows.groupby(np.asarray(months)):
                 path = folder / f"{month}.parquet"
                 kept = read_month(path) if path.exists() else None
-                merged, report = _merge(kept, given, supersede=supersede)
+                merged, report = merge(kept, given, supersede=supersede)
                 if report.added or report.replaced:
                     write_month(path, merged, side)
                 reports.append(report)
@@ -166,6 +146,7 @@ class Lake:
         start_ns: int | None = None,
         end_ns: int | None = None,
         *,
+        microstructure: bool = False,
         provenance: bool = False,
     ) -> pd.DataFrame:
         """Return the bars with ``start_ns <= closed_at_ns < end_ns``, oldest first.
@@ -176,6 +157,8 @@ class Lake:
             The series.
         start_ns, end_ns
             Interval of closes, UTC nanoseconds, half open; None is without bound.
+        microstructure
+            Whether to add the columns of `MICROSTRUCTURE`, NaN for bars not made of quotes.
         provenance
             Whether to add the columns ``source`` and ``priority``.
 
@@ -198,7 +181,11 @@ class Lake:
         stamps = frame["closed_at_ns"].to_numpy()
         first = 0 if start_ns is None else int(np.searchsorted(stamps, start_ns))
         last = len(stamps) if end_ns is None else int(np.searchsorted(stamps, end_ns))
-        columns = ROW_SCHEMA.names if provenance else list(BAR_COLUMNS)
+        columns = [
+            *BAR_COLUMNS,
+            *(MICROSTRUCTURE if microstructure else ()),
+            *(("source", "priority") if provenance else ()),
+        ]
         return frame.iloc[first:last][columns].reset_index(drop=True)
 
     def read_stamps(self, symbol: str, timeframe: Timeframe | str) -> NDArray[np.int64]:
@@ -231,19 +218,21 @@ class Lake:
         """Return the SHA-256 of the bars in an interval, hexadecimal.
 
         It covers what the bars are and nothing of how they are stored: symbol, timeframe, side and
-        each column's bytes, little endian, with one bit pattern for NaN.
+        each column's bytes, little endian, with one bit pattern for NaN; the microstructure counts
+        where any of it is known.
 
         Raises
         ------
         NotFound
             ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
         """
-        frame = self.read_bars(symbol, timeframe, start_ns, end_ns)
+        frame = self.read_bars(symbol, timeframe, start_ns, end_ns, microstructure=True)
         side = self.price_side(symbol, timeframe)
         about = f"{symbol}|{Timeframe.parse(timeframe)}|{side}|{len(frame)}|"
         running = hashlib.sha256(about.encode())
         running.update(frame["closed_at_ns"].to_numpy().astype("<i8").tobytes())
-        for name in MEASURES:
+        told = [name for name in MICROSTRUCTURE if frame[name].notna().any()]
+        for name in (*MEASURES, *told):
             values = frame[name].to_numpy().astype("<f8")
             running.update(np.where(np.isnan(values), np.nan, values).tobytes())
         return running.hexdigest()
@@ -332,36 +321,14 @@ class Lake:
         return sorted(self._folder(symbol, parsed).glob("*.parquet"))
 
 
-def _merge(
-    kept: pd.DataFrame | None, given: pd.DataFrame, *, supersede: bool
-) -> tuple[pd.DataFrame, WriteReport]:
-    """Return a month's rows with the given ones among them, and what became of those."""
-    given = given.reset_index(drop=True)
-    if kept is None:
-        return given, WriteReport(len(given), 0, 0, given.iloc[:0][list(BAR_COLUMNS)])
-    place = pd.Index(kept["closed_at_ns"]).get_indexer(pd.Index(given["closed_at_ns"]))
-    known = place >= 0
-    theirs, ours = kept.iloc[place[known]], given[known]
-    held, came = theirs[list(MEASURES)].to_numpy(), ours[list(MEASURES)].to_numpy()
-    same = np.asarray(((held == came) | (np.isnan(held) & np.isnan(came))).all(axis=1))
-    outranks = ours["priority"].to_numpy() > theirs["priority"].to_numpy()
-    if supersede:
-        own = ours["source"].to_numpy() == theirs["source"].to_numpy()
-        outranks |= own & (ours["priority"].to_numpy() == theirs["priority"].to_numpy())
-    replacing = ours[~same & outranks]
-    merged = pd.concat(
-        [
-            kept[~kept["closed_at_ns"].isin(replacing["closed_at_ns"])],
-            replacing,
-            given[~known],
-        ]
-    ).sort_values("closed_at_ns", ignore_index=True)
-    return merged, WriteReport(
-        added=int((~known).sum()),
-        unchanged=int(same.sum()),
-        replaced=len(replacing),
-        conflicting=ours.loc[~same & ~outranks, list(BAR_COLUMNS)],
-    )
+def _validate(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a checked frame with the columns of bars and of microstructure, NaN where absent."""
+    bars = [name for name in frame.columns if name not in MICROSTRUCTURE]
+    told = [name for name in frame.columns if name in MICROSTRUCTURE]
+    checked = CLEAN_BARS.validate(frame[bars])
+    if told:
+        checked = checked.join(CLEAN_MICROSTRUCTURE.validate(frame[told]))
+    return checked.reindex(columns=[*BAR_COLUMNS, *MICROSTRUCTURE])
 
 
 def _overlaps(path: Path, start_ns: int | None, end_ns: int | None) -> bool:

@@ -18,18 +18,20 @@ from numpy.typing import NDArray
 
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import PriceSide
-from pipelines.sources.raw import MEASURES
+from pipelines.sources.raw import MEASURES, MICROSTRUCTURE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READABLE_VERSIONS = ("1", "2")  # files of version 1 have no microstructure
 ROW_SCHEMA = pa.schema(
     [
         pa.field("closed_at_ns", pa.int64(), nullable=False),
-        *(pa.field(name, pa.float64(), nullable=False) for name in MEASURES),
+        *(pa.field(name, pa.float64(), nullable=False) for name in (*MEASURES, *MICROSTRUCTURE)),
         pa.field("source", pa.string(), nullable=False),
         pa.field("priority", pa.int16(), nullable=False),
     ]
 )
-"""Columns of a month's file: the bar, where it came from, and that source's rank."""
+"""Columns of a month's file: the bar, what quotes tell of it (NaN where it was not made of any),
+where it came from, and that source's rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
 
 
 def read_month(path: Path) -> pd.DataFrame:
-    """Return a month's rows, with the columns of `ROW_SCHEMA`.
+    """Return a month's rows, with the columns of `ROW_SCHEMA`, whichever version wrote it.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def read_month(path: Path) -> pd.DataFrame:
     """
     read_header(path)
     frame: pd.DataFrame = _parquet(path).read().to_pandas()
-    return frame
+    return frame.reindex(columns=ROW_SCHEMA.names)
 
 
 def read_stamps(path: Path) -> NDArray[np.int64]:
@@ -146,15 +148,16 @@ def read_header(path: Path) -> MonthHeader:
     Raises
     ------
     InvalidInput
-        ``LAKE_FILE_CORRUPT`` if it is not a file of the lake, ``LAKE_SCHEMA_VERSION`` if another
+        ``LAKE_FILE_CORRUPT`` if it is not a file of the lake, ``LAKE_SCHEMA_VERSION`` if a later
         version of Sextant wrote it.
     """
     parquet = _parquet(path)
     about = {k.decode(): v.decode() for k, v in (parquet.schema_arrow.metadata or {}).items()}
     version = about.get("sextant.schema_version")
-    if version != str(SCHEMA_VERSION):
+    if version not in _READABLE_VERSIONS:
+        known = " and ".join(_READABLE_VERSIONS)
         raise InvalidInput(
-            f"{path} has schema version {version}, this Sextant reads {SCHEMA_VERSION}",
+            f"{path} has schema version {version}, this Sextant reads {known}",
             code="LAKE_SCHEMA_VERSION",
             remedy="Ingest the sources again into an empty lake.",
         )

@@ -46,6 +46,17 @@ CLEAN_BARS = pa.DataFrameSchema(
 )
 """What a frame of cleaned bars is; the lake takes no other."""
 
+CLEAN_MICROSTRUCTURE = pa.DataFrameSchema(
+    {
+        "tick_imbalance": pa.Column("float64", pa.Check.in_range(-1.0, 1.0), nullable=True),
+        "realised_variance": _AMOUNT,
+        "bipower_variation": _AMOUNT,
+    },
+    strict=True,
+    ordered=True,
+)
+"""What quotes may tell of a bar; NaN where it was not made of quotes."""
+
 QUARANTINE_COLUMNS = ("source_file", "row_number", "closed_at_ns", "reason", "raw_text")
 
 

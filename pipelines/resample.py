@@ -8,8 +8,6 @@ nothing happened makes no bar.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,10 +16,7 @@ from online.domain.errors import InvalidInput
 from online.domain.market import PriceSide, Timeframe
 from pipelines.quality_gaps import Calendar, open_time, sessions
 from pipelines.sources.clock import HOUR_NS, find_clock, from_utc
-from pipelines.sources.raw import BAR_COLUMNS
-
-MICROSTRUCTURE: Final = ("tick_imbalance", "realised_variance", "bipower_variation")
-"""What ticks tell of a bar beyond its prices; see `bars_from_ticks`."""
+from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 
 
 def bar_close(
@@ -133,45 +128,80 @@ def bars_from_ticks(
     -------
     frame
         The columns of `BAR_COLUMNS`, volume being the number of quotes and spread their mean, and
-        those of `MICROSTRUCTURE`, each of the mid prices of the bar's own quotes alone:
-        ``tick_imbalance``, rises less falls over both, in [-1, 1], 0 if there are none;
-        ``realised_variance``, the sum of squared log returns; ``bipower_variation``, pi/2 times the
-        sum of products of neighbouring absolute log returns, which jumps leave small
-        (Barndorff-Nielsen and Shephard, *Journal of Financial Econometrics* 2 (2004) 1-37).
+        those of `MICROSTRUCTURE` (see `measure_bars`).
     """
     at_ns = ticks["at_ns"].to_numpy()
     if not len(at_ns):
-        return pd.DataFrame(columns=[*BAR_COLUMNS, *MICROSTRUCTURE], dtype=np.float64).astype(
-            {"closed_at_ns": np.int64}
-        )
+        return no_tick_bars()
     closes = bar_close(at_ns, timeframe, calendar)
     starts = np.flatnonzero(np.append(True, closes[1:] != closes[:-1]))  # a value, not a flag
-    counts = np.diff(np.append(starts, len(at_ns)))
-    price = ticks[side.value].to_numpy()
-    bid, ask = ticks["bid"].to_numpy(), ticks["ask"].to_numpy()
+    measures = measure_bars(
+        starts, ticks["bid"].to_numpy(), ticks["ask"].to_numpy(), point=point, side=side
+    )
+    made = pd.DataFrame({"closed_at_ns": closes[starts], **measures})
+    last_ns = int(at_ns[-1]) if known_until_ns is None else known_until_ns
+    return made[made["closed_at_ns"] <= last_ns].reset_index(drop=True)
 
+
+def no_tick_bars() -> pd.DataFrame:
+    """Return an empty frame with the columns of bars made of quotes."""
+    columns = [*BAR_COLUMNS, *MICROSTRUCTURE]
+    return pd.DataFrame(columns=columns, dtype=np.float64).astype({"closed_at_ns": np.int64})
+
+
+def measure_bars(
+    starts: NDArray[np.int64],
+    bid: NDArray[np.float64],
+    ask: NDArray[np.float64],
+    *,
+    point: float,
+    side: PriceSide,
+) -> dict[str, NDArray[np.float64]]:
+    """Return what quotes make of each bar: one rule for history and for the live stream.
+
+    Every figure is of the bar's own quotes alone, so bars measured one by one have the same bits as
+    all at once.
+
+    Parameters
+    ----------
+    starts
+        Place of each bar's first quote, ascending from 0, (n_bars,).
+    bid, ask
+        The quotes, (n_quotes,).
+    point
+        The instrument's smallest step, the unit of the spread.
+    side
+        Whose prices open, high, low and close are.
+
+    Returns
+    -------
+    measures
+        By name, (n_bars,) each: prices; ``volume``, the number of quotes; ``spread_points``, their
+        mean; and of the mid prices ``tick_imbalance``, rises less falls over both, in [-1, 1], 0 if
+        there are none; ``realised_variance``, the sum of squared log returns;
+        ``bipower_variation``, pi/2 times the sum of products of neighbouring absolute log returns,
+        which jumps leave small (Barndorff-Nielsen and Shephard, *Journal of Financial Econometrics*
+        2 (2004) 1-37).
+    """
+    counts = np.diff(np.append(starts, len(bid)))
+    price = bid if side is PriceSide.BID else ask
     returns = np.diff(np.log((bid + ask) * 0.5), prepend=np.nan)
     returns[starts] = 0.0  # a bar knows its own quotes alone
     signs = np.sign(returns)
     moves = np.add.reduceat(np.abs(signs), starts)
     products = np.abs(returns) * np.abs(np.append(0.0, returns[:-1]))
     products[starts] = 0.0
-    made = pd.DataFrame(
-        {
-            "closed_at_ns": closes[starts],
-            "open": price[starts],
-            "high": np.maximum.reduceat(price, starts),
-            "low": np.minimum.reduceat(price, starts),
-            "close": price[starts + counts - 1],
-            "volume": counts.astype(np.float64),
-            "spread_points": np.add.reduceat(ask - bid, starts) / counts / point,
-            "tick_imbalance": np.add.reduceat(signs, starts) / np.maximum(moves, 1.0),
-            "realised_variance": np.add.reduceat(returns * returns, starts),
-            "bipower_variation": np.pi / 2.0 * np.add.reduceat(products, starts),
-        }
-    )
-    last_ns = int(at_ns[-1]) if known_until_ns is None else known_until_ns
-    return made[made["closed_at_ns"] <= last_ns].reset_index(drop=True)
+    return {
+        "open": price[starts],
+        "high": np.maximum.reduceat(price, starts),
+        "low": np.minimum.reduceat(price, starts),
+        "close": price[starts + counts - 1],
+        "volume": counts.astype(np.float64),
+        "spread_points": np.add.reduceat(ask - bid, starts) / counts / point,
+        "tick_imbalance": np.add.reduceat(signs, starts) / np.maximum(moves, 1.0),
+        "realised_variance": np.add.reduceat(returns * returns, starts),
+        "bipower_variation": np.pi / 2.0 * np.add.reduceat(products, starts),
+    }
 
 
 def _whole(

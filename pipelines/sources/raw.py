@@ -15,6 +15,8 @@ from online.domain.market import PriceSide, Timeframe
 PRICES = ("open", "high", "low", "close")
 MEASURES = (*PRICES, "volume", "spread_points")
 BAR_COLUMNS = ("closed_at_ns", *MEASURES)
+MICROSTRUCTURE = ("tick_imbalance", "realised_variance", "bipower_variation")
+"""What quotes tell of a bar beyond its prices; see `pipelines.resample.measure_bars`."""
 
 
 class Fault(StrEnum):

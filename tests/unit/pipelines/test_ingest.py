@@ -187,6 +187,9 @@ def test_dirty_quotes_come_in_with_their_faults_counted_and_bars_made_of_them(
     bars = Lake(Home(tmp_path).lake).read_bars("EURUSD", "M5")
     assert len(bars) == first.bars["M5"] > 500
     assert (bars["spread_points"] > 0).all()
+    told = Lake(Home(tmp_path).lake).read_bars("EURUSD", "M5", microstructure=True)
+    assert (told["realised_variance"] > 0).mean() > 0.9
+    assert told["tick_imbalance"].abs().max() <= 1.0
     assert "NEGATIVE_SPREAD" in Path(first.report_html).read_text()
     kept = list((Home(tmp_path).lake / "quarantine").rglob("*.parquet"))
     assert sum(len(pd.read_parquet(path)) for path in kept) == 25_522 + 21_039

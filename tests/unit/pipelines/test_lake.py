@@ -14,7 +14,7 @@ from online.domain.errors import InvalidInput, InvalidMarketData, NotFound, Unav
 from online.domain.market import PriceSide, Timeframe
 from pipelines.lake import Lake
 from pipelines.lake_files import SCHEMA_VERSION
-from pipelines.sources.raw import BAR_COLUMNS
+from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 
 HOUR = 3_600_000_000_000
 NEW_YEAR = int(pd.Timestamp("2018-01-01").value)
@@ -197,3 +197,56 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as refused:
         Lake(tmp_path).write_bars("EURUSD", "H1", PriceSide.ASK, hourly(1), "demo")
     assert refused.value.code == "LAKE_UNWRITABLE"
+
+
+def with_microstructure(count: int) -> pd.DataFrame:
+    told = hourly(count)
+    for place, name in enumerate(MICROSTRUCTURE):
+        told[name] = np.linspace(0.0, 0.1 * (place + 1), count)
+    return told
+
+
+def as_version_1(path: Path) -> None:
+    """Make a month's file what the first version wrote."""
+    table = pq.read_table(path)
+    about = {**table.schema.metadata, b"sextant.schema_version": b"1"}
+    pq.write_table(table.drop_columns(list(MICROSTRUCTURE)).replace_schema_metadata(about), path)
+
+
+def test_what_quotes_tell_of_a_bar_is_kept_beside_it(tmp_path: Path) -> None:
+    lake, told = Lake(tmp_path), with_microstructure(5)
+    assert lake.write_bars("EURUSD", "H1", PriceSide.BID, told, "ticks").added == 5
+    assert lake.write_bars("EURUSD", "H1", PriceSide.BID, told, "ticks").unchanged == 5
+    assert lake.write_bars("EURUSD", "H1", PriceSide.BID, hourly(5), "csv").unchanged == 5
+    pd.testing.assert_frame_equal(lake.read_bars("EURUSD", "H1", microstructure=True), told)
+    pd.testing.assert_frame_equal(lake.read_bars("EURUSD", "H1"), hourly(5))
+
+
+def test_a_file_of_the_first_version_is_read_and_told_more_where_quotes_come(lake: Lake) -> None:
+    before = lake.digest("EURUSD", "H1")
+    for name in ("2017-12", "2018-01"):
+        as_version_1(month(lake, name))
+    assert lake.digest("EURUSD", "H1") == before
+    old = lake.read_bars("EURUSD", "H1", microstructure=True)
+    assert old[list(MICROSTRUCTURE)].isna().all(axis=None)
+    pd.testing.assert_frame_equal(old[list(BAR_COLUMNS)], hourly(5))
+    told = with_microstructure(5)
+    report = lake.write_bars("EURUSD", "H1", PriceSide.ASK, told, "ticks")
+    assert (report.added, report.unchanged, report.replaced) == (0, 0, 5)
+    pd.testing.assert_frame_equal(lake.read_bars("EURUSD", "H1", microstructure=True), told)
+    assert lake.digest("EURUSD", "H1") != before
+
+
+def test_a_lower_ranking_source_tells_no_more_of_anothers_bars(lake: Lake) -> None:
+    report = lake.write_bars(
+        "EURUSD", "H1", PriceSide.ASK, with_microstructure(5), "ticks", priority=-1
+    )
+    assert (report.unchanged, report.replaced) == (5, 0)
+
+
+@pytest.mark.parametrize(("column", "value"), [("tick_imbalance", 1.5), ("realised_variance", -1)])
+def test_microstructure_that_cannot_be_is_refused(lake: Lake, column: str, value: float) -> None:
+    told = with_microstructure(5)
+    told.loc[2, column] = value
+    with pytest.raises(SchemaError):
+        lake.write_bars("EURUSD", "H1", PriceSide.ASK, told, "ticks")

@@ -1,0 +1,269 @@
+"""Bars from quotes as they come, on the clock or by activity, to the bits of the batch.
+
+A bar is measured when it is over, from its own quotes, by the very function that makes bars of
+history (`pipelines.resample.measure_bars`); so live and batch cannot differ. Bars by activity (so
+many quotes, or so much volume) close at the first later time after the amount is reached: quotes of
+one time are never parted, since their order within it is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from online.domain.errors import InvalidInput, InvalidMarketData
+from online.domain.market import PriceSide, Timeframe
+from pipelines.quality_gaps import Calendar
+from pipelines.resample import bar_close, measure_bars, no_tick_bars
+
+_FIRST = np.zeros(1, dtype=np.int64)
+_NEVER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TickBar:
+    """A bar made of quotes.
+
+    Parameters
+    ----------
+    closed_at_ns
+        End of the bar, UTC nanoseconds; its quotes are all earlier.
+    open, high, low, close
+        Prices of the chosen side.
+    volume, spread_points, tick_imbalance, realised_variance, bipower_variation
+        See `pipelines.resample.measure_bars`.
+    """
+
+    closed_at_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    spread_points: float
+    tick_imbalance: float
+    realised_variance: float
+    bipower_variation: float
+
+
+class TickBarStream:
+    """Bars on the clock, quote by quote.
+
+    Parameters
+    ----------
+    timeframe, calendar
+        Length of the bars, and when the market is open.
+    point
+        The instrument's smallest step, the unit of the spread.
+    side
+        Whose prices open, high, low and close are.
+    """
+
+    def __init__(
+        self,
+        timeframe: Timeframe,
+        calendar: Calendar,
+        *,
+        point: float,
+        side: PriceSide = PriceSide.BID,
+    ) -> None:
+        self._timeframe, self._calendar = timeframe, calendar
+        self._quotes = _Quotes(point, side)
+        self._closes_at_ns = _NEVER
+        self._last_ns = 0
+
+    def update(self, at_ns: int, bid: float, ask: float) -> TickBar | None:
+        """Take the next quote; return the bar that it shows to be over, if any.
+
+        Raises
+        ------
+        InvalidMarketData
+            With code ``TICK_NOT_NEWER`` if it is earlier than the last, or of a bar already closed.
+        """
+        if at_ns < self._last_ns:
+            raise _late(at_ns, self._last_ns)
+        self._last_ns = at_ns
+        made = None
+        if at_ns >= self._closes_at_ns:
+            made = self._quotes.measure(self._closes_at_ns)
+            closes = bar_close(np.array([at_ns]), self._timeframe, self._calendar)
+            self._closes_at_ns = int(closes[0])
+        self._quotes.add(bid, ask)
+        return made
+
+    def close_until(self, now_ns: int) -> TickBar | None:
+        """Return the bar that is over by the clock, though no later quote has come."""
+        if not 0 < self._closes_at_ns <= now_ns:
+            return None
+        made = self._quotes.measure(self._closes_at_ns)
+        self._last_ns, self._closes_at_ns = self._closes_at_ns, _NEVER
+        return made
+
+
+class ActivityBarStream:
+    """Bars of so many quotes, or of so much volume, quote by quote.
+
+    Parameters
+    ----------
+    amount_per_bar
+        Quotes, or volume, after which a bar is complete (> 0).
+    point, side
+        As for `TickBarStream`.
+    """
+
+    def __init__(
+        self, amount_per_bar: float, *, point: float, side: PriceSide = PriceSide.BID
+    ) -> None:
+        self._amount_per_bar = _require_amount(amount_per_bar)
+        self._quotes = _Quotes(point, side)
+        self._amount = 0.0
+        self._last_ns = 0
+
+    def update(self, at_ns: int, bid: float, ask: float, amount: float = 1.0) -> TickBar | None:
+        """Take the next quote; return the bar that it shows to be over, if any.
+
+        Parameters
+        ----------
+        amount
+            What the quote adds: 1 for bars by quotes, its volume for bars by volume (>= 0).
+
+        Raises
+        ------
+        InvalidMarketData
+            With code ``TICK_NOT_NEWER`` if it is earlier than the last, ``UNKNOWN_VOLUME`` if the
+            amount is not a number of 0 or more.
+        """
+        if at_ns < self._last_ns:
+            raise _late(at_ns, self._last_ns)
+        if not 0.0 <= amount < math.inf:
+            raise _no_volume(amount)
+        made = None
+        if self._amount >= self._amount_per_bar and at_ns != self._last_ns:
+            made = self._quotes.measure(self._last_ns + 1)
+            self._amount = 0.0
+        self._amount += amount
+        self._last_ns = at_ns
+        self._quotes.add(bid, ask)
+        return made
+
+
+def bars_by_activity(
+    ticks: pd.DataFrame,
+    amount_per_bar: float,
+    *,
+    point: float,
+    amount: str | None = None,
+    side: PriceSide = PriceSide.BID,
+) -> pd.DataFrame:
+    """Return bars of so many quotes, or of so much volume.
+
+    Parameters
+    ----------
+    ticks
+        Quotes, ascending: ``at_ns``, ``bid``, ``ask``, and the column `amount` names.
+    amount_per_bar
+        Quotes, or volume, after which a bar is complete (> 0).
+    point
+        The instrument's smallest step.
+    amount
+        Column with each quote's volume, for bars by volume; None for bars by quotes.
+    side
+        Whose prices open, high, low and close are.
+
+    Returns
+    -------
+    frame
+        As `pipelines.resample.bars_from_ticks`; ``closed_at_ns`` is a nanosecond after the bar's
+        last quote. The last bar is shown once a later quote shows that it is over.
+
+    Raises
+    ------
+    InvalidInput
+        ``BAD_AMOUNT`` if `amount_per_bar` is not above 0, ``NO_VOLUME`` if there is no such column.
+    InvalidMarketData
+        With code ``UNKNOWN_VOLUME`` if a volume is not a number of 0 or more.
+    """
+    wanted = _require_amount(amount_per_bar)
+    at_ns = ticks["at_ns"].to_numpy()
+    if amount is not None and amount not in ticks.columns:
+        raise InvalidInput(
+            f"the quotes have no column {amount!r}: they have {', '.join(map(str, ticks.columns))}",
+            code="NO_VOLUME",
+            remedy="Make bars by the number of quotes instead.",
+        )
+    amounts = np.ones(len(at_ns)) if amount is None else ticks[amount].to_numpy(dtype=np.float64)
+    unknown = ~((amounts >= 0.0) & np.isfinite(amounts))
+    if unknown.any():
+        raise _no_volume(float(amounts[unknown][0]))
+    starts = _starts(at_ns, amounts, wanted)
+    if len(starts) <= 1:
+        return no_tick_bars()
+    whole = int(starts[-1])
+    bid, ask = (ticks[name].to_numpy()[:whole] for name in ("bid", "ask"))
+    measures = measure_bars(starts[:-1], bid, ask, point=point, side=side)
+    return pd.DataFrame({"closed_at_ns": at_ns[starts[1:] - 1] + 1, **measures})
+
+
+def _starts(
+    at_ns: NDArray[np.int64], amounts: NDArray[np.float64], amount_per_bar: float
+) -> NDArray[np.int64]:
+    """Return the place of each bar's first quote; the sum is taken one by one, as live."""
+    starts: list[int] = []
+    total, last_ns = math.inf, _NEVER
+    for place, (at, amount) in enumerate(zip(at_ns.tolist(), amounts.tolist(), strict=True)):
+        if total >= amount_per_bar and at != last_ns:
+            starts.append(place)
+            total = 0.0
+        total += amount
+        last_ns = at
+    return np.array(starts, dtype=np.int64)
+
+
+class _Quotes:
+    """The quotes of the bar that is being made."""
+
+    __slots__ = ("_asks", "_bids", "_point", "_side")
+
+    def __init__(self, point: float, side: PriceSide) -> None:
+        self._point, self._side = point, side
+        self._bids: list[float] = []
+        self._asks: list[float] = []
+
+    def add(self, bid: float, ask: float) -> None:
+        self._bids.append(bid)
+        self._asks.append(ask)
+
+    def measure(self, closed_at_ns: int) -> TickBar | None:
+        """Return the bar of the quotes so far and forget them; None if there are none."""
+        if not self._bids:
+            return None
+        bid, ask = np.array(self._bids), np.array(self._asks)
+        measures = measure_bars(_FIRST, bid, ask, point=self._point, side=self._side)
+        self._bids, self._asks = [], []
+        return TickBar(closed_at_ns, **{name: float(one[0]) for name, one in measures.items()})
+
+
+def _require_amount(amount_per_bar: float) -> float:
+    if not 0.0 < amount_per_bar < math.inf:
+        raise InvalidInput(
+            f"a bar must be complete after more than 0, got {amount_per_bar}", code="BAD_AMOUNT"
+        )
+    return amount_per_bar
+
+
+def _late(at_ns: int, last_ns: int) -> InvalidMarketData:
+    return InvalidMarketData(
+        f"the quote of {at_ns} is earlier than {last_ns}, up to which all is told",
+        code="TICK_NOT_NEWER",
+        remedy="Leave late quotes out, and count them.",
+    )
+
+
+def _no_volume(amount: float) -> InvalidMarketData:
+    return InvalidMarketData(
+        f"a volume must be a number of 0 or more, got {amount}", code="UNKNOWN_VOLUME"
+    )
