@@ -15,13 +15,13 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from online.adapters.journal_syncer import JournalSyncer
 from online.domain.book import Book
-from online.domain.errors import JournalCorrupt, JournalUnavailable, NotFound
+from online.domain.errors import InvalidInput, JournalCorrupt, JournalUnavailable, NotFound
 from online.domain.record import GENESIS, Record, chain, decode_record, encode_record
 
 _SCHEMA = """
@@ -211,13 +211,12 @@ def verify(path: Path) -> int:
 
     Raises
     ------
-    NotFound
-        If there is no journal.
+    NotFound, InvalidInput, JournalUnavailable
+        If there is no journal, the file is none, or it cannot be read now.
     JournalCorrupt
         Naming the first record that is not as it was written.
     """
-    with closing(_open_for_reading(path)) as connection:
-        return sum(1 for _ in _verified(connection, path))
+    return sum(1 for _ in iterate(path))
 
 
 def iterate(path: Path) -> Iterator[Record]:
@@ -225,12 +224,12 @@ def iterate(path: Path) -> Iterator[Record]:
 
     Raises
     ------
-    NotFound
-        If there is no journal.
+    NotFound, InvalidInput, JournalUnavailable
+        If there is no journal, the file is none, or it cannot be read now.
     JournalCorrupt
         Naming the first record that is not as it was written.
     """
-    with closing(_open_for_reading(path)) as connection:
+    with _reading(path) as connection:
         yield from _verified(connection, path)
 
 
@@ -241,8 +240,10 @@ def read_decision(path: Path, decision_id: str) -> tuple[Record, ...]:
     ------
     NotFound
         With code ``UNKNOWN_DECISION`` if the journal holds no such decision.
+    InvalidInput, JournalUnavailable, JournalCorrupt
+        As `iterate`.
     """
-    with closing(_open_for_reading(path)) as connection:
+    with _reading(path) as connection:
         rows = connection.execute(_OF_DECISION, (decision_id,)).fetchall()
     if not rows:
         raise NotFound(
@@ -268,10 +269,25 @@ def _take_ownership(path: Path) -> sqlite3.Connection:
     return owner
 
 
-def _open_for_reading(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal for reading; what SQLite says of it becomes an error of ours."""
     if not path.is_file():
         raise NotFound(f"there is no journal at {path}", remedy="Name the scorer's journal.")
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        told = str(error)
+        if "not a database" in told or "no such table" in told:
+            raise InvalidInput(
+                f"{path} is no journal: {told}",
+                code="NOT_A_JOURNAL",
+                remedy="Name the scorer's journal.",
+            ) from error
+        if "malformed" in told:
+            raise JournalCorrupt(f"journal {path}: {told}") from error
+        raise JournalUnavailable(f"journal {path} cannot be read: {told}") from error
 
 
 def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:

@@ -158,8 +158,16 @@ class Scorer:
         return self.loaded
 
     async def halt(self, reason: str, by: str) -> None:
-        """Halt trading, or resume it (empty `reason`); durable when this returns."""
-        await self._record(HaltRecord(self.parts.clock.now_ns(), reason, by))
+        """Halt trading, or resume it (empty `reason`); durable when this returns.
+
+        A halt is in force at once, even if it cannot be journaled: what is decided while it is
+        being written must not be sent behind it.
+        """
+        record = HaltRecord(self.parts.clock.now_ns(), reason, by)
+        if reason:
+            self.parts.book.apply(record)
+            self.meters.tell_halted(reason)
+        await self._record(record)
         self.meters.tell_halted(self.parts.book.halted)
 
     async def observe(self) -> Observation:
@@ -172,19 +180,28 @@ class Scorer:
         Raises
         ------
         InvalidInput
-            If there is no simulated market, or the step goes back in time.
+            If there is no simulated market, or the step goes back in time; nothing moves then.
         """
         simulation = self.parts.simulation
         if simulation is None:
             raise InvalidInput(f"mode {self.parts.mode} has no simulated market")
         terminal, clock = simulation.terminal, simulation.clock
+        finished, upcoming = step.finished, step.upcoming
         async with self._trading:
-            if step.finished is not None:
-                terminal.finish_bar(step.symbol, step.finished)
-                clock.set(step.finished.closed_at_ns)
-            if step.upcoming is not None:
-                terminal.begin_bar(step.symbol, step.upcoming)
-                clock.set(step.upcoming.opened_at_ns)
+            instants = [clock.now_ns()]
+            instants += [finished.closed_at_ns] if finished is not None else []
+            instants += [upcoming.opened_at_ns] if upcoming is not None else []
+            if instants != sorted(instants):
+                raise InvalidInput(
+                    "a step moves forward: now, the finished bar's close and the upcoming bar's "
+                    f"open must be in order, got {instants} ns"
+                )
+            if finished is not None:
+                terminal.finish_bar(step.symbol, finished)
+                clock.set(finished.closed_at_ns)
+            if upcoming is not None:
+                terminal.begin_bar(step.symbol, upcoming)
+                clock.set(upcoming.opened_at_ns)
             return MarketAnswer(terminal.quote(step.symbol), clock.now_ns())
 
     async def readiness(self) -> Readiness:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from online.domain.barriers import other_side
 from online.domain.errors import InvalidMarketData
 from online.domain.market import Bar, PriceSide, Timeframe
+
+_LAST_NS = 2**63 - 1
+"""Latest instant that a journal's reader holds."""
 
 
 class BidAskBar(msgspec.Struct, frozen=True, gc=False):
@@ -20,6 +25,11 @@ class BidAskBar(msgspec.Struct, frozen=True, gc=False):
         Prices at which one sells.
     ask_open, ask_high, ask_low, ask_close
         Prices at which one buys.
+
+    Raises
+    ------
+    InvalidMarketData
+        If a price or the interval cannot be.
     """
 
     opened_at_ns: int
@@ -32,6 +42,30 @@ class BidAskBar(msgspec.Struct, frozen=True, gc=False):
     ask_high: float
     ask_low: float
     ask_close: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opened_at_ns < self.closed_at_ns <= _LAST_NS:
+            raise InvalidMarketData(
+                "a bar needs 0 <= opened_at_ns < closed_at_ns within 64 bits, got "
+                f"{self.opened_at_ns} and {self.closed_at_ns}"
+            )
+        bid = 0.0 < self.bid_low <= min(self.bid_open, self.bid_close)
+        bid = bid and max(self.bid_open, self.bid_close) <= self.bid_high < math.inf
+        ask = self.ask_low <= min(self.ask_open, self.ask_close)
+        ask = ask and max(self.ask_open, self.ask_close) <= self.ask_high < math.inf
+        if not (bid and ask and self._is_uncrossed()):
+            raise InvalidMarketData(
+                "a bar needs finite prices above 0 with low <= open, close <= high on each side "
+                f"and bid <= ask, got {self}"
+            )
+
+    def _is_uncrossed(self) -> bool:
+        return (
+            self.bid_open <= self.ask_open
+            and self.bid_high <= self.ask_high
+            and self.bid_low <= self.ask_low
+            and self.bid_close <= self.ask_close
+        )
 
 
 def two_sided(

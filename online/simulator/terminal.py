@@ -123,6 +123,11 @@ class SimulatedTerminal:
             As `begin_bar`.
         """
         market = self._market(symbol)
+        if bar.closed_at_ns < market.at_ns:  # told before a position is ended by it
+            raise InvalidMarketData(
+                f"{symbol} needs times in order, got a bar that closes at {bar.closed_at_ns} "
+                f"after {market.at_ns}"
+            )
         if (
             not (market.bid_floor < bar.bid_low and bar.bid_high < market.bid_ceiling)
             or not (market.ask_floor < bar.ask_low and bar.ask_high < market.ask_ceiling)

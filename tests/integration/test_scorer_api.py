@@ -438,6 +438,27 @@ def test_a_journal_that_cannot_be_written_is_unavailable_and_nothing_is_sent(
     assert verify(folder / "journal.db") > 0
 
 
+def test_a_halt_that_cannot_be_journaled_is_in_force_all_the_same(
+    folder: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        connection = caller.app.state.scorer.parts.journal.inner._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages}")
+        for path in ("/v1/decide", "/v1/resume"):  # until not even a small record fits
+            while (
+                await caller.http.post(path, content=bar_body(), headers=BEARER)
+            ).status_code == 200:
+                pass
+        halt = b'{"reason": "the disk is full"}'
+        answer = await caller.http.post("/v1/halt", content=halt, headers=BEARER)
+        assert_problem(answer, 503, "JOURNAL_UNAVAILABLE")
+        connection.execute("PRAGMA max_page_count=1000000")
+        assert "HALTED" in reasons(await caller.trade())
+
+    tell(folder, store, story)
+
+
 def test_in_live_mode_a_paper_model_never_sends(folder: Path, store: Store) -> None:
     async def story() -> None:
         clock = {"kind": "system"}
@@ -498,6 +519,14 @@ def test_a_step_back_in_time_or_of_an_unknown_symbol_is_refused(folder: Path, st
         body = msgspec.json.encode({"symbol": "NOSUCH", "upcoming": make_bar()})
         unknown = await caller.http.post("/v1/simulator/bar", content=body, headers=BEARER)
         assert_problem(unknown, 404, "UNKNOWN_SYMBOL")
+        before = (await caller.http.get("/v1/positions")).json()["quote"]
+        torn = await caller.move(make_bar(BAR_NS, 1.2), make_bar(BAR_NS))
+        assert torn.status_code == 422
+        upside_down = {**msgspec.to_builtins(make_bar()), "bid_high": 1.0}
+        body = msgspec.json.encode({"symbol": "EURUSD", "finished": upside_down})
+        impossible = await caller.http.post("/v1/simulator/bar", content=body, headers=BEARER)
+        assert_problem(impossible, 422, "INVALID_MARKET_DATA")
+        assert (await caller.http.get("/v1/positions")).json()["quote"] == before
 
     tell(folder, store, story)
 

@@ -23,7 +23,7 @@ from online.adapters.sqlite_journal import (
     verify,
 )
 from online.domain.book import Book
-from online.domain.errors import JournalCorrupt, JournalUnavailable, NotFound
+from online.domain.errors import InvalidInput, JournalCorrupt, JournalUnavailable, NotFound
 from online.domain.market import Timeframe
 from online.domain.record import (
     GENESIS,
@@ -319,6 +319,16 @@ def test_a_decision_is_read_with_what_followed_while_the_journal_is_written(
     with pytest.raises(NotFound) as caught:
         read_decision(path, "EURUSD-H1-20171003T0300Z-99")
     assert caught.value.code == "UNKNOWN_DECISION"
+
+
+@pytest.mark.parametrize("content", [b"no database at all", b""])
+def test_a_file_that_is_no_journal_is_the_readers_mistake(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    for read in (verify, lambda path: read_decision(path, "x")):
+        with pytest.raises(InvalidInput) as caught:
+            read(path)
+        assert caught.value.code == "NOT_A_JOURNAL"
 
 
 def test_a_journal_that_is_not_there_is_not_found_and_not_made(path: Path) -> None:

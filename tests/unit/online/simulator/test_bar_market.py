@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from online.domain.errors import InvalidMarketData
 from online.domain.market import Bar, PriceSide, Timeframe
 from online.simulator import constants as mt5
 from online.simulator.bars import BidAskBar, two_sided
@@ -85,6 +87,36 @@ def test_stop_out_happens_at_the_extreme_of_a_bar(type_: int) -> None:
     (_, ended) = terminal.deals_after(0)
     assert ended.reason == "stop_out"
     assert ended.price == (1.08 if type_ == mt5.ORDER_TYPE_BUY else 1.1202)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bid_low": 0.0},
+        {"bid_low": float("nan")},
+        {"ask_high": float("inf")},
+        {"bid_high": 1.0},
+        {"ask_low": 1.3},
+        {"bid_close": 1.2},
+        {"closed_at_ns": 0},
+        {"opened_at_ns": -1},
+        {"closed_at_ns": 2**63},
+    ],
+)
+def test_a_bar_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    sound = msgspec.structs.asdict(bar(2, 1.1, 1.2, 1.0, 1.15))
+    assert BidAskBar(**sound) == bar(2, 1.1, 1.2, 1.0, 1.15)
+    with pytest.raises(InvalidMarketData):
+        BidAskBar(**{**sound, **wrong})
+
+
+def test_a_bar_of_the_past_ends_no_position(terminal: SimulatedTerminal) -> None:
+    terminal.finish_bar("EURUSD", bar(2, 1.1, 1.1, 1.1, 1.1))
+    buy = TradeRequest(mt5.TRADE_ACTION_DEAL, symbol="EURUSD", volume=0.1, sl=1.05)
+    assert terminal.execute(buy).retcode == mt5.TRADE_RETCODE_DONE
+    with pytest.raises(InvalidMarketData):
+        terminal.finish_bar("EURUSD", bar(1, 1.1, 1.1, 1.0, 1.1))
+    assert len(terminal.positions()) == 1
 
 
 def test_bars_leave_ticks_for_the_price_history() -> None:
