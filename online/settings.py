@@ -31,9 +31,11 @@ Tree = dict[str, Any]
 
 
 class _Section(BaseModel):
-    """Base of every table: frozen, extras forbidden."""
+    """Base of every table: frozen, extras forbidden, numbers finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class SystemClockSettings(_Section):
