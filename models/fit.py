@@ -13,6 +13,7 @@ from models.dataset import Dataset
 from models.export import ExportedMember, OnnxScorer, Scores, export_member
 from models.families.family import Family, TrainingSet
 from models.labels import Outcome, Rows
+from models.progress import Steps
 from models.splits import Fold, inner_split
 from models.weights import weigh
 
@@ -107,9 +108,27 @@ def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
 
 
 def fit_folds(
-    dataset: Dataset, folds: Sequence[Fold], family: Family, *, embargo_ns: int, seed: int
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    family: Family,
+    *,
+    embargo_ns: int,
+    seed: int,
+    steps: Steps | None = None,
 ) -> tuple[FoldFit, ...]:
-    """Fit every fold on its training rows alone and score its test rows through ONNX."""
+    """Fit every fold on its training rows alone and score its test rows through ONNX.
+
+    Parameters
+    ----------
+    dataset, folds
+        Rows and their splits.
+    family
+        What is fitted.
+    embargo_ns, seed
+        Of the inner split and of every random choice.
+    steps
+        Told of each fold; None tells nobody.
+    """
     fits: list[FoldFit] = []
     for fold in folds:
         training = training_set(dataset, fold.train, embargo_ns)
@@ -123,6 +142,8 @@ def fit_folds(
             "fold %d of %d: %s fitted on %d rows, scored %d",
             *(fold.number + 1, len(folds), family.name, len(fold.train), len(fold.test)),
         )
+        if steps is not None:
+            steps.advance(f"{family.name}, fold {fold.number + 1} of {len(folds)}")
     return tuple(fits)
 
 

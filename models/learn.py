@@ -28,6 +28,7 @@ from models.families.rules import RulesModel
 from models.fit import FoldSummary, fit_everything, fit_folds, summarise
 from models.importance import Importance, measure_importance
 from models.labels import Costs, horizon_ns
+from models.progress import Steps
 from models.recipe import Recipe
 from models.splits import Fold, purge_violations, walk_forward
 from models.threshold import Threshold, fit_min_edge
@@ -111,8 +112,9 @@ def learn(
     families = [build_family(config) for config in recipe.families]
     labels, embargo = dataset.labels, recipe.embargo_ns(rule)
     folds = cut_folds(dataset, recipe, rule)
+    steps = Steps(len(families) * (len(folds) + 2))
     fits = [
-        fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed)
+        fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed, steps=steps)
         for family in families
     ]
     blended = blend(dataset, folds, fits)
@@ -131,7 +133,9 @@ def learn(
     members, refit_differs = [], 0
     for place, family in enumerate(families):
         fitted = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+        steps.advance(f"{family.name} on everything")
         again = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+        steps.advance(f"{family.name} on everything again")
         refit_differs += int(again.onnx != fitted.onnx)
         members.append(
             TrainedMember(

@@ -20,6 +20,15 @@ from typing import Any
 
 from models.export import Bundle, digest_folder
 from models.gates import Alias, Verdict
+from models.version import (
+    BEST_ALIAS_TAG,
+    DIGEST_TAG,
+    GATE_PREFIX,
+    PREVIOUS_PREFIX,
+    TRIAL_TAG,
+    Account,
+    Version,
+)
 from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
 
 # MLflow reads these when it is imported.
@@ -35,40 +44,9 @@ from mlflow.exceptions import MlflowException
 
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
-TRIAL_TAG, DIGEST_TAG, BEST_ALIAS_TAG = "trial", "bundle_sha256", "best_alias"
-GATE_PREFIX = "gate."
-PREVIOUS_PREFIX = "previous."
 _PARENT_TAG = "mlflow.parentRunId"
 _REASON_LENGTH = 500
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A registered version of a model.
-
-    Parameters
-    ----------
-    name
-        ``<symbol>.<timeframe>.<target>``.
-    version
-        As MLflow counts.
-    run_id
-        The run that made it.
-    tags
-        Digest, best alias and gates.
-    """
-
-    name: str
-    version: str
-    run_id: str
-    tags: Mapping[str, str]
-
-    @property
-    def best_alias(self) -> Alias | None:
-        """The best alias its gates allowed."""
-        found = self.tags.get(BEST_ALIAS_TAG, "")
-        return Alias(found) if found in set(Alias) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +229,34 @@ class Registry:
         with _mlflow(self.uri):
             found = self._client.search_model_versions(f"name = '{name}'")
         return sorted((_version(v) for v in found), key=lambda v: -int(v.version))
+
+    def names(self) -> list[str]:
+        """Return every registered name, sorted."""
+        with _mlflow(self.uri):
+            return sorted(model.name for model in self._client.search_registered_models())
+
+    def account(self, version: Version) -> Account:
+        """Return what the run behind a version chose and measured."""
+        with _mlflow(self.uri):
+            data = self._client.get_run(version.run_id).data
+        return Account(dict(data.params), dict(data.metrics))
+
+    def read_text(self, version: Version, name: str) -> str:
+        """Return a text that the run behind a version kept.
+
+        Raises
+        ------
+        Unavailable
+            If MLflow or its artifact store does not give it.
+        """
+        with tempfile.TemporaryDirectory() as scratch, _mlflow(self.uri):
+            found = download_artifacts(
+                run_id=version.run_id,
+                artifact_path=name,
+                dst_path=scratch,
+                tracking_uri=self.uri,
+            )
+            return Path(found).read_text(encoding="utf-8")
 
     def aliases(self, name: str) -> dict[str, str]:
         """Return the version behind each alias of a model; empty if there is no such model."""

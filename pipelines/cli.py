@@ -22,6 +22,7 @@ from pipelines.commands import (
     flows,
     gateway,
     ingesting,
+    models,
     running,
     scoring,
 )
@@ -40,6 +41,7 @@ app = typer.Typer(
 running.add_to(app)
 ingesting.add_to(app)
 flows.add_to(app)
+models.add_to(app)
 backtest.add_to(app)
 scoring.add_to(app)
 data.add_to(app)

@@ -10,7 +10,8 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from models.gates import Alias
-from models.registry import GATE_PREFIX, Registry, Version
+from models.registry import Registry
+from models.version import GATE_PREFIX, Version
 from online.domain.errors import InvalidInput, ModelRefused
 from pipelines.home import Home
 from pipelines.training import open_registry

@@ -13,7 +13,8 @@ from models.attribution import attribute
 from models.gates import Verdict
 from models.learn import Study
 from models.plots import draw_all
-from models.registry import TRIAL_TAG, Run
+from models.registry import Run
+from models.version import TRIAL_TAG
 from pipelines.training_data import TrainingData, TrainPlan
 
 
@@ -41,7 +42,7 @@ class TrainReport:
         The threshold and the share of bars it signals, out of fold.
     figures, baseline_figures
         Pooled out-of-fold figures of the model and of the rules, those that are finite.
-    comparison, gates
+    members, comparison, gates
         Tables for people.
     """
 
@@ -60,6 +61,7 @@ class TrainReport:
     coverage: float
     figures: dict[str, float]
     baseline_figures: dict[str, float]
+    members: list[dict[str, str | float]]
     comparison: list[dict[str, str | float | int]]
     gates: list[dict[str, str | float]]
 
@@ -168,6 +170,14 @@ def make_report(
         coverage=study.threshold.chosen.coverage,
         figures=_known(comparison.model.pooled.figures()),
         baseline_figures=_known(comparison.baseline.pooled.figures()),
+        members=[
+            {
+                "member": member.exported.family,
+                "weight": member.weight,
+                "log_loss": member.log_loss,
+            }
+            for member in study.members
+        ],
         comparison=comparison.table(),
         gates=verdict.table(),
     )

@@ -18,7 +18,7 @@ from pipelines.commands.options import (
     SymbolOption,
     TimeframeOption,
 )
-from pipelines.commands.terminal import console, notes, rows_table, write_json
+from pipelines.commands.terminal import console, notes, progress_bar, rows_table, write_json
 from pipelines.home import Home
 
 DateOption = Annotated[
@@ -80,6 +80,7 @@ def train(
     """Fit, judge and register a model; `sextant promote` lets it trade."""
     prepare_environment(Home(home))
     from models.families.build import parse_families
+    from models.progress import listening
     from models.recipe import Recipe
     from pipelines.train import train as run_train
 
@@ -87,12 +88,15 @@ def train(
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
         mlflow_server(Home(home)) as mlflow_uri,
-        notes.status(f"training {family} on {symbol} {timeframe}"),
+        progress_bar(f"training {family} on {symbol} {timeframe}") as advance,
+        listening(lambda step: advance(step.done, step.total, step.what)),
     ):
         report = run_train(home, symbol, timeframe, start_ns, end_ns, mlflow_uri, recipe)
     if json:
         write_json(report)
         return
+    if len(report.members) > 1:
+        console.print(rows_table("Members", report.members))
     console.print(rows_table("Out of fold, after costs", report.comparison))
     console.print(rows_table("Gates", report.gates))
     console.print(report.headline, soft_wrap=True)

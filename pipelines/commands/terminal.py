@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 PIPED_WIDTH = 160
@@ -24,6 +33,31 @@ def write_json(value: Any) -> None:  # noqa: ANN401 - whatever msgspec can encod
     """Write one JSON value to standard output, plain and indented."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
     console.file.write(f"{text}\n")
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show steps done, of all, with the time left; yields what is told of each step.
+
+    Parameters
+    ----------
+    text
+        Shown until the first step is done.
+    """
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=notes, transient=True) as shown:
+        task = shown.add_task(text, total=None)
+
+        def advance(done: int, total: int, what: str) -> None:
+            shown.update(task, completed=done, total=total, description=f"{text}: {what}")
+
+        yield advance
 
 
 def rows_table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:

@@ -17,7 +17,8 @@ import pytest
 
 from models.export import Bundle, digest_folder
 from models.gates import Alias, Gate, Policy, Verdict
-from models.registry import BUNDLE_FOLDER, TRIAL_TAG, Registry
+from models.registry import BUNDLE_FOLDER, Registry
+from models.version import TRIAL_TAG
 from online.domain.errors import InvalidInput, ModelRefused, NotFound, Unavailable
 
 pytestmark = pytest.mark.integration

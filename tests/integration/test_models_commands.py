@@ -1,0 +1,105 @@
+"""`sextant models`: versions listed, compared and moved, as their user sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.export import Bundle, digest_folder
+from models.gates import Alias, Gate, Policy, Verdict
+from models.progress import Progress, Steps, listening
+from models.registry import Registry
+from pipelines.cli import run
+from pipelines.home import Home
+from pipelines.model_views import CARD
+from pipelines.training import open_registry
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.usefixtures("prefect_storage", "own_environment"),
+]
+NAME = "EURUSD.H1.barrier"
+GOOD = Gate("calibrated", Policy.PAPER, 0.02, "<=", 0.05, "")
+POOR = Gate("positive_net", Policy.LIVE, -4.0, ">", 0.0, "")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home with two versions that may trade on paper; the first carries the alias."""
+    made = Home(tmp_path)
+    made.mlflow.mkdir(parents=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made.mlflow / 'mlflow.db'}")
+    registry = open_registry(made, None)
+    first = register(registry, tmp_path / "first", -3.5)
+    register(registry, tmp_path / "second", 2.25)
+    registry.promote(NAME, first, Alias.PAPER)
+    return made
+
+
+def register(registry: Registry, folder: Path, total_units: float) -> str:
+    folder.mkdir()
+    (folder / "manifest.json").write_text(folder.name)
+    with registry.record("EURUSD.H1", folder.name) as recorded:
+        recorded.log_params({"families": "xgboost,lightgbm"})
+        recorded.log_figures({"total_units": total_units, "deflated_sharpe": 0.25})
+        recorded.log_text(f"# The card of {folder.name}", CARD)
+        bundle = Bundle(folder, digest_folder(folder))
+        return registry.register(recorded, NAME, bundle, Verdict((GOOD, POOR))).version
+
+
+def ask(home: Home, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert run(["models", *words, "--home", str(home.root)]) == 0
+    return capsys.readouterr().out
+
+
+def test_versions_are_listed_with_their_aliases_newest_first(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads(ask(home, capsys, "list", "--json"))
+    assert [(row["version"], row["aliases"]) for row in rows] == [("2", ""), ("1", "paper")]
+    assert {row["may_be"] for row in rows} == {"paper"}
+    assert {row["families"] for row in rows} == {"xgboost,lightgbm"}
+    assert NAME in ask(home, capsys, "list")
+
+
+def test_versions_are_compared_by_their_figures_and_failed_gates(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads(ask(home, capsys, "compare", NAME, "1", "2", "--json"))
+    assert [row["total_units"] for row in rows] == [-3.5, 2.25]
+    assert rows[0]["gates_failed"] == "positive_net"
+    shown = ask(home, capsys, "compare", NAME)
+    assert "version 1" in shown
+    assert "deflated_sharpe" in shown
+
+
+def test_the_card_is_printed_as_it_was_kept(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(home, capsys, "card", NAME) == "# The card of second\n"
+    assert ask(home, capsys, "card", NAME, "1") == "# The card of first\n"
+
+
+def test_an_alias_is_moved_and_rolled_back(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(home, capsys, "promote", NAME, "--alias", "paper")
+    assert open_registry(home, None).aliases(NAME) == {"paper": "2"}
+    told = json.loads(ask(home, capsys, "rollback", NAME, "paper", "--json"))
+    assert (told["version"], told["before"]) == ("1", "2")
+    assert open_registry(home, None).aliases(NAME) == {"paper": "1"}
+
+
+def test_a_model_that_is_not_there_is_named(home: Home) -> None:
+    words = ["--home", str(home.root)]
+    assert run(["models", "compare", "EURUSD.M1.barrier", *words]) == 2
+    assert run(["models", "card", NAME, "9", *words]) == 2
+
+
+def test_steps_are_told_to_whoever_listens_and_to_nobody_else() -> None:
+    heard: list[Progress] = []
+    steps = Steps(2)
+    steps.advance("nobody hears it")
+    with listening(heard.append):
+        steps.advance("the last")
+    steps.advance("nobody hears it")
+    assert heard == [Progress(2, 2, "the last")]
