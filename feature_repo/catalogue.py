@@ -84,8 +84,14 @@ def groups(features: Sequence[Feature] = CATALOGUE) -> dict[Group, tuple[Feature
 
 
 def view_name(timeframe: Timeframe, group: Group) -> str:
-    """Return the Feast view of a group, for example ``h1_momentum``."""
-    return f"{timeframe.value.lower()}_{group.value}"
+    """Return the Feast view of a group, for example ``h1_momentum``, later ``h1_momentum_v2``.
+
+    The name carries the version, so that a model never reads values of a definition that it was
+    not fitted on: the view it asks for is no longer written, and its vector is vetoed.
+    """
+    version = view_version(group)
+    name = f"{timeframe.value.lower()}_{group.value}"
+    return name if version == 1 else f"{name}_v{version}"
 
 
 def view_version(group: Group) -> int:

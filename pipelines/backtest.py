@@ -12,9 +12,10 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from feature_repo.catalogue import select
+from feature_repo.catalogue import select, transform_fingerprint
 from feature_repo.engine import compute_batch
 from online.adapters.onnx_model import OnnxModel, load_bundle
+from online.domain.errors import ModelRefused
 from online.domain.market import Timeframe
 from online.instruments import find_instrument, load_instruments
 from online.ports import Model
@@ -147,8 +148,22 @@ def run_backtest(
     settings: Settings,
     progress: Any = None,  # noqa: ANN401 - see `pipelines.simulation.simulate`
 ) -> Backtest:
-    """Do what the task does, without Prefect."""
+    """Do what the task does, without Prefect.
+
+    Raises
+    ------
+    ModelRefused
+        With code ``FEATURES_CHANGED`` if the catalogue gives other bits than the model learnt from.
+    """
     manifest = model.manifest
+    fingerprint = transform_fingerprint(manifest.vector.names)
+    if fingerprint != manifest.transform_fingerprint:
+        raise ModelRefused(
+            f"{manifest.name} was fitted on features of fingerprint "
+            f"{manifest.transform_fingerprint[:12]}, the catalogue's is {fingerprint[:12]}",
+            code="FEATURES_CHANGED",
+            remedy="Train the model again on the catalogue as it is now.",
+        )
     bars = load_bars(Lake(home.lake), manifest.symbol, Timeframe(manifest.timeframe))
     columns = compute_batch(bars, select(manifest.vector.names))
     return simulate(

@@ -12,13 +12,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from feature_repo.catalogue import contract, whole_views
+from feature_repo.catalogue import contract, transform_fingerprint, whole_views
 from feature_repo.engine import Vector
 from feature_repo.store import apply_definitions, open_store
 from online.adapters.onnx_model import load_bundle
 from online.adapters.sqlite_journal import iterate
 from online.domain.barriers import BarrierRule
 from online.domain.bundle import GOLDEN_FILE, MANIFEST_FILE
+from online.domain.errors import ModelRefused
 from online.domain.manifest import Member, encode_manifest
 from online.domain.market import Timeframe
 from online.domain.record import Record
@@ -41,6 +42,7 @@ from pipelines.platform.supervisor import Platform
 from pipelines.push import PushReceipt, VectorPusher
 from pipelines.quality import check
 from pipelines.replay import Replay
+from pipelines.rule_model import RuleModel
 from pipelines.scorer_client import ScorerClient
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source
@@ -98,6 +100,14 @@ def batch(home: Home, market: Market) -> tuple[Record, ...]:
     return run_backtest(home, market, model, load_settings("replay", environment={})).records
 
 
+def test_a_model_fitted_on_other_features_is_not_backtested(home: Home, market: Market) -> None:
+    model = load_bundle(bundle_folder(home), "paper")
+    old = RuleModel(msgspec.structs.replace(model.manifest, transform_fingerprint="0" * 64))
+    with pytest.raises(ModelRefused) as refusal:
+        run_backtest(home, market, old, load_settings("replay", environment={}))
+    assert refusal.value.code == "FEATURES_CHANGED"
+
+
 def bundle_folder(home: Home) -> Path:
     return home.bundles / "published" / "EURUSD.H1.barrier" / "paper"
 
@@ -116,6 +126,7 @@ def write_linear_bundle(folder: Path) -> None:
         worlds.manifest_of(min_edge=0.05),
         target="barrier",
         vector=vector,
+        transform_fingerprint=transform_fingerprint(vector.names),
         barriers=BarrierRule(1.0, 1.0, 4, TIMEFRAME),
         members=(member,),
     )

@@ -77,6 +77,8 @@ def test_a_views_version_rises_with_an_entry(monkeypatch: pytest.MonkeyPatch) ->
     replaced = tuple(other if f.name == "rsi_14" else f for f in CATALOGUE)
     monkeypatch.setattr(catalogue, "CATALOGUE", replaced)
     assert catalogue.view_version(entry.group) == before + 1
+    assert catalogue.view_name(Timeframe.H1, entry.group) == f"h1_{entry.group.value}_v{before + 1}"
+    assert contract(Timeframe.H1, ["rsi_14"]).views[0].name.endswith(f"_v{before + 1}")
 
 
 def test_the_views_of_a_vector_are_streamed_whole() -> None:
