@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,14 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
-from online.domain.errors import InvalidInput, InvalidMarketData, NotFound, Unavailable
+from online.domain.errors import InvalidInput, InvalidMarketData, Unavailable
+from online.domain.market import Timeframe
 from online.instruments import find_instrument, load_instruments
 from pipelines.home import Home
-from pipelines.lake import Lake, WriteReport
+from pipelines.lake import Lake
+from pipelines.lake_merge import WriteReport
 from pipelines.quality import SCALE_FACTOR_MAX, CheckedBars, check
 from pipelines.quality_gaps import DAY_NS, calendar_of, count_out_of_session, find_gaps
 from pipelines.quality_report import (
@@ -30,7 +29,9 @@ from pipelines.quality_report import (
     to_markdown,
     write_report,
 )
+from pipelines.reading_cache import name_of_content, prune_readings
 from pipelines.sources.clock import find_clock
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.raw import Fault
 from pipelines.sources.source import SourceConfig, open_source
 
@@ -46,7 +47,12 @@ def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
 
 @flow(name="ingest", validate_parameters=True)
 def ingest(
-    home_root: Path | str, source: SourceConfig, symbol: str, *, priority: int = 0
+    home_root: Path | str,
+    source: SourceConfig,
+    symbol: str,
+    *,
+    priority: int = 0,
+    reference: str | None = None,
 ) -> IngestReport:
     """Bring the bars of a source into the lake; what is there already is not written again.
 
@@ -60,6 +66,9 @@ def ingest(
         Whose bars they are; one of ``infra/config/instruments.toml``.
     priority
         Rank of the source where sources disagree (see `pipelines.lake.Lake.write_bars`).
+    reference
+        A series of the lake whose clock is known, such as ``EURUSD.H1``: hourly returns are
+        compared with its own, to infer the source's clock or to prove the one it was given.
 
     Raises
     ------
@@ -68,25 +77,11 @@ def ingest(
         another preset or without a usable row. Nothing is written then.
     """
     home = Home(Path(home_root))
-    checked = read_and_check(source, symbol)
+    known = None if reference is None else read_known(Lake(home.lake), reference)
+    checked = read_and_check(source, symbol, known)
+    prune_readings()
     written = write_to_lake(home, symbol, checked, priority)
     return report_quality(home, symbol, checked, written)
-
-
-def _name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    """Return the cache key of a reading: settings, symbol, the files' bytes, our code, the day.
-
-    The day is in it because bars that close in the future are refused. None, which is never
-    cached, if a file cannot be read: the task then says so itself.
-    """
-    source = parameters["source"]
-    try:
-        contents = [_sha256(path) for path in open_source(source).files()]
-    except (OSError, NotFound):
-        return None
-    day = str(time.time_ns() // (86_400 * 10**9))
-    named = [source.model_dump_json(), parameters["symbol"], *contents, _code_digest(), day]
-    return hashlib.sha256("|".join(named).encode()).hexdigest()
 
 
 @task(
@@ -94,15 +89,17 @@ def _name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> st
     retries=len(RETRY_DELAYS_SECONDS),
     retry_delay_seconds=RETRY_DELAYS_SECONDS,
     retry_condition_fn=is_worth_a_retry,
-    cache_key_fn=_name_of_content,
+    cache_key_fn=name_of_content,
     persist_result=True,
 )
-def read_and_check(source: SourceConfig, symbol: str) -> CheckedBars:
+def read_and_check(
+    source: SourceConfig, symbol: str, known: KnownSeries | None = None
+) -> CheckedBars:
     """Read every row of the source and judge it."""
     instrument = find_instrument(symbol)
     opened = open_source(source)
     _require_symbol(symbol, opened.files())
-    return check(opened.read(), instrument, now_ns=time.time_ns())
+    return check(opened.read(known), instrument, now_ns=time.time_ns())
 
 
 @task(
@@ -184,6 +181,35 @@ def report_quality(
     return report
 
 
+def read_known(lake: Lake, reference: str) -> KnownSeries:
+    """Return a series of the lake to compare clocks with.
+
+    Parameters
+    ----------
+    lake
+        Where it is.
+    reference
+        Symbol and timeframe, such as ``EURUSD.H1``.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not written so.
+    NotFound
+        ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
+    """
+    symbol, separator, length = reference.rpartition(".")
+    if not separator:
+        raise InvalidInput(f"a reference is SYMBOL.TIMEFRAME such as EURUSD.H1, got {reference!r}")
+    bars = lake.read_bars(symbol, length)
+    return KnownSeries(
+        name=f"{symbol} {length}",
+        closed_at_ns=bars["closed_at_ns"].to_numpy(),
+        close=bars["close"].to_numpy(),
+        timeframe=Timeframe.parse(length),
+    )
+
+
 def _conflicts(checked: CheckedBars, written: WriteReport) -> pd.DataFrame:
     """Return the rows that the lake refused, as quarantine; the text is the row as it was read."""
     refused = written.conflicting
@@ -232,16 +258,3 @@ def _require_scale(lake: Lake, symbol: str, checked: CheckedBars) -> None:
                 code="WRONG_SCALE",
                 remedy="Check the symbol and the unit of the file's prices.",
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    """Return the digest of the code that reads and judges rows."""
-    here = Path(__file__).parent
-    sources = [*sorted((here / "sources").glob("*.py")), *sorted(here.glob("quality*.py"))]
-    return hashlib.sha256("".join(_sha256(path) for path in sources).encode()).hexdigest()

@@ -88,6 +88,10 @@ def ingest(
     priority: Annotated[
         int | None, typer.Option(help="Rank of the source where sources disagree; higher wins.")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Series of the lake, such as EURUSD.H1, to prove or infer the clock by."),
+    ] = None,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
@@ -107,13 +111,14 @@ def ingest(
     lengths = parse_timeframes(timeframes or "")
     if lengths and source != TICKS:
         raise InvalidInput(f"--timeframes belongs to --source ticks, not to --source {source}")
-    if priority is not None and source == TICKS:
-        raise InvalidInput("--priority belongs to sources of bars, not to --source ticks")
+    for name, option in (("priority", priority), ("reference", reference)):
+        if option is not None and source == TICKS:
+            raise InvalidInput(f"--{name} belongs to sources of bars, not to --source ticks")
     prepare_environment(Home(home))
     reports = []
     for config in configs:
         with notes.status(f"ingesting {symbol} from {source}"):
-            reports.append(_run(config, symbol, lengths, priority or 0, home))
+            reports.append(_run(config, symbol, lengths, priority or 0, reference, home))
         if not json:
             _show(reports[-1])
     if json:
@@ -136,6 +141,7 @@ def _run(
     symbol: str,
     lengths: tuple[Timeframe, ...],
     priority: int,
+    reference: str | None,
     home: Path,
 ) -> Any:  # noqa: ANN401 - one of two reports, imported late
     if config.kind == "lean-ticks":
@@ -144,7 +150,7 @@ def _run(
         return ingest_ticks(home, config, symbol, lengths)
     from pipelines.ingest import ingest as run_ingest
 
-    return run_ingest(home, config, symbol, priority=priority)
+    return run_ingest(home, config, symbol, priority=priority, reference=reference)
 
 
 def _show(report: Any) -> None:  # noqa: ANN401 - one of two reports, imported late

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from online.domain.errors import InvalidMarketData
 from online.domain.market import NANOSECONDS_PER_SECOND, PriceSide, Timeframe
 from pipelines.sources.calibration import CALIBRATE
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.raw import MEASURES, Fault, RawBars
 from pipelines.sources.stamping import Origin, put_on_utc
 from pipelines.sources.text import read_bytes
@@ -81,7 +82,7 @@ class ParquetBars:
         """Return the one file."""
         return (self._config.path,)
 
-    def read(self) -> RawBars:
+    def read(self, known: KnownSeries | None = None, /) -> RawBars:
         """Read the file, every row of it.
 
         Raises
@@ -115,6 +116,7 @@ class ParquetBars:
             measures=measures,
             fault=np.where(undated, Fault.BAD_STAMP, "").astype(object),
             raw_text=lambda positions: [str(row) for row in table.take(positions).to_pylist()],
+            known=known,
         )
 
     def _read_table(self, content: bytes) -> pa.Table:

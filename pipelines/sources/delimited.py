@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from online.domain.errors import InvalidInput, InvalidMarketData
 from online.domain.market import Timeframe
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.layout import PRESETS, CsvLayout, Preset
 from pipelines.sources.raw import MEASURES, PRICES, Fault, RawBars
 from pipelines.sources.stamping import Origin, put_on_utc
@@ -77,7 +78,7 @@ class CsvBars:
         """Return the one file."""
         return (self._config.path,)
 
-    def read(self) -> RawBars:
+    def read(self, known: KnownSeries | None = None, /) -> RawBars:
         """Read the file, every row of it.
 
         Raises
@@ -93,7 +94,8 @@ class CsvBars:
         text = read_text(config.path)
         layout = self._layout_of(text)
         source = f"csv:{config.preset}"
-        return read_bars(text, layout, source=source, timeframe=self._timeframe_of(layout))
+        timeframe = self._timeframe_of(layout)
+        return read_bars(text, layout, source=source, timeframe=timeframe, known=known)
 
     def _layout_of(self, text: SourceText) -> CsvLayout:
         config = self._config
@@ -137,7 +139,14 @@ def header_of(text: SourceText, layout: CsvLayout) -> list[str]:
     return [name.lower() for name in layout.names] if len(first) == len(layout.names) else []
 
 
-def read_bars(text: SourceText, layout: CsvLayout, *, source: str, timeframe: Timeframe) -> RawBars:
+def read_bars(
+    text: SourceText,
+    layout: CsvLayout,
+    *,
+    source: str,
+    timeframe: Timeframe,
+    known: KnownSeries | None = None,
+) -> RawBars:
     """Turn the lines of a file into raw bars.
 
     Parameters
@@ -150,12 +159,14 @@ def read_bars(text: SourceText, layout: CsvLayout, *, source: str, timeframe: Ti
         Name for the rows' provenance.
     timeframe
         Length of the bars.
+    known
+        A series of known clock to compare with.
 
     Raises
     ------
     InvalidMarketData
         ``WRONG_PRESET`` if not one stamp can be read; ``EMPTY_FILE`` if there are no rows;
-        ``AMBIGUOUS_CLOCK`` if the clock is to be inferred and cannot be.
+        ``AMBIGUOUS_CLOCK`` if the clock is to be inferred and cannot be; ``CLOCK_CONTRADICTED``.
     """
     header = header_of(text, layout)
     first_row = layout.skip_lines + (1 if layout.names is None else 0)
@@ -202,4 +213,5 @@ def read_bars(text: SourceText, layout: CsvLayout, *, source: str, timeframe: Ti
         measures=measures,
         fault=fault,
         raw_text=lambda positions: [lines[i] for i in positions],
+        known=known,
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from online.domain.errors import NotFound
 from online.domain.market import PriceSide, Timeframe
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.delimited import read_bars
 from pipelines.sources.layout import CsvLayout
 from pipelines.sources.raw import RawBars
@@ -49,7 +50,7 @@ class DemoBars:
         """Return the wheel's CSV file."""
         return (find_demo_file(),)
 
-    def read(self) -> RawBars:
+    def read(self, known: KnownSeries | None = None, /) -> RawBars:
         """Read the bars.
 
         Raises
@@ -62,6 +63,7 @@ class DemoBars:
             _LAYOUT,
             source=self._config.kind,
             timeframe=Timeframe.H1,
+            known=known,
         )
 
 

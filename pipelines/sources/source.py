@@ -8,6 +8,7 @@ from typing import Annotated, Protocol, assert_never
 from pydantic import Field
 
 from pipelines.sources.columnar import ParquetBars, ParquetConfig
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.delimited import CsvBars, CsvConfig
 from pipelines.sources.demo import DemoBars, DemoConfig
 from pipelines.sources.raw import RawBars
@@ -21,8 +22,14 @@ class BarSource(Protocol):
         """Return the files whose content decides what is read."""
         ...
 
-    def read(self) -> RawBars:
-        """Read every row; rows that cannot be are marked, not dropped."""
+    def read(self, known: KnownSeries | None = None, /) -> RawBars:
+        """Read every row; rows that cannot be are marked, not dropped.
+
+        Parameters
+        ----------
+        known
+            A series whose clock is known, to infer or to prove the source's clock with.
+        """
         ...
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from online.domain.errors import InvalidMarketData
 from online.domain.market import PriceSide, Timeframe
-from pipelines.sources.calibration import CALIBRATE, calibrate
+from pipelines.sources.calibration import CALIBRATE
 from pipelines.sources.clock import find_clock, to_utc
+from pipelines.sources.clock_choice import StampedCloses, choose_clock
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.raw import MEASURES, Fault, RawBars
 
 
@@ -52,6 +54,7 @@ def put_on_utc(
     measures: Mapping[str, NDArray[np.float64]],
     fault: NDArray[np.object_],
     raw_text: Callable[[NDArray[np.int64]], list[str]],
+    known: KnownSeries | None = None,
 ) -> RawBars:
     """Return rows as bars stamped at their close in UTC.
 
@@ -69,11 +72,14 @@ def put_on_utc(
         A `Fault` where reading has found one, else the empty string; completed in place.
     raw_text
         See `RawBars`.
+    known
+        A series of known clock to compare with (see `pipelines.sources.clock_choice`).
 
     Raises
     ------
     InvalidMarketData
-        ``AMBIGUOUS_CLOCK`` if the clock is to be inferred and cannot be.
+        ``AMBIGUOUS_CLOCK`` if the clock is to be inferred and cannot be, ``CLOCK_CONTRADICTED`` if
+        the known series tells another.
     InvalidInput
         ``UNKNOWN_CLOCK``.
     """
@@ -81,17 +87,22 @@ def put_on_utc(
     readable = fault == ""
     clock = origin.clock
     evidence: tuple[str, ...] = ()
-    if clock == CALIBRATE:
+    if clock == CALIBRATE or known is not None:
         activity = _activity(measures)
-        usable = readable & np.isfinite(activity)
+        usable = readable & np.isfinite(activity) & (measures["close"] > 0.0)
         after_open = 0 if origin.stamped_at == "open" else duration_ns
+        bars = StampedCloses(
+            wall_ns[usable] - after_open,
+            activity[usable],
+            measures["close"][usable],
+            origin.timeframe,
+        )
         try:
-            found = calibrate(wall_ns[usable] - after_open, activity[usable], origin.timeframe)
+            clock, evidence = choose_clock(clock, bars, known)
         except InvalidMarketData as error:
             raise InvalidMarketData(
                 f"{origin.source_file}: {error}", code=error.code, remedy=error.remedy
             ) from error
-        clock, evidence = found[0].clock, tuple(str(one) for one in found[:4])
     utc_ns, unclear = to_utc(np.where(readable, wall_ns, 0), find_clock(clock))
     delay_ns = duration_ns if origin.stamped_at == "open" else 0
     fault[readable] = unclear[readable]

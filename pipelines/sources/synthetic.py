@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from online.domain.market import PriceSide, Timeframe, to_tick
 from pipelines.quality_gaps import Calendar, open_time, sessions
 from pipelines.sources.clock import HOUR_NS, NEW_YORK, find_clock, from_utc
+from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.raw import RawBars
 
 _STEPS = 8  # of the path within a bar
@@ -87,8 +88,8 @@ class SyntheticBars:
         """Return no file: the settings decide everything."""
         return ()
 
-    def read(self) -> RawBars:
-        """Draw the bars."""
+    def read(self, _known: KnownSeries | None = None, /) -> RawBars:
+        """Draw the bars; their clock is UTC by making."""
         config = self._config
         generator = np.random.default_rng(config.seed)
         closed_at_ns = _closes(config)

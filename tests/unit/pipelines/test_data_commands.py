@@ -9,10 +9,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from pipelines.cli import run
 from pipelines.commands.ingesting import KINDS
+from pipelines.home import Home
+from pipelines.lake import Lake
 from tests.conftest import REPOSITORY
 
 pytestmark = [
@@ -117,6 +120,24 @@ def test_a_generic_file_is_described_on_the_command_line(
     assert "5 added to the lake" in shown
 
 
+def test_a_clock_is_proved_or_refused_by_a_series_of_the_lake(
+    home: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = Lake(Home(Path(home)).lake)
+    bars = lake.read_bars("EURUSD", "H1")
+    stamps = pd.DatetimeIndex((bars["closed_at_ns"] - 3_600_000_000_000).to_numpy().view("M8[ns]"))
+    path = tmp_path / "same.csv"
+    prices = bars[["open", "high", "low", "close"]]
+    table = prices.assign(Date=stamps.strftime("%Y.%m.%d %H:%M:%S"), Tickvol=1, Spread=1)
+    table.to_csv(path, index=False)
+    words = f"ingest --source csv --preset mt5 --timeframe H1 --symbol EURUSD --path {path}"
+    common = [*words.split(), "--reference", "EURUSD.H1", "--home", home, "--json"]
+    assert run([*common, "--clock", "UTC+02:00"]) == 2
+    assert "CLOCK_CONTRADICTED" in capsys.readouterr().err
+    report = json.loads(told(capsys, *common, "--clock", "UTC"))
+    assert "UTC: hourly returns correlate 1.000 with EURUSD H1" in report["clock_evidence"][0]
+
+
 def test_several_files_come_in_one_after_the_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,6 +206,9 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
         ("ingest --source csv --preset histdata --path a --feed oanda", "--feed is not one of"),
         ("ingest --source ticks --path a --feed oanda", "--clock is needed"),
         ("ingest --source ticks --path . --feed oanda --clock UTC --priority 1", "sources of bars"),
+        ("ingest --source ticks --path . --feed oanda --clock UTC --reference A.H1", "of bars"),
+        ("ingest --source demo --reference EURUSD", "SYMBOL.TIMEFRAME such as EURUSD.H1"),
+        ("ingest --source demo --reference EURUSD.H1", "EMPTY_LAKE"),
         ("ingest --timeframes M1", "--timeframes belongs to --source ticks"),
         ("ingest --source parquet --path a --timeframe H7", "--timeframe: Input should be 'M1'"),
         ("ingest --source parquet --path a --timeframe H1", "FILE_NOT_FOUND"),

@@ -19,6 +19,7 @@ from pipelines.ingest import RETRY_DELAYS_SECONDS, ingest
 from pipelines.ingest_ticks import ingest_ticks
 from pipelines.lake import Lake
 from pipelines.quality_report import IngestReport
+from pipelines.reading_cache import BYTES_MAX, PREFIX
 from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.ticks import LeanTicksConfig
@@ -53,11 +54,15 @@ def test_a_source_can_be_given_as_plain_data_as_deployments_do(tmp_path: Path) -
     assert (report.source, report.added) == ("synthetic", 50)
 
 
-def test_a_cached_reading_is_still_written_into_a_fresh_lake(tmp_path: Path) -> None:
+def test_a_cached_reading_is_still_written_into_a_fresh_lake(
+    tmp_path: Path, prefect_storage: Path
+) -> None:
     for name in ("one", "two"):
         assert ingest(tmp_path / name, DemoConfig(), "EURUSD").added == 6225
     digests = {Lake(Home(tmp_path / n).lake).digest("EURUSD", "H1") for n in ("one", "two")}
     assert len(digests) == 1
+    kept = [path.stat().st_size for path in prefect_storage.glob(f"{PREFIX}*")]
+    assert 0 < sum(kept) < BYTES_MAX
 
 
 def test_bad_rows_are_kept_in_quarantine_and_counted_in_every_report(tmp_path: Path) -> None:
