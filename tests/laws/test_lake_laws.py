@@ -34,7 +34,7 @@ def hourly(hours: list[int]) -> pd.DataFrame:
     return frame[list(BAR_COLUMNS)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.sets(st.integers(0, 24 * 90), min_size=1, max_size=40), min_size=1, max_size=5))
 def test_overlapping_writes_in_any_order_make_the_same_lake(parts: list[set[int]]) -> None:
     union = hourly(sorted(set().union(*parts)))
@@ -76,40 +76,54 @@ from tests.laws.test_lake_laws import hourly
 from online.domain.market import PriceSide
 from pipelines.lake import Lake
 
-left = int(sys.argv[2])
-def die_at_the_chosen_call(event, arguments):
-    global left
-    if event in {"open", "os.rename", "os.mkdir", "os.remove"} and "/lake" in str(arguments[0]):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(die_at_the_chosen_call)
-Lake(Path(sys.argv[1])).write_bars(
-    "EURUSD", "H1", PriceSide.BID, hourly(list(range(24 * 80))), "law"
-)
+whole = hourly(list(range(24 * 80)))
+
+def die_at(call):
+    def count(event, arguments):
+        nonlocal call
+        if event in {"open", "os.rename", "os.mkdir", "os.remove"} and "/lake" in str(arguments[0]):
+            call -= 1
+            if call == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    return count
+
+for call in map(int, sys.argv[2:]):
+    child = os.fork()
+    if not child:
+        sys.addaudithook(die_at(call))
+        root = Path(sys.argv[1]) / str(call) / "lake"
+        Lake(root).write_bars("EURUSD", "H1", PriceSide.BID, whole, "law")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print(call, os.waitstatus_to_exitcode(status))
 """
+CALLS = (2, 5, 7, 9, 11)
 
 
-def write_until(lake: Path, call: int) -> int:
-    """Write a quarter in a process that dies at its `call`-th touch of the lake's files."""
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lakes whose writers died, each at another touch of the lake's files."""
+    folder = tmp_path_factory.mktemp("killed")
     done = subprocess.run(
-        [sys.executable, "-c", _WRITER, str(lake), str(call)],
+        [sys.executable, "-c", _WRITER, str(folder), *map(str, CALLS)],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         check=False,
         capture_output=True,
+        text=True,
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode
+    assert done.returncode == 0, done.stderr
+    ends = [line.split() for line in done.stdout.splitlines()]
+    assert ends == [[str(call), str(-signal.SIGKILL)] for call in CALLS]
+    return folder
 
 
-@pytest.mark.parametrize("call", [2, 5, 7, 9, 11])
+@pytest.mark.parametrize("call", CALLS)
 def test_a_writer_killed_anywhere_leaves_whole_months_and_the_next_completes_them(
-    tmp_path: Path, call: int
+    killed: Path, call: int
 ) -> None:
-    root = tmp_path / "lake"
+    root = killed / str(call) / "lake"
     whole = hourly(list(range(24 * 80)))
-    assert write_until(root, call) == -signal.SIGKILL
     lake = Lake(root)
     for entry in lake.describe():
         kept = lake.read_bars(entry.symbol, entry.timeframe)

@@ -13,9 +13,11 @@ from online.domain.market import PriceSide, Timeframe
 from online.instruments import find_instrument
 from pipelines.quality import CLEAN_BARS, CheckedBars, check, longest_increasing
 from pipelines.quality_gaps import Calendar, calendar_of, count_out_of_session, find_gaps
+from pipelines.sources.clock import NEW_YORK, find_clock, from_utc, to_utc
 from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.raw import PRICES, Fault, RawBars
 from pipelines.sources.source import open_source
+from tests.real_years import checked_year
 
 HOUR = 3_600_000_000_000
 MONDAY = int(pd.Timestamp("2017-06-05").value)
@@ -226,15 +228,14 @@ def test_bars_on_a_saturday_are_counted_as_out_of_session() -> None:
     assert count_out_of_session(stamps, Timeframe.H1, Calendar.CURRENCIES) == 1
 
 
-def test_a_year_of_hours_read_on_the_wrong_clock_shows_in_the_bars_out_of_session(
+def test_a_year_of_minutes_read_on_the_wrong_clock_shows_in_the_bars_out_of_session(
     shared_data: Path,
 ) -> None:
     path = shared_data / "histdata_m1" / "EURUSD_2017.zip"
+    wall_ns = from_utc(checked_year(path).bars["closed_at_ns"].to_numpy(), find_clock(NEW_YORK))
     counts = {}
     for clock in ("America/New_York", "UTC-05:00", "UTC"):
-        raw = open_source(CsvConfig(path=path, preset="histdata", clock=clock)).read()
-        bars = check(raw, EURUSD).bars
-        stamps = bars["closed_at_ns"].to_numpy()
+        stamps, _ = to_utc(wall_ns, find_clock(clock))
         counts[clock] = count_out_of_session(stamps, Timeframe.M1, Calendar.CURRENCIES)
     assert counts["America/New_York"] == 0
     assert counts["UTC-05:00"] > 1000

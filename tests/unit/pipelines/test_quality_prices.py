@@ -10,11 +10,9 @@ import pytest
 
 from online.domain.market import Timeframe
 from online.instruments import find_instrument
-from pipelines.quality import check
 from pipelines.quality_prices import FROZEN_BARS_MAX, SPIKE_RANGES_MAX, find_frozen, find_spikes
-from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.raw import BAR_COLUMNS
-from pipelines.sources.source import open_source
+from tests.real_years import checked_year
 
 EURUSD = find_instrument("EURUSD")
 USUAL = 0.0004
@@ -71,9 +69,7 @@ def test_the_news_of_real_years_is_kept_and_one_misprint_of_gold_is_found(
 ) -> None:
     found = {}
     for name in ("EURUSD_2015", "XAUUSD_2018"):
-        path = shared_data / "histdata_m1" / f"{name}.zip"
-        raw = open_source(CsvConfig(path=path, preset="histdata")).read()
-        found[name] = check(raw, find_instrument(name[:6]))
+        found[name] = checked_year(shared_data / "histdata_m1" / f"{name}.zip")
     assert found["EURUSD_2015"].quarantined == {}, "the ECB surprised on 2015-12-03"
     assert found["XAUUSD_2018"].quarantined == {"SPIKE": 1}
     (text,) = found["XAUUSD_2018"].quarantine["raw_text"]

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from online.domain.errors import InvalidInput
 from online.domain.market import PriceSide, Timeframe
 from online.instruments import find_instrument
-from pipelines.quality import CLEAN_BARS, check
+from pipelines.quality import CLEAN_BARS
 from pipelines.quality_gaps import Calendar
 from pipelines.quality_ticks import check_ticks
 from pipelines.resample import bar_close, bars_from_ticks, resample_bars
-from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.raw import BAR_COLUMNS
-from pipelines.sources.source import open_source
 from pipelines.sources.ticks import LeanTicks, LeanTicksConfig
+from tests.real_years import checked_year
 
 MINUTE = 60_000_000_000
 START = int(pd.Timestamp("2017-06-05 10:00").value)
@@ -115,7 +114,7 @@ def test_shorter_bars_cannot_be_made_of_longer_ones() -> None:
 
 def test_a_real_year_resampled_equals_pandas_on_every_whole_hour(shared_data: Path) -> None:
     path = shared_data / "histdata_m1" / "EURUSD_2017.zip"
-    bars = check(open_source(CsvConfig(path=path, preset="histdata")).read(), EURUSD).bars
+    bars = checked_year(path).bars
     made = resample_bars(bars, Timeframe.M1, Timeframe.H1, CURRENCIES)
     index = pd.DatetimeIndex(bars["closed_at_ns"].to_numpy().view("M8[ns]"))
     grouped = bars.set_index(index).resample("1h", closed="right", label="right")
@@ -181,7 +180,7 @@ def test_two_independent_sources_agree_on_the_same_minutes_of_may_2014(shared_da
     made = bars_from_ticks(ticks, Timeframe.M1, CURRENCIES, point=EURUSD.point)
     assert len(ticks) / (time.process_time() - started) > 200_000
     path = shared_data / "histdata_m1" / "EURUSD_2014.zip"
-    other = check(open_source(CsvConfig(path=path, preset="histdata")).read(), EURUSD).bars
+    other = checked_year(path).bars
     both = made.merge(other, on="closed_at_ns", suffixes=("", "_other"))
     assert len(both) > 0.95 * len(made)
     apart_points = (both["close"] - both["close_other"]).abs() / EURUSD.point

@@ -16,6 +16,7 @@ from pipelines.sources.calibration import CALIBRATE, ClockEvidence, calibrate
 from pipelines.sources.delimited import CsvConfig
 from pipelines.sources.demo import find_demo_file
 from pipelines.sources.source import open_source
+from tests.real_years import checked_year
 
 QUARTER = pd.Timedelta("15min")
 
@@ -28,7 +29,7 @@ def infer(bars: pd.DataFrame, wall: pd.DatetimeIndex) -> tuple[ClockEvidence, ..
 @cache
 def quarters(path: Path) -> pd.DataFrame:
     """Return a HistData year as M15 bars, indexed by their opens in UTC."""
-    rows = open_source(CsvConfig(path=path, preset="histdata")).read().rows
+    rows = checked_year(path).bars
     opens = pd.DatetimeIndex(rows["closed_at_ns"].to_numpy().view("M8[ns]")).tz_localize("UTC")
     minutes = rows.set_index(opens - pd.Timedelta("1min"))
     return minutes.resample("15min").agg({"high": "max", "low": "min"}).dropna()
