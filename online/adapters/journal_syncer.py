@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
-SYNC_WITHIN_S = 0.05
+SYNC_WITHIN_S = 1.0
 """Longest time between a commit that did not wait and its fsync's start."""
+
+CHECKPOINT_BYTES = 16 * 2**20
+"""Length of the log from which its pages are brought into the database."""
 
 
 class JournalSyncer:
-    """Syncs a file soon after it is asked to; many asks share one fsync.
+    """Syncs a journal's log soon after it is asked to; many asks share one fsync.
 
     Parameters
     ----------
-    wal
-        SQLite's write-ahead log: every commit lies in it until a checkpoint, which syncs by itself.
+    journal
+        SQLite file in WAL mode: every commit lies in the log beside it until a checkpoint, which
+        is made here too, so that no commit has to wait for one.
 
     Attributes
     ----------
@@ -25,9 +31,10 @@ class JournalSyncer:
         lost, and nothing may be sent on top of it.
     """
 
-    def __init__(self, wal: Path) -> None:
+    def __init__(self, journal: Path) -> None:
         self.trouble = ""
-        self._wal = wal
+        self._journal = journal
+        self._wal = journal.with_name(f"{journal.name}-wal")
         self._asked = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal sync", daemon=True)
@@ -55,9 +62,21 @@ class JournalSyncer:
             descriptor = os.open(self._wal, os.O_RDWR)
             try:
                 os.fsync(descriptor)
+                length = os.fstat(descriptor).st_size
             finally:
                 os.close(descriptor)
         except FileNotFoundError:
             return  # checkpointed and removed: it is in the database, synced
         except OSError as error:
             self.trouble = str(error)
+            return
+        if length >= CHECKPOINT_BYTES:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Move the log's pages into the database; what cannot be moved now stays in the log."""
+        try:
+            with closing(sqlite3.connect(self._journal, timeout=0.0)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error:
+            return  # busy, or no room: the log keeps everything, and the next sync tries again

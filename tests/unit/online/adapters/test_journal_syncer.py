@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from online.adapters import journal_syncer
 from online.adapters.journal_syncer import JournalSyncer
 from online.adapters.sqlite_journal import iterate, open_journal, verify
 from online.domain.errors import JournalUnavailable
@@ -66,7 +67,8 @@ def test_a_log_that_was_checkpointed_away_is_no_trouble(tmp_path: Path) -> None:
 def test_after_a_sync_that_failed_nothing_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     journal, _ = open_journal(path)
-    broken = JournalSyncer(tmp_path)  # a folder cannot be synced like a file
+    (tmp_path / "broken-wal").mkdir()  # a folder cannot be synced like a file
+    broken = JournalSyncer(tmp_path / "broken")
     broken.ask()
     broken.close()
     assert broken.trouble
@@ -75,3 +77,33 @@ def test_after_a_sync_that_failed_nothing_is_taken(tmp_path: Path) -> None:
     with pytest.raises(JournalUnavailable, match="cannot be synced"):
         asyncio.run(journal.append(HaltRecord(1, "why", "test")))
     journal.close()
+
+
+def test_a_long_log_is_brought_into_the_database_while_the_journal_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_syncer, "CHECKPOINT_BYTES", 1)
+    path = tmp_path / "journal.db"
+    journal, _ = open_journal(path)
+    asyncio.run(journal.append(*(HaltRecord(n, "w" * 2000, "test") for n in range(50))))
+    small = path.stat().st_size
+    journal._syncer.close()
+    assert path.stat().st_size > small
+    journal.close()
+    assert verify(path) == 50
+
+
+def test_appends_that_wait_and_that_do_not_keep_one_chain(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal, _ = open_journal(path)
+
+    async def story() -> None:
+        pairs = (
+            journal.append(HaltRecord(n, "why", "test"), durable=n % 3 == 0) for n in range(200)
+        )
+        await asyncio.gather(*pairs)
+
+    asyncio.run(story())
+    journal.close()
+    assert verify(path) == 200
+    assert {r.at_ns for r in iterate(path) if isinstance(r, HaltRecord)} == set(range(200))
