@@ -48,6 +48,9 @@ from pipelines.scorer_client import ScorerClient
 
 _MADE_HERE = ("lake", "feast", "run", "mlflow", "prefect", "journal", "bundles", "secrets")
 REPORTS = ("report.json", "report.html")
+MARK = "demonstration"
+"""File that says: what lies here was made by a demonstration and may be emptied."""
+_IRREPLACEABLE = ("lake", "journal", "mlflow", "bundles")
 
 
 class View(Protocol):
@@ -163,19 +166,24 @@ def prepare_home(home: Home) -> None:
     Raises
     ------
     InvalidInput
-        With code ``NOT_A_DEMO_HOME`` if the folder holds what no demonstration makes.
+        With code ``NOT_A_DEMO_HOME`` if the folder holds what no demonstration makes, or a lake,
+        models or a journal that none has made.
     """
     root = home.root
     root.mkdir(parents=True, exist_ok=True)
-    foreign = sorted({path.name for path in root.iterdir()} - {*_MADE_HERE, *REPORTS})
+    foreign = sorted({path.name for path in root.iterdir()} - {*_MADE_HERE, *REPORTS, MARK})
+    marked = any((root / name).exists() for name in (MARK, *REPORTS))
+    if not marked:
+        foreign += [name for name in _IRREPLACEABLE if (root / name).exists()]
     if foreign:
         raise InvalidInput(
-            f"{root} holds what no demonstration makes: {', '.join(foreign[:5])}",
+            f"{root} holds what no demonstration made: {', '.join(foreign[:5])}",
             code="NOT_A_DEMO_HOME",
             remedy="Give another --home; the demonstration empties its own folder.",
         )
     with Platform(home):  # refuses if one runs here, and ends what a killed one left behind
         pass
+    (root / MARK).touch()
     for name in _MADE_HERE:
         shutil.rmtree(root / name, ignore_errors=True)
     for name in REPORTS:
