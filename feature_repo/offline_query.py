@@ -1,19 +1,21 @@
-"""The offline store's queries: ASOF joins and newest rows over Parquet, in DuckDB."""
+"""The offline store's queries: ASOF joins and newest rows over Parquet, read by DuckDB."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_ROW = "__row"
+from feature_repo.bars import Stamps
+
 _AT = "__at_ns"
-_PLACE = "__place"
 _UTC = pa.timestamp("us", tz="UTC")
 
 
@@ -82,23 +84,27 @@ def asof_join(entities: pa.Table, at_ns: pa.Array, views: Sequence[ViewJoin]) ->
         `entities` and the views' columns; null where a view holds nothing young enough.
     """
     result = entities
-    with duckdb.connect() as connection:
+    stamps = at_ns.to_numpy(zero_copy_only=False)
+    with _database().cursor() as connection:
         keys = sorted({key for view in views for _, key in view.keys})
-        rows = pa.table(
-            {_ROW: pa.array(np.arange(entities.num_rows)), _AT: at_ns}
-            | {key: entities[key] for key in keys}
-        )
-        connection.register("entities", rows)
+        connection.register("entities", entities.select(keys) if keys else pa.table({_AT: at_ns}))
         for view in views:
             if not view.source.files():
                 for _, new in view.columns:
                     result = result.append_column(new, pa.nulls(entities.num_rows, pa.float32()))
                 continue
             held = _held_rows(connection, view, at_ns)
-            matches = _matches(connection, view, held)
+            found, absent = _newest_places(entities, stamps, view, held)
+            places = pa.array(found, mask=absent)
             for old, new in view.columns:
-                result = result.append_column(new, held[old].take(matches))
+                result = result.append_column(new, held[old].take(places))
     return result
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Return this process's DuckDB, in memory; every question has a cursor of its own."""
+    return duckdb.connect()
 
 
 def _held_rows(connection: duckdb.DuckDBPyConnection, view: ViewJoin, at_ns: pa.Array) -> pa.Table:
@@ -117,23 +123,47 @@ def _held_rows(connection: duckdb.DuckDBPyConnection, view: ViewJoin, at_ns: pa.
     return connection.sql(f"SELECT * FROM ({_view_rows(view)}){where}").to_arrow_table()  # noqa: S608 - as above
 
 
-def _matches(connection: duckdb.DuckDBPyConnection, view: ViewJoin, held: pa.Table) -> pa.Array:
-    """Return the place in `held` of each entity row's values, null where none is young enough.
+def _newest_places(
+    entities: pa.Table, at_ns: Stamps, view: ViewJoin, held: pa.Table
+) -> tuple[Stamps, npt.NDArray[np.bool_]]:
+    """Return the place in `held` of each entity row's values, and where there is none.
 
-    Only keys and times are joined; the values, many columns of them, are then taken by place.
+    The ASOF join: within one entity, the last row at or before the instant, if it is young
+    enough. Only keys and times are looked at; the values are then taken by place.
     """
-    places = {_PLACE: pa.array(np.arange(held.num_rows)), _AT: held[_AT]}
-    connection.register("held", pa.table(places | {key: held[key] for key, _ in view.keys}))
-    young = f"entities.{_AT} - held.{_AT} <= {view.ttl_ns}" if view.ttl_ns else "true"
-    same = "".join(
-        f"entities.{_quote(ours)} = held.{_quote(theirs)} AND " for theirs, ours in view.keys
-    )
-    found = connection.sql(
-        f"SELECT CASE WHEN {young} THEN held.{_PLACE} END AS {_PLACE} FROM entities "  # noqa: S608 - as above
-        f"ASOF LEFT JOIN held ON {same}entities.{_AT} >= held.{_AT} ORDER BY entities.{_ROW}"
-    ).to_arrow_table()
-    connection.unregister("held")
-    return found[_PLACE].combine_chunks()
+    held_at = held[_AT].to_numpy()
+    wanted, known = _codes(entities, view, held)
+    order = np.lexsort((held_at, known))
+    known, sorted_at = known[order], held_at[order]
+    places = np.zeros(len(at_ns), dtype=np.int64)
+    absent = np.ones(len(at_ns), dtype=np.bool_)
+    for code in np.unique(wanted[wanted >= 0]):
+        first, end = np.searchsorted(known, [code, code + 1])
+        asked = np.flatnonzero(wanted == code)
+        found = first + np.searchsorted(sorted_at[first:end], at_ns[asked], side="right") - 1
+        asked, found = asked[found >= first], found[found >= first]
+        if view.ttl_ns:
+            young = at_ns[asked] - sorted_at[found] <= view.ttl_ns
+            asked, found = asked[young], found[young]
+        places[asked] = order[found]
+        absent[asked] = False
+    return places, absent
+
+
+def _codes(entities: pa.Table, view: ViewJoin, held: pa.Table) -> tuple[Stamps, Stamps]:
+    """Return a number for each row's join keys, the same for equal keys; -1 where one is null."""
+    count = entities.num_rows
+    codes = np.zeros(count + held.num_rows, dtype=np.int64)
+    for theirs, ours in view.keys:
+        column, other = entities[ours], held[theirs]
+        kind = other.type if pa.types.is_null(column.type) else column.type  # no rows, no type
+        chunks = [*column.cast(kind).chunks, *other.cast(kind).chunks]
+        both = pa.chunked_array(chunks, type=kind)
+        encoded = both.combine_chunks().dictionary_encode()
+        numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        unknown = (numbers < 0) | (codes < 0)
+        codes = np.where(unknown, -1, codes * max(1, len(encoded.dictionary)) + numbers)
+    return codes[:count], codes[count:]
 
 
 def known_entities(views: Sequence[ViewJoin], at_ns: int) -> pa.Table:
@@ -164,7 +194,7 @@ def known_entities(views: Sequence[ViewJoin], at_ns: int) -> pa.Table:
         return pa.table(
             {ours: pa.array([], pa.string()) for view in views for _, ours in view.keys}
         )
-    with duckdb.connect() as connection:
+    with _database().cursor() as connection:
         return connection.sql(f"{' UNION '.join(found)} ORDER BY ALL").to_arrow_table()
 
 
@@ -206,7 +236,7 @@ def newest_rows(
         sql += f" QUALIFY row_number() OVER ({parts}ORDER BY {newest_first}) = 1"
     else:
         sql += f" ORDER BY {', '.join(map(_quote, stamps))}"
-    with duckdb.connect() as connection:
+    with _database().cursor() as connection:
         found = connection.sql(sql).to_arrow_table()
     for stamp in stamps:
         place = found.column_names.index(stamp)
