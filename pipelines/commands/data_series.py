@@ -187,7 +187,9 @@ def _read(
 
     bounds, root = (_nanoseconds(since), _nanoseconds(until)), Home(home).lake
     if feed is None:
-        frame, stamp = Lake(root).read_bars(symbol, timeframe, *bounds), "closed_at_ns"
+        stamp = "closed_at_ns"
+        frame = Lake(root).read_bars(symbol, timeframe, *bounds, microstructure=True)
+        frame = frame.dropna(axis="columns", how="all")
     else:
         frame, stamp = TickLake(root).read_ticks(symbol, feed, *bounds), "at_ns"
     if frame.empty:

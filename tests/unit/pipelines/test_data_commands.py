@@ -190,6 +190,26 @@ def test_a_series_is_drawn_as_a_picture_or_a_page(
     assert "400 bars" in (tmp_path / "a.html").read_text()
 
 
+def test_bars_of_so_many_quotes_are_written_and_bars_on_the_clock_show_what_quotes_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, home, out = tmp_path / "eurusd", str(tmp_path / "home"), tmp_path / "b.parquet"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "20140501_quote.zip", "w") as archive:
+        lines = [f"{1000 * i},1.3{i % 7:04d},1.3{i % 7 + 2:04d}" for i in range(1, 400)]
+        archive.writestr("a.csv", "\n".join(lines))
+    words = f"--source ticks --feed oanda --clock UTC --timeframes M1 --path {folder}"
+    shown = told(capsys, "ingest", *words.split(), "--home", home)
+    assert "6 M1 bars made of the quotes" in shown
+    words = f"data activity --feed oanda --quotes 50 --out {out} --home {home}"
+    assert "7 bars of 399 quotes" in told(capsys, *words.split())
+    assert pd.read_parquet(out)["volume"].tolist() == [50.0] * 7
+    assert run([*words.replace(" 50 ", " 500 ").split()]) == 2
+    assert "399 quotes make no bar of 500" in capsys.readouterr().err
+    found = json.loads(told(capsys, "data", "show", "--timeframe", "M1", "--home", home, "--json"))
+    assert {"tick_imbalance", "realised_variance"} <= set(found["head"][0])
+
+
 def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["data", "resample", "--from", "H1", "--to", "H4,D1", "--home", home]
     first = json.loads(told(capsys, *words, "--json"))
@@ -222,6 +242,8 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
         ("data show --feed oanda", "NO_TICKS"),
         ("data gaps --timeframe H7", "UNKNOWN_TIMEFRAME"),
         ("data plot --out a.gif", "ending in .png or .html"),
+        ("data activity --feed oanda --quotes 5 --out a.csv", "ending in .parquet"),
+        ("data activity --feed oanda --quotes 5 --out a.parquet --side mid", "bid or ask"),
         ("data resample --from M1 --to ,", "names no length of bars"),
         ("data resample --from M1 --to H1", "EMPTY_LAKE"),
     ],
@@ -241,7 +263,7 @@ def test_the_help_names_every_kind_of_source_with_an_example(
     shown = " ".join(told(capsys, "ingest", "--help").split())
     for kind in KINDS:
         assert f"sextant ingest --source {kind}" in shown
-    for name in ("list", "show", "gaps", "plot", "resample"):
+    for name in ("list", "show", "gaps", "plot", "resample", "activity"):
         assert f"sextant data {name}" in told(capsys, "data", name, "--help").replace(
             "Usage: ", "", 1
         )
