@@ -1,8 +1,8 @@
 """Decide: the scorer against FastAPI with pydantic, the Feast SDK and an MLflow pyfunc.
 
-Both serve the same XGBoost model over the same vector in the same Valkey. Every request meets a
-vector that was not there before; both answer it in turn, on one connection each, and their
-probabilities must agree. The scorer does more: ages, quote, risk, and a durable journal.
+Both serve the same XGBoost model over the same vectors in the same Valkey, on one connection each,
+in runs of 200 requests in turn. Every request meets a vector that was not there before, and the
+probabilities must agree. The scorer does more: ages, quote, risk, and a journal.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SYMBOL, TIMEFRAME, PROJECT = "EURUSD", Timeframe.H1, "bench"
 ROUNDS = 67
 """Of three trees each: 201 trees."""
 
-WARM_UP, REQUESTS, FULL_REQUESTS = 100, 1000, 3000
+RUN, REQUESTS, FULL_REQUESTS = 200, 1600, 3000
 CONNECTIONS, BURSTS = 16, 60
 NOW = datetime(2017, 10, 4, 12, tzinfo=UTC)
 TOLERANCE = 2e-6
@@ -101,19 +101,19 @@ def measure(home: Home, requests: int) -> dict[str, float]:
 def compare(home: Home, fixture: Fixture, ours: int, peers: int, requests: int) -> dict[str, float]:
     """Let both answer the same requests in turn and check that they agree."""
     redis = Redis(unix_socket_path=str(home.valkey_socket.resolve()))
-    vector = contract(TIMEFRAME)
-    own, other, worst = [], [], 0.0
+    own: list[float] = []
+    other: list[float] = []
+    worst = 0.0
     with Connection(ours) as to_us, Connection(peers) as to_peer:
-        for number in range(WARM_UP + requests):
-            at = NOW - timedelta(seconds=WARM_UP + requests + BURSTS - number)
-            values = fixture.vectors[number % len(fixture.vectors)]
-            write_vector(redis, PROJECT, SYMBOL, vector, at, values)
-            seconds, answer = ask(to_us, "/v1/decide", body(at))
-            peer_seconds, said = ask(to_peer, "/v1/decide", body(at))
-            worst = max(worst, difference(answer, said))
-            if number >= WARM_UP:
-                own.append(seconds)
-                other.append(peer_seconds)
+        for run in range(-1, requests // RUN):  # the first warms both up
+            numbers = range((run + 1) * RUN, (run + 2) * RUN)
+            mine, answers = ask_run(redis, fixture, to_us, numbers, requests)
+            theirs, said = ask_run(redis, fixture, to_peer, numbers, requests)
+            pairs = zip(answers, said, strict=True)
+            worst = max(worst, *(difference(answer, other_) for answer, other_ in pairs))
+            if run >= 0:
+                own += mine
+                other += theirs
     if worst > TOLERANCE:
         raise RuntimeError(f"the answers differ by {worst:g}, at most {TOLERANCE:g} is allowed")
     own_burst, peer_burst = bursts(redis, fixture, ours, peers)
@@ -132,6 +132,21 @@ def compare(home: Home, fixture: Fixture, ours: int, peers: int, requests: int) 
         "connections_16_ratio_throughput": peer_burst / own_burst,
         "greatest_difference": worst,
     }
+
+
+def ask_run(
+    redis: Redis, fixture: Fixture, connection: Connection, numbers: range, requests: int
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """Ask once for each number, each time about a vector written just before."""
+    vector, seconds, answers = contract(TIMEFRAME), [], []
+    for number in numbers:
+        at = NOW - timedelta(seconds=RUN + requests + BURSTS - number)
+        values = fixture.vectors[number % len(fixture.vectors)]
+        write_vector(redis, PROJECT, SYMBOL, vector, at, values)
+        taken, answer = ask(connection, "/v1/decide", body(at))
+        seconds.append(taken)
+        answers.append(answer)
+    return seconds, answers
 
 
 def bursts(redis: Redis, fixture: Fixture, ours: int, peers: int) -> tuple[float, float]:
