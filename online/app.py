@@ -25,7 +25,7 @@ from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.scorer import Parts, Scorer, Simulation
-from online.domain.errors import Unavailable
+from online.domain.errors import SextantError, Unavailable
 from online.instruments import find_instrument, load_instruments
 from online.ports import Broker
 from online.settings import (
@@ -58,9 +58,13 @@ def create_app(settings: Settings) -> FastAPI:
     scorer, close = compose(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's signature
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            await scorer.start()
+            try:
+                await scorer.start()
+            except SextantError as error:
+                app.state.refusal = error
+                raise
             with suppress(Unavailable):  # told by the readiness; the link is tried again by itself
                 await scorer.observe()
             gc.collect()
@@ -70,7 +74,9 @@ def create_app(settings: Settings) -> FastAPI:
             await close()
             gc.unfreeze()
 
-    return make_application(scorer, token, _version(), lifespan)
+    app = make_application(scorer, token, _version(), lifespan)
+    app.state.refusal = None
+    return app
 
 
 def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
@@ -128,8 +134,9 @@ def serve(settings: Settings | None = None) -> None:
 
     told = settings or load_settings()
     logger.info("scorer in mode %s on %s:%s", told.mode, told.http.host, told.http.port)
-    uvicorn.run(
-        create_app(told).state.front,
+    app = create_app(told)
+    config = uvicorn.Config(
+        app.state.front,
         host=told.http.host,
         port=told.http.port,
         access_log=False,
@@ -138,6 +145,19 @@ def serve(settings: Settings | None = None) -> None:
         date_header=False,
         proxy_headers=False,  # nobody in front is trusted to say who calls
     )
+    # What refused to start is told once, by who called this, and not with its traceback.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.refusal is None)
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt, SystemExit):  # the former is how it is meant to end
+        server.run()
+    if app.state.refusal is not None:
+        raise app.state.refusal
+    if not server.started:
+        raise Unavailable(
+            f"nothing can listen on {told.http.host}:{told.http.port}",
+            code="ADDRESS_UNAVAILABLE",
+            remedy="Choose another http.host or http.port, or stop who listens there.",
+        )
 
 
 def _make_clock(settings: SystemClockSettings | VirtualClockSettings) -> SystemClock | VirtualClock:

@@ -155,6 +155,45 @@ def test_malformed_http_and_a_store_that_dies_leave_the_scorer_alive(
         assert server.get("/healthz").status_code == 200
 
 
+def start_in_vain(folder: Path, store: Store, command: str, port: int) -> str:
+    """Start a scorer that must end by itself, refused, and return what it wrote."""
+    told = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=REPOSITORY,
+        env=environment(folder, store, port),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    return told.stderr
+
+
+def test_a_scorer_that_can_record_nothing_refuses_in_one_sentence(
+    tmp_path: Path, store: Store
+) -> None:
+    add_model(tmp_path)
+    command = (
+        "import sys; from online.adapters import sqlite_journal as journal\n"
+        "journal._INSERT = 'INSERT INTO a_full_disk VALUES (?, ?, ?, ?, ?, ?)'\n"
+        "from pipelines.cli import run; sys.exit(run(['serve']))"
+    )
+    told = start_in_vain(tmp_path, store, command, free_port())
+    assert "JOURNAL_UNAVAILABLE" in told
+
+
+def test_a_scorer_whose_port_is_taken_says_so(tmp_path: Path, store: Store) -> None:
+    add_model(tmp_path)
+    command = "import sys; from pipelines.cli import run; sys.exit(run(['serve']))"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = start_in_vain(tmp_path, store, command, taken.getsockname()[1])
+    assert "ADDRESS_UNAVAILABLE" in told
+
+
 def test_a_second_scorer_on_the_same_journal_does_not_start(tmp_path: Path, store: Store) -> None:
     add_model(tmp_path)
     with serving(tmp_path, store):
