@@ -28,6 +28,7 @@ from online.domain.vector import VectorContract, VectorReading
 _STRING_TYPE = 2
 _FLOAT32_TAG, _FLOAT64_TAG = 0x35, 0x29
 _SECONDS_TAG, _NANOS_TAG = 0x08, 0x10
+_VARINT_BITS = 63  # the bits before a varint's tenth and last byte
 _FLOAT32, _FLOAT64 = struct.Struct("<f"), struct.Struct("<d")
 
 
@@ -182,12 +183,17 @@ def decode_timestamp_ns(cell: bytes | None) -> int | None:
                 shift, place = shift + 7, place + 1
                 if byte < 0x80:  # noqa: PLR2004 - the top bit says that a varint goes on
                     break
+                if shift > _VARINT_BITS:
+                    raise Unavailable(f"the store holds {cell[:16].hex()}, expected a Timestamp")
             if tag not in found:
                 raise Unavailable(f"the store holds {cell.hex()}, expected a Timestamp")
             found[tag] = number - (1 << 64) if number >> 63 else number
     except IndexError:
         raise Unavailable(f"the store holds {cell.hex()}, a Timestamp cut short") from None
-    return found[_SECONDS_TAG] * NANOSECONDS_PER_SECOND + found[_NANOS_TAG]
+    at_ns = found[_SECONDS_TAG] * NANOSECONDS_PER_SECOND + found[_NANOS_TAG]
+    if not -(1 << 63) <= at_ns < 1 << 63:
+        raise Unavailable(f"the store holds the stamp {at_ns} ns, expected one of 64 bits")
+    return at_ns
 
 
 def _round_to_float32(number: float) -> float:

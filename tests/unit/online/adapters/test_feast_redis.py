@@ -65,6 +65,14 @@ def read(answer: Answer, *, times: int = 1) -> list[VectorReading | BaseExceptio
         (b"*6\r\n" + b"$3\r\nabc\r\n" * 6, "expected a float32"),
         (b"*6\r\n" + b"$-1\r\n" * 4 + b"$2\r\n\x08\xff\r\n" * 2, "cut short"),
         (b"*6\r\n" + b"$-1\r\n" * 4 + b"$2\r\n\x18\x01\r\n" * 2, "expected a Timestamp"),
+        (
+            b"*6\r\n" + b"$-1\r\n" * 4 + b"$15\r\n\x08" + b"\xff" * 14 + b"\r\n$0\r\n\r\n",
+            "expected a Timestamp",
+        ),
+        (
+            b"*6\r\n" + b"$-1\r\n" * 4 + b"$6\r\n\x08\xff\xff\xff\xff\x7f\r\n" * 2,
+            "expected one of 64 bits",
+        ),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no Redis reply"),
     ],
 )
