@@ -180,7 +180,9 @@ class SextantOfflineStore(OfflineStore):
         missing = {key for join in joins for _, key in join.keys} - set(rows.columns)
         if missing:
             raise InvalidInput(f"entity_df lacks the join keys {sorted(missing)}")
-        times = pd.DatetimeIndex(pd.to_datetime(rows[time_column], utc=True)).as_unit("ns")
+        times = pd.DatetimeIndex(
+            pd.to_datetime(rows[time_column], utc=True, cache=False)  # few stamps come twice
+        ).as_unit("ns")
 
         def evaluate() -> pa.Table:
             entities = pa.Table.from_pandas(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.objects import feast_objects
+from feature_repo.store_settings import StoreSettings, offline_of, redis_of, registry_of
 from online.domain.errors import InvalidSettings
 from online.domain.market import Timeframe
 
@@ -30,11 +31,14 @@ class StorePaths:
         Folder of the offline store's Parquet files.
     redis_socket
         Unix socket of the online store's server.
+    settings
+        Servers that are used instead.
     """
 
     registry: Path
     offline_root: Path
     redis_socket: Path
+    settings: StoreSettings = field(default_factory=StoreSettings)
 
 
 def redis_connection_string(socket: Path) -> str:
@@ -78,7 +82,22 @@ def open_store(paths: StorePaths, project: str = "sextant") -> FeatureStore:
     project
         Feast's name space, also part of every key in Redis.
     """
-    connection = redis_connection_string(paths.redis_socket)
+    settings = paths.settings
+    connection = (
+        redis_connection_string(paths.redis_socket)
+        if settings.redis_url is None
+        else redis_of(settings.redis_url)
+    )
+    registry = (
+        f"sqlite:///{paths.registry.absolute()}"
+        if settings.registry_url is None
+        else registry_of(settings.registry_url)
+    )
+    offline = (
+        {"type": "feature_repo.offline.SextantOfflineStore"}
+        if settings.offline_url is None
+        else offline_of(settings.offline_url)
+    )
 
     from feast import FeatureStore, RepoConfig  # noqa: PLC0415 - importing Feast takes seconds
 
@@ -89,11 +108,11 @@ def open_store(paths: StorePaths, project: str = "sextant") -> FeatureStore:
             provider="local",
             registry={
                 "registry_type": "sql",
-                "path": f"sqlite:///{paths.registry.absolute()}",
+                "path": registry,
                 "cache_ttl_seconds": 0,
             },
             online_store={"type": "redis", "connection_string": connection},
-            offline_store={"type": "feature_repo.offline.SextantOfflineStore"},
+            offline_store=offline,
             materialization={"pull_latest_features": True},
             entity_key_serialization_version=3,
             repo_path=str(paths.offline_root.absolute()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +23,7 @@ from feature_repo.offline_files import (
     write_period,
 )
 from feature_repo.store import StorePaths, apply_definitions, open_store
+from feature_repo.store_settings import read_store_settings
 from online.domain.errors import InvalidInput, NotFound, Unavailable
 from online.domain.market import Timeframe
 from pipelines.feature_history import load_bars
@@ -33,8 +35,13 @@ _log = logging.getLogger(__name__)
 
 
 def store_paths(home: Home) -> StorePaths:
-    """Return where a home keeps its feature store."""
-    return StorePaths(home.feast / "registry.db", home.lake / "features", home.valkey_socket)
+    """Return where a home keeps its feature store, and the servers it is told to use instead."""
+    return StorePaths(
+        home.feast / "registry.db",
+        home.lake / "features",
+        home.valkey_socket,
+        read_store_settings(home.feast / "stores.toml", os.environ),
+    )
 
 
 def read_series(
