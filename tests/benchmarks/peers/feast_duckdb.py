@@ -1,6 +1,6 @@
 """Feast's own duckdb store, asked the same question, as a process that may be stopped.
 
-``python -m tests.benchmarks.peers.feast_duckdb FOLDER VIEW``: FOLDER holds the view's Parquet and
+``python -m tests.benchmarks.peers.feast_duckdb FOLDER``: FOLDER holds each view's Parquet and
 ``asked.parquet``; prints the seconds and writes ``answered.parquet``.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 from feast import FeatureStore, RepoConfig
 
-from feature_repo.catalogue import CATALOGUE, groups, view_name
-from feature_repo.objects import feature_view, symbol_entity
+from feature_repo.catalogue import CATALOGUE, contract, groups
+from feature_repo.objects import feature_view, references, symbol_entity
 from online.domain.market import Timeframe
 
 
 def main() -> None:
     """Answer once, and print how long it took."""
-    folder, name = Path(sys.argv[1]), sys.argv[2]
+    folder = Path(sys.argv[1])
     store = FeatureStore(
         config=RepoConfig(
             project="peer",
@@ -33,15 +33,16 @@ def main() -> None:
             repo_path=str(folder),
         )
     )
-    (group,) = (group for group in groups() if view_name(Timeframe.M1, group) == name)
-    members = [feature for feature in CATALOGUE if feature.group is group]
-    view: Any = feature_view(Timeframe.M1, group, members, folder)
-    view.batch_source.file_options.uri = str(folder / f"{name}.parquet")
-    store.apply([symbol_entity(), view])
+    views: list[Any] = []
+    for group, members in groups().items():
+        view: Any = feature_view(Timeframe.M1, group, members, folder)
+        view.batch_source.file_options.uri = str(folder / f"{view.name}.parquet")
+        views.append(view)
+    store.apply([symbol_entity(), *views])
     asked = pd.read_parquet(folder / "asked.parquet")
-    references = [f"{name}:{feature.name}" for feature in members]
+    names = references(contract(Timeframe.M1, [feature.name for feature in CATALOGUE]))
     began = time.perf_counter()
-    answer = store.get_historical_features(asked, references).to_df()
+    answer = store.get_historical_features(asked, names).to_df()
     seconds = time.perf_counter() - began
     answer.to_parquet(folder / "answered.parquet")
     sys.stdout.write(f"{seconds}\n")
