@@ -50,6 +50,8 @@ _MADE_HERE = ("lake", "feast", "run", "mlflow", "prefect", "journal", "bundles",
 REPORTS = ("report.json", "report.html")
 MARK = "demonstration"
 """File that says: what lies here was made by a demonstration and may be emptied."""
+LEAST_ORDERS = 100
+"""Fewest compared orders that prove that live and backtest are one."""
 _IRREPLACEABLE = ("lake", "journal", "mlflow", "bundles")
 
 
@@ -217,12 +219,12 @@ def read_quarter(home: Home, settings: Settings) -> Market:
 
 
 def check_parity(result: Result) -> None:
-    """Fail if live and backtest differ.
+    """Fail if live and backtest differ, or if too little took part to say that they do not.
 
     Raises
     ------
     SextantError
-        With code ``PARITY_BROKEN``, naming the first difference.
+        With code ``PARITY_BROKEN``, naming the first difference, or ``PARITY_UNPROVEN``.
     """
     if result.parity.total_different:
         first = result.parity.first[0]
@@ -232,4 +234,12 @@ def check_parity(result: Result) -> None:
             f"live {first.live}, backtest {first.batch}",
             code="PARITY_BROKEN",
             remedy="The report lists the first differences: served and tested must be the same.",
+        )
+    orders, vetoed = result.parity.compared["order"], result.live.vetoed
+    if orders < LEAST_ORDERS or not vetoed:
+        raise SextantError(
+            f"{orders} orders and {vetoed} vetoed decisions were compared: at least "
+            f"{LEAST_ORDERS} and one must take part",
+            code="PARITY_UNPROVEN",
+            remedy="The report shows which bars were decided, and why nothing was ordered.",
         )
