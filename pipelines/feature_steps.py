@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,6 +16,7 @@ from feature_repo.anchors import Period, periods
 from feature_repo.bars import BarArrays
 from feature_repo.catalogue import available, groups, view_name
 from feature_repo.engine import Vector, compute_period
+from feature_repo.feature import Feature
 from feature_repo.offline_files import (
     is_current,
     period_digest,
@@ -89,18 +90,43 @@ def compute_offline(
     for number, period in enumerate(quarters):
         if on_progress is not None:
             on_progress(100.0 * number / len(quarters))
-        digest = period_digest(bars, period, features)
-        if is_current(root, symbol, timeframe, period, features, digest):
-            continue
-        values = compute_period(bars, features, period)
-        stamps = bars.closed_at_ns[period.start : period.end]
-        write_period(root, symbol, timeframe, period, stamps, features, values, digest)
-        computed += 1
-        _log.info("%s %s %s: %d features", symbol, timeframe, period.label, len(features))
+        computed += compute_quarter(home, symbol, timeframe, bars, period, features)
     remove_other_periods(root, symbol, timeframe, features, quarters)
     if on_progress is not None:
         on_progress(100.0)
     return computed, len(quarters) - computed
+
+
+def compute_quarter(
+    home: Home,
+    symbol: str,
+    timeframe: Timeframe,
+    bars: BarArrays,
+    period: Period,
+    features: Sequence[Feature],
+) -> bool:
+    """Bring the offline store's files of one quarter to `bars`; tell whether work was needed.
+
+    Parameters
+    ----------
+    home, symbol, timeframe
+        Where and whose.
+    bars
+        At least those from the quarter's anchor to its end.
+    period
+        The quarter within them.
+    features
+        What the whole series can serve.
+    """
+    root = home.lake / "features"
+    digest = period_digest(bars, period, features)
+    if is_current(root, symbol, timeframe, period, features, digest):
+        return False
+    values = compute_period(bars, features, period)
+    stamps = bars.closed_at_ns[period.start : period.end]
+    write_period(root, symbol, timeframe, period, stamps, features, values, digest)
+    _log.info("%s %s %s: %d features", symbol, timeframe, period.label, len(features))
+    return True
 
 
 def serve_newest(

@@ -1,0 +1,182 @@
+"""Featurize many symbols: by symbol and quarter, on Dask.
+
+Work is split only where features are opened anew, at the quarters' anchors, so it does not matter
+who computes a quarter, or when: the files are those of `pipelines.featurize`, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
+from prefect.utilities.annotations import unmapped
+
+from feature_repo.anchors import periods
+from feature_repo.bars import BarArrays
+from feature_repo.catalogue import available
+from feature_repo.offline_files import remove_other_periods
+from online.domain.errors import InvalidMarketData
+from online.domain.market import Timeframe
+from pipelines import feature_steps
+from pipelines.feature_report import FeaturizeReport, report
+from pipelines.home import Home
+from pipelines.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class QuarterWork:
+    """One symbol's quarter: what a worker needs to know, the bars it reads itself.
+
+    Parameters
+    ----------
+    symbol, timeframe
+        The series.
+    quarter
+        Quarters since 1970.
+    anchor_ns, end_ns
+        First and last bar it is computed from, closes in nanoseconds UTC.
+    inputs
+        What the whole series has, which one quarter alone may not show.
+    """
+
+    symbol: str
+    timeframe: Timeframe
+    quarter: int
+    anchor_ns: int
+    end_ns: int
+    inputs: frozenset[str]
+
+
+def task_runner(
+    scheduler: str | None = None, workers: int | None = None
+) -> TaskRunner[PrefectFuture[Any]]:
+    """Return Prefect's runner on Dask.
+
+    Parameters
+    ----------
+    scheduler
+        Address such as ``tcp://host:8786`` of a running cluster, whose workers see the home's
+        folder and have Sextant installed; None for a cluster of processes on this machine.
+    workers
+        Processes of the local cluster; None for Dask's choice, one a core.
+    """
+    from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - seconds to import
+
+    local = {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "processes": True,
+        "dashboard_address": None,
+    }
+    runner = (
+        DaskTaskRunner(cluster_kwargs=local)
+        if scheduler is None
+        else DaskTaskRunner(address=scheduler)
+    )
+    return cast("TaskRunner[PrefectFuture[Any]]", runner)  # its futures are Prefect's
+
+
+@flow(name="featurize-many", validate_parameters=True)
+def featurize_many(
+    home_root: Path | str,
+    symbols: list[str],
+    timeframe: str,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    project: str = "sextant",
+) -> list[FeaturizeReport]:
+    """Compute the features of many symbols, a task each quarter, then serve the newest rows.
+
+    Parameters
+    ----------
+    home_root
+        Runtime folder (see `pipelines.home.Home`).
+    symbols, timeframe
+        Series of the lake.
+    scheduler, workers
+        As for `task_runner`.
+    project
+        Feast's name space.
+
+    Raises
+    ------
+    NotFound
+        If the lake lacks a series.
+    Unavailable
+        If the online store does not answer.
+    """
+    home, length = Home(Path(home_root)), Timeframe.parse(timeframe)
+    series = {symbol: feature_steps.read_series(home, symbol, length) for symbol in symbols}
+    work = [each for symbol, bars in series.items() for each in plan(symbol, length, bars)]
+    fan_out = compute_quarters.with_options(task_runner=task_runner(scheduler, workers))
+    needed = fan_out(home, work)
+    found = []
+    for symbol, bars in series.items():
+        root, features = home.lake / "features", available(bars.inputs)
+        quarters = list(periods(bars.closed_at_ns))
+        remove_other_periods(root, symbol, length, features, quarters)
+        newest_ns = feature_steps.serve_newest(home, symbol, length, bars, project)
+        computed = sum(n for n, w in zip(needed, work, strict=True) if w.symbol == symbol)
+        counts = (computed, len(quarters) - computed)
+        found.append(report(home, symbol, length, bars, counts, newest_ns))
+    return found
+
+
+def plan(symbol: str, timeframe: Timeframe, bars: BarArrays) -> list[QuarterWork]:
+    """Return a series' work, a quarter each."""
+    stamps = bars.closed_at_ns
+    return [
+        QuarterWork(
+            symbol,
+            timeframe,
+            period.quarter,
+            int(stamps[period.anchor]),
+            int(stamps[period.end - 1]),
+            bars.inputs,
+        )
+        for period in periods(stamps)
+    ]
+
+
+@flow(name="compute quarters", validate_parameters=False)
+def compute_quarters(home: Home, work: Sequence[QuarterWork]) -> list[bool]:
+    """Compute every quarter in a task of its own; tell which were not current."""
+    return [bool(done) for done in compute_one.map(unmapped(home), work).result()]
+
+
+@task(name="compute a quarter", cache_policy=NO_CACHE)  # the files know what they are of
+def compute_one(home: Home, work: QuarterWork) -> bool:
+    """Compute one symbol's quarter where it is not current."""
+    return run_quarter(home, work)
+
+
+def run_quarter(home: Home, work: QuarterWork) -> bool:
+    """Do what the task does, without Prefect.
+
+    Raises
+    ------
+    InvalidMarketData
+        With code ``LAKE_CHANGED`` if the lake no longer has the bars that were planned with.
+    """
+    lake = Lake(home.lake)
+    frame = lake.read_bars(work.symbol, work.timeframe, work.anchor_ns, work.end_ns + 1)
+    bars = BarArrays.from_frame(frame)
+    found = [p for p in periods(bars.closed_at_ns) if p.quarter == work.quarter]
+    ends = (int(bars.closed_at_ns[0]), int(bars.closed_at_ns[-1])) if len(bars) else None
+    if len(found) != 1 or found[0].anchor != 0 or ends != (work.anchor_ns, work.end_ns):
+        raise InvalidMarketData(
+            f"the lake's {work.symbol} bars from {work.anchor_ns} to {work.end_ns} are others "
+            "than those planned with",
+            code="LAKE_CHANGED",
+            remedy="Run it again once nothing writes these bars.",
+        )
+    features = available(work.inputs)
+    return feature_steps.compute_quarter(
+        home, work.symbol, work.timeframe, bars, found[0], features
+    )
