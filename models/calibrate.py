@@ -1,5 +1,8 @@
 """Calibration: vector scaling fitted on out-of-fold outputs of the ONNX file that serves.
 
+Long and short share their weight and their bias: a calibration may make a model surer or less
+sure, never inclined to one side.
+
 Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
 """
 
@@ -22,10 +25,17 @@ N_CLASSES = len(Outcome)
 PRIOR_ROWS = 20.0
 """Weight of the pull towards changing nothing, in rows."""
 _TINY = 1e-7
+_KIND = np.array([0, 1, 0])
+"""Of short, neither, long: a direction or none."""
+_N_KINDS = 2
+_PLACE = np.concatenate([_KIND, _KIND + _N_KINDS])
 
 
 def fit_calibration(raw: Scores, classes: npt.NDArray[np.int64]) -> Calibration:
     """Fit weights and biases of the log probabilities by regularised maximum likelihood.
+
+    The directions share theirs, so a model without an edge is not given one by the drift of the
+    rows it is calibrated on.
 
     Parameters
     ----------
@@ -43,7 +53,7 @@ def fit_calibration(raw: Scores, classes: npt.NDArray[np.int64]) -> Calibration:
     truth = np.eye(N_CLASSES)[classes]
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
-        weights, biases = parameters[:N_CLASSES], parameters[N_CLASSES:]
+        weights, biases = parameters[:_N_KINDS][_KIND], parameters[_N_KINDS:][_KIND]
         scores = logs * weights + biases
         scores -= scores.max(axis=1, keepdims=True)
         log_total = np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -51,14 +61,15 @@ def fit_calibration(raw: Scores, classes: npt.NDArray[np.int64]) -> Calibration:
         pull = np.concatenate([weights - 1.0, biases])
         value = -float(((scores - log_total) * truth).sum()) + PRIOR_ROWS * float(pull @ pull)
         slope = np.concatenate([(error * logs).sum(axis=0), error.sum(axis=0)])
-        return value, slope + 2.0 * PRIOR_ROWS * pull
+        slope += 2.0 * PRIOR_ROWS * pull
+        return value, np.bincount(_PLACE, slope).astype(np.float64)
 
-    start = np.concatenate([np.ones(N_CLASSES), np.zeros(N_CLASSES)])
+    start = np.concatenate([np.ones(_N_KINDS), np.zeros(_N_KINDS)])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
     if not np.all(np.isfinite(found.x)):
         raise ModelRefused(f"no calibration was found: {found.message}", code="CALIBRATION_FAILED")
-    x = [float(value) for value in found.x]
-    return Calibration((x[0], x[1], x[2]), (x[3], x[4], x[5]))
+    direction, neither, bias, neither_bias = (float(value) for value in found.x)
+    return Calibration((direction, neither, direction), (bias, neither_bias, bias))
 
 
 def combine_rows(

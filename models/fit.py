@@ -15,7 +15,7 @@ from models.families.family import Family, TrainingSet
 from models.labels import Outcome, Rows
 from models.progress import Steps
 from models.splits import Fold, inner_split
-from models.weights import weigh
+from models.weights import balance_directions, weigh
 
 logger = logging.getLogger(__name__)
 STOPPING_SHARE = 0.2
@@ -103,7 +103,8 @@ def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
         valid_share=STOPPING_SHARE,
         embargo_ns=embargo_ns,
     )
-    weights = weigh(labels.decided_at_ns, labels.ended_at_ns)
+    unique = weigh(labels.decided_at_ns, labels.ended_at_ns)
+    weights = balance_directions(unique, labels.classes)
     return TrainingSet(taken.features, labels.classes, weights, inner_fit, inner_valid)
 
 

@@ -37,6 +37,17 @@ def test_honest_probabilities_are_hardly_changed() -> None:
     assert np.abs(mended - honest).max() < 0.1
 
 
+def test_a_drift_of_the_rows_gives_no_direction_an_edge() -> None:
+    honest, classes = draw(4000, 8)
+    risen = np.where(classes == 0, np.where(np.arange(4000) % 3 == 0, 2, 0), classes)
+    fitted = fit_calibration(honest, risen)
+    short, _, long = fitted.apply((0.4, 0.2, 0.4))
+    assert (risen == 2).mean() > (risen == 0).mean() + 0.1
+    assert short == long
+    assert fitted.weights[0] == fitted.weights[2]
+    assert fitted.biases[0] == fitted.biases[2]
+
+
 def test_a_few_rows_change_little() -> None:
     honest, classes = draw(3, 3)
     fitted = fit_calibration(honest, classes)

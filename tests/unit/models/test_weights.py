@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.weights import weigh
+from models.weights import balance_directions, weigh
 
 
 def test_labels_that_share_nothing_count_alike() -> None:
@@ -34,3 +34,18 @@ def test_weights_are_the_mean_share_of_each_moment(seed: int) -> None:
         ]
     )
     assert weigh(decided, ended) == pytest.approx(expected / expected.mean())
+
+
+def test_both_directions_weigh_the_same_and_nothing_is_added() -> None:
+    classes = np.array([0, 0, 1, 2, 2, 2, 2, 1], dtype=np.int64)
+    weights = np.linspace(0.5, 1.5, 8)
+    balanced = balance_directions(weights, classes)
+    assert balanced[classes == 0].sum() == pytest.approx(balanced[classes == 2].sum())
+    assert balanced.sum() == pytest.approx(weights.sum())
+    assert np.array_equal(balanced[classes == 1], weights[classes == 1])
+    assert balanced[4] / balanced[3] == pytest.approx(weights[4] / weights[3])
+
+
+def test_a_single_direction_is_left_as_it_is() -> None:
+    weights = np.ones(3)
+    assert balance_directions(weights, np.array([1, 2, 2])) is weights
