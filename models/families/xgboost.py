@@ -28,7 +28,7 @@ class XgboostConfig:
     learning_rate
         Shrinkage of each round, in (0, 1].
     min_rounds, max_rounds
-        Bounds of the number of rounds; the inner fold chooses within them.
+        Bounds of the number of rounds; the inner fold chooses within them, unless they are one.
     patience
         Rounds without improvement after which the inner fit stops (> 0).
     min_child_weight
@@ -69,7 +69,8 @@ class XgboostFamily:
         """Choose the number of rounds on the inner fold, then fit all rows with it."""
         import xgboost  # noqa: PLC0415 - heavy: imported where it is used
 
-        rounds = self._choose_rounds(training, seed)
+        fixed = self.config.min_rounds == self.config.max_rounds
+        rounds = self.config.max_rounds if fixed else self._choose_rounds(training, seed)
         everything = np.arange(len(training.classes), dtype=np.int64)
         booster = xgboost.train(self._parameters(seed), _matrix(training, everything), rounds)
         return XgboostModel(booster, rounds, training.features.shape[1])

@@ -1,0 +1,209 @@
+"""Training speed: our walk-forward beside scikit-learn's boosting and a loop that refits raw bars.
+
+All three fit the same folds of the same random walk with the same trees, leaves, bins and rate,
+without early stopping, on one thread each; times are of the processor, so that neighbours on the
+machine do not count. Ours includes the export to ONNX, its parity check and the row-by-row scores
+of every test row; the peers predict in one batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.preprocessing import MinMaxScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # no types published
+
+from feature_repo.catalogue import CATALOGUE
+from models.bars import Bars
+from models.dataset import Dataset
+from models.families.build import build_family
+from models.families.xgboost import XgboostConfig
+from models.fit import fit_folds
+from models.labels import Rows, horizon_ns
+from models.splits import Fold, walk_forward
+from online.domain.market import Timeframe
+from tests.benchmarks.honest_markets import LABEL, catalogue_features, label_market, make_walk
+from tests.benchmarks.report import Target, render
+
+ROWS, FULL_ROWS = 40_000, 372_000
+N_FEATURES, N_FOLDS = 80, 8
+ROUNDS, DEPTH, RATE, BINS = 100, 3, 0.05, 255
+KIBIBYTES_PER_GIBIBYTE = 1 << 20
+NO_VOLUME = frozenset({"open", "high", "low", "close", "closed_at_ns"})
+CONFIG = XgboostConfig(
+    max_depth=DEPTH,
+    learning_rate=RATE,
+    min_rounds=ROUNDS,
+    max_rounds=ROUNDS,
+    min_child_weight=1.0,
+    subsample=1.0,
+    colsample=1.0,
+    reg_lambda=1.0,
+)
+TARGETS = (
+    Target("ratio_sklearn", ">=", 0.9),
+    Target("ratio_refit_loop", ">=", 3),
+    Target("peak_memory_gb", "<=", 6),
+)
+
+
+def load(bars: Bars) -> Dataset:
+    """Compute every feature once and label every bar once."""
+    names = tuple(f.name for f in CATALOGUE if f.inputs <= NO_VOLUME)
+    usable = catalogue_features(bars, names)
+    known = [name for name in names if np.ptp(usable[name].dropna()) > 0.0][: N_FEATURES - 1]
+    wanted = (*(name for name in known if name != "atr_14"), "atr_14")
+    return label_market(bars, usable, wanted, LABEL)
+
+
+def cut(dataset: Dataset) -> tuple[Fold, ...]:
+    """Return the purged walk-forward."""
+    horizon = horizon_ns(LABEL.rule(Timeframe.H1))
+    return walk_forward(
+        dataset.labels.decided_at_ns,
+        dataset.labels.ended_at_ns,
+        n_folds=N_FOLDS,
+        embargo_ns=horizon,
+        horizon_ns=horizon,
+    )
+
+
+def fit_ours(dataset: Dataset, folds: Sequence[Fold]) -> None:
+    """Fit, export, check and score every fold."""
+    horizon = horizon_ns(LABEL.rule(Timeframe.H1))
+    fit_folds(dataset, folds, build_family(CONFIG), embargo_ns=horizon, seed=7)
+
+
+def fit_sklearn(dataset: Dataset, folds: Sequence[Fold]) -> None:
+    """Fit every fold with scikit-learn's boosting and predict its test rows."""
+    for fold in folds:
+        model = HistGradientBoostingClassifier(
+            learning_rate=RATE,
+            max_iter=ROUNDS,
+            max_leaf_nodes=2**DEPTH,
+            max_depth=DEPTH,
+            max_bins=BINS,
+            min_samples_leaf=1,
+            l2_regularization=1.0,
+            early_stopping=False,
+            random_state=7,
+        )
+        model.fit(dataset.features[fold.train], dataset.labels.classes[fold.train])
+        model.predict_proba(dataset.features[fold.test])
+
+
+def refit_from_raw_frames(bars: Bars, dataset: Dataset, folds: Sequence[Fold]) -> None:
+    """Do as a loop does that knows only raw bars: indicators, labels, scaling and fit per fold."""
+    from xgboost import XGBClassifier  # noqa: PLC0415 - loaded by ours already
+
+    raw = pd.DataFrame(
+        {"open": bars.open, "high": bars.high, "low": bars.low, "close": bars.close},
+        index=pd.to_datetime(bars.closed_at_ns, utc=True),
+    )
+    for fold in folds:
+        until = pd.Timestamp(int(dataset.labels.decided_at_ns[fold.test[-1]]), tz="UTC")
+        frame = raw.loc[:until].copy()
+        columns = _indicators(frame)
+        frame["target"] = np.digitize(frame["close"].shift(-10) - frame["close"], (-0.001, 0.001))
+        frame = frame.dropna()
+        n_test = len(fold.test)
+        scaler = MinMaxScaler((-1.0, 1.0))
+        train = scaler.fit_transform(frame[columns].iloc[:-n_test])
+        model = XGBClassifier(
+            n_estimators=ROUNDS,
+            max_depth=DEPTH,
+            learning_rate=RATE,
+            max_bin=BINS,
+            tree_method="hist",
+            n_jobs=1,
+            verbosity=0,
+        )
+        model.fit(train, frame["target"].iloc[:-n_test])
+        model.predict_proba(scaler.transform(frame[columns].iloc[-n_test:]))
+
+
+def _indicators(frame: pd.DataFrame) -> list[str]:
+    """Add `N_FEATURES` indicators with pandas, a window each, as strategies are written."""
+    columns = []
+    close, spread = frame["close"], frame["high"] - frame["low"]
+    makers: dict[str, Callable[[int], pd.Series]] = {
+        "mean": lambda window: close / close.rolling(window).mean() - 1.0,
+        "deviation": lambda window: close.pct_change().rolling(window).std(),
+        "range": lambda window: spread.rolling(window).mean(),
+        "ema": lambda window: close / close.ewm(span=window).mean() - 1.0,
+        "change": close.pct_change,
+    }
+    for number in range(N_FEATURES):
+        name = list(makers)[number % len(makers)]
+        window = 5 + 3 * (number // len(makers))
+        frame[f"{name}_{window}"] = makers[name](window)
+        columns.append(f"{name}_{window}")
+    return columns
+
+
+def processor_seconds(work: Callable[[], None]) -> float:
+    """Return the processor time of `work`, all threads of this process."""
+    began = time.process_time()
+    with threadpool_limits(limits=1):
+        work()
+    return time.process_time() - began
+
+
+def main() -> None:
+    """Fit three ways and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="kept for `sextant bench`")
+    parser.add_argument("--full", action="store_true", help=f"{FULL_ROWS} bars, not {ROWS}")
+    full = parser.parse_args().full
+    logging.disable(logging.INFO)
+    bars = make_walk(FULL_ROWS if full else ROWS, 1)
+    fit_warm_up()
+    began = time.process_time()
+    dataset = load(bars)
+    folds = cut(dataset)
+    preparing = time.process_time() - began
+    ours = processor_seconds(lambda: fit_ours(dataset, folds))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIBIBYTES_PER_GIBIBYTE
+    sys.stderr.write(f"ours {preparing:.1f} + {ours:.1f} s\n")
+    sklearn = processor_seconds(lambda: fit_sklearn(dataset, folds))
+    sys.stderr.write(f"scikit-learn {sklearn:.1f} s\n")
+    refitting = processor_seconds(lambda: refit_from_raw_frames(bars, dataset, folds))
+    figures = {
+        "rows": float(len(dataset)),
+        "features": float(len(dataset.names)),
+        "folds": float(len(folds)),
+        "prepare_processor_seconds": preparing,
+        "fit_processor_seconds": ours,
+        "sklearn_processor_seconds": sklearn,
+        "refit_loop_processor_seconds": refitting,
+        "ratio_sklearn": sklearn / ours,
+        "ratio_refit_loop": refitting / (preparing + ours),
+        "peak_memory_gb": peak,
+    }
+    peer = (
+        "HistGradientBoosting with the same trees, leaves, bins and rate; a loop after FreqAI's "
+        "manner (own code) that makes indicators, labels and scaling anew for every fold"
+    )
+    packages = ("xgboost-cpu", "scikit-learn", "onnxruntime", "pandas")
+    sys.stdout.write(render("train", figures, TARGETS, peer, packages) + "\n")
+
+
+def fit_warm_up() -> None:
+    """Load every library once, so that no import is timed."""
+    dataset = load(make_walk(2_000, 2))
+    rows: Rows = np.arange(1_000, dtype=np.int64)
+    fold = Fold(0, rows, np.arange(1_100, 1_200, dtype=np.int64))
+    fit_ours(dataset, [fold])
+    fit_sklearn(dataset, [fold])
+
+
+if __name__ == "__main__":
+    main()
