@@ -25,13 +25,32 @@ def add_to(app: typer.Typer) -> None:
     app.command("settings", epilog="Example: sextant settings --mode paper")(settings)
 
 
-def serve() -> None:
+def serve(
+    fresh_journal: Annotated[
+        bool,
+        typer.Option(
+            "--fresh-journal",
+            help="Replay only: put an earlier journal aside, as the simulated account is new too.",
+        ),
+    ] = False,
+) -> None:
     """Run the scorer; everything it needs to know comes from its settings (`sextant settings`)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    from online.adapters.journal_shelf import put_aside
     from online.app import serve as run_scorer
+    from online.domain.errors import InvalidInput
+    from online.settings import load_settings
 
-    run_scorer()
+    told = load_settings()
+    if fresh_journal:
+        if told.mode != "replay":
+            raise InvalidInput(
+                f"--fresh-journal is for mode replay, mode is {told.mode}: a journal of orders "
+                "is what the next start goes on from"
+            )
+        put_aside(told.journal.path)
+    run_scorer(told)
 
 
 def settings(
@@ -48,7 +67,9 @@ def settings(
         return
     from online.settings import load_settings
 
-    text = load_settings(mode).model_dump_json(fallback=msgspec.to_builtins)
+    told = load_settings(mode)
+    told.read_token()  # `serve` would refuse without it
+    text = told.model_dump_json(fallback=msgspec.to_builtins)
     console.print_json(CREDENTIALS.sub("//***@", text))
 
 

@@ -13,12 +13,11 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 
 import httpx
 
+from online.adapters.journal_shelf import put_aside
 from online.domain.errors import Unavailable
 from pipelines.home import Home
 from pipelines.platform import services
@@ -91,7 +90,7 @@ def run_platform(
             command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))
             platform.run("bootstrap", command, {**client, **settings})
         say("starting the scorer and the feed")
-        archive_journal(home.journal)
+        put_aside(home.journal)
         platform.start(services.scorer(ports.scorer, settings))
         feeding = feed_command(home, ports.scorer, bar_seconds)
         platform.start(services.feed(home, feeding, {**client, **settings}))
@@ -145,17 +144,3 @@ def feed_command(home: Home, scorer_port: int, bar_seconds: float) -> tuple[str,
         *(sys.executable, "-m", "pipelines.feed", str(home.root.resolve()), url),
         *("--bar-seconds", str(bar_seconds)),
     )
-
-
-def archive_journal(journal: Path) -> Path | None:
-    """Put an earlier replay's journal aside, whole; return where, None if there was none.
-
-    A replay begins with a new simulated account, so it begins with a new journal.
-    """
-    if not journal.exists():
-        return None
-    folder = journal.parent / "archive" / f"{datetime.now(tz=UTC):%Y%m%dT%H%M%S%f}Z"
-    folder.mkdir(parents=True)
-    for path in sorted(journal.parent.glob(f"{journal.name}*")):
-        path.rename(folder / path.name)
-    return folder

@@ -225,3 +225,11 @@ def test_a_wrong_setting_is_named_and_refuses_to_start(
     monkeypatch.setenv("SEXTANT_HTTP__PROT", "1")
     assert run(["serve"]) == 2
     assert "http.prot" in capsys.readouterr().err
+
+
+def test_a_journal_is_put_aside_for_a_replay_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEXTANT_MODE", "paper")
+    assert run(["serve", "--fresh-journal"]) == 2
+    assert "mode is paper" in capsys.readouterr().err

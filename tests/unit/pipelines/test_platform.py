@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from online.adapters.journal_shelf import put_aside
 from online.domain.errors import InvalidInput, InvalidSettings, NotFound, SextantError, Unavailable
 from pipelines.home import Home
 from pipelines.platform import processes
-from pipelines.platform.embedded import archive_journal
 from pipelines.platform.ports import choose_port, is_free
 from pipelines.platform.probes import Health, HttpProbe, ReportProbe, ValkeyProbe, write_report
 from pipelines.platform.secrets import ensure_token
@@ -243,11 +243,11 @@ def test_the_token_is_made_once_and_readable_by_its_owner_alone(home: Home) -> N
 
 
 def test_an_earlier_journal_is_put_aside_whole(home: Home) -> None:
-    assert archive_journal(home.journal) is None
+    assert put_aside(home.journal) is None
     home.journal.parent.mkdir(parents=True)
     for suffix in ("", "-wal", ".owner"):
         Path(f"{home.journal}{suffix}").write_text(suffix)
-    folder = archive_journal(home.journal)
+    folder = put_aside(home.journal)
     assert folder is not None
     assert sorted(path.name for path in folder.iterdir()) == [
         "journal.db",
