@@ -109,7 +109,7 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 def _held_rows(connection: duckdb.DuckDBPyConnection, view: ViewJoin, at_ns: pa.Array) -> pa.Table:
     """Return the view's rows that can be the answer to one of the registered entity rows."""
-    conditions = []
+    conditions = [] if len(at_ns) else ["false"]
     if len(at_ns):
         span = pc.min_max(at_ns).as_py()
         conditions.append(f"{_AT} <= {span['max']}")
