@@ -76,6 +76,8 @@ class Recipe:
         Least share of each fold's bars that must be signalled, in (0, 1].
     seed
         Of every random choice.
+    n_tuning_trials
+        Settings tried for each family, on rows before the first test (>= 0).
     """
 
     families: tuple[FamilyConfig, ...] = (XgboostConfig(),)
@@ -88,6 +90,7 @@ class Recipe:
     n_groups: int = 0
     min_coverage: float = 0.25
     seed: int = 7
+    n_tuning_trials: int = 0
 
     def __post_init__(self) -> None:
         kinds = [config.kind for config in self.families]
@@ -96,6 +99,8 @@ class Recipe:
                 f"a recipe needs distinct families, at least one, got {', '.join(kinds) or 'none'}",
                 code="REPEATED_FAMILY" if kinds else "NO_FAMILY",
             )
+        if self.n_tuning_trials < 0:
+            raise InvalidInput(f"n_tuning_trials must be >= 0, got {self.n_tuning_trials}")
 
     @property
     def kinds(self) -> str:

@@ -25,6 +25,7 @@ from pipelines.home import Home
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
 from pipelines.training_data import TrainingData, TrainPlan, load_training_data
+from pipelines.tuning import tune_plan
 
 logger = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[1]
@@ -57,6 +58,7 @@ def conduct(
     with registry.record(plan.experiment, f"{plan.name} {plan.recipe.kinds}") as run:
         data = load(plan)
         refuse_leaking_data(plan, data)
+        plan = tune_plan(plan, data, run)
         trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
         found = learn_from(plan, data, trials)
         refuse_leaking_study(plan, data, found)

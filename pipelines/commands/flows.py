@@ -74,6 +74,9 @@ def train(
     since: DateOption = None,
     until: DateOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 7,
+    study: Annotated[
+        int, typer.Option(min=0, help="Settings to try for each family before the first test.")
+    ] = 0,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
@@ -84,7 +87,7 @@ def train(
     from models.recipe import Recipe
     from pipelines.train import train as run_train
 
-    recipe = Recipe(families=parse_families(family), seed=seed)
+    recipe = Recipe(families=parse_families(family), seed=seed, n_tuning_trials=study)
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
         mlflow_server(Home(home)) as mlflow_uri,

@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="100 markets of each kind")
     full = parser.parse_args().full
     logging.disable(logging.INFO)
-    n_noise, n_power, n_curve = (100, 100, 100) if full else (40, 25, 10)
+    n_noise, n_power, n_curve = (100, 100, 100) if full else (40, 20, 6)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure_leaks(Path(folder))

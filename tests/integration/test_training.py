@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
@@ -16,9 +15,7 @@ from models.export import read_manifest
 from models.families.lightgbm import LightgbmConfig
 from models.families.xgboost import XgboostConfig
 from models.gates import Alias
-from models.learn import Study
 from models.recipe import Recipe
-from models.splits import Fold
 from online.adapters.onnx_model import load_bundle
 from online.domain.errors import InvalidInput, ModelRefused, NotFound
 from online.domain.market import Timeframe
@@ -32,8 +29,9 @@ from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source
 from pipelines.train import train
 from pipelines.train_report import TrainReport
-from pipelines.training import conduct, open_registry, study
-from pipelines.training_data import TrainingData, TrainPlan, load_training_data
+from pipelines.training import conduct, open_registry
+from pipelines.training_data import TrainPlan, load_training_data
+from tests.planted_leaks import LEAKS, Planted
 
 pytestmark = pytest.mark.integration
 SYMBOL, NAME = "EURUSD", "EURUSD.H1.barrier"
@@ -180,71 +178,31 @@ def test_a_feature_unknown_to_the_catalogue_is_named(home: Home) -> None:
     assert caught.value.code == "UNKNOWN_FEATURE"
 
 
-def with_column(data: TrainingData, column: int, values: np.ndarray) -> TrainingData:
-    features = data.dataset.features.copy()
-    features[:, column] = values
-    return replace(data, dataset=replace(data.dataset, features=features))
+def test_every_setting_tried_is_a_nested_run_and_counted(home: Home, trained: TrainReport) -> None:
+    recipe = replace(RECIPE, n_tuning_trials=3)
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
+    registry = open_registry(home, None)
+    before = registry.count_trials(plan.experiment, plan.recipe.trial(plan.vector.names))
+    report = conduct(plan, registry)
+    assert report.trials >= trained.trials // before * (before + 2)
+    with registry.record("peek", "peek") as run:
+        client = run.client
+    found = client.search_runs(
+        [client.get_run(report.run_id).info.experiment_id],
+        f"tags.mlflow.parentRunId = '{report.run_id}'",
+    )
+    names = {run.info.run_name for run in found}
+    assert {f"xgboost trial {number}" for number in (1, 2, 3)} <= names
 
 
-def label_among_features(plan: TrainPlan) -> TrainingData:
-    data = load_training_data(plan)
-    return with_column(data, 3, data.dataset.labels.classes)
-
-
-def scaled_on_all_data(plan: TrainPlan) -> TrainingData:
-    data = load_training_data(plan)
-    column = data.dataset.features[:, 3]
-    return with_column(data, 3, (column - column.mean()) / column.std())
-
-
-def future_target_encoded(plan: TrainPlan) -> TrainingData:
-    """Replace a feature by the mean outcome of its tenth, future rows included."""
-    data = load_training_data(plan)
-    column, classes = data.dataset.features[:, 3], data.dataset.labels.classes
-    tenth = np.searchsorted(np.quantile(column, np.linspace(0.1, 0.9, 9)), column)
-    means = np.bincount(tenth, classes, 10) / np.bincount(tenth, minlength=10)
-    return with_column(data, 3, means[tenth])
-
-
-def scaled_before_the_folds(plan: TrainPlan, data: TrainingData, trials: int) -> Study:
-    scaled = data.dataset.features / data.dataset.features.std(axis=0)
-    return study(plan, replace(data, dataset=replace(data.dataset, features=scaled)), trials)
-
-
-def folds_without_purge(plan: TrainPlan, data: TrainingData, trials: int) -> Study:
-    def cut(decided_at_ns: np.ndarray, *_: object, n_folds: int, **_named: object) -> object:
-        edges = np.linspace(len(decided_at_ns) // 2, len(decided_at_ns), n_folds + 1).astype(int)
-        return tuple(
-            Fold(n, np.arange(edges[n]), np.arange(edges[n], edges[n + 1])) for n in range(n_folds)
-        )
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.learn.walk_forward", cut)
-        return study(plan, data, trials)
-
-
-@pytest.mark.parametrize(
-    ("load", "learn_from", "code"),
-    [
-        (label_among_features, study, "LABEL_AMONG_FEATURES"),
-        (scaled_on_all_data, study, "FEATURES_LOOK_AHEAD"),
-        (future_target_encoded, study, "FEATURES_LOOK_AHEAD"),
-        (load_training_data, scaled_before_the_folds, "FIT_LOOKS_AHEAD"),
-        (load_training_data, folds_without_purge, "FOLDS_OVERLAP"),
-    ],
-)
-def test_a_planted_leak_is_refused_and_nothing_is_registered(
-    home: Home,
-    load: Callable[[TrainPlan], TrainingData],
-    learn_from: Callable[[TrainPlan, TrainingData, int], Study],
-    code: str,
-) -> None:
+@pytest.mark.parametrize("leak", LEAKS, ids=[leak.name for leak in LEAKS])
+def test_a_planted_leak_is_refused_and_nothing_is_registered(home: Home, leak: Planted) -> None:
     registry = open_registry(home, None)
     before = [version.version for version in registry.versions(NAME)]
     plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, RECIPE, "sextant")
     with pytest.raises(ModelRefused) as caught:
-        conduct(plan, registry, load, learn_from)
-    assert caught.value.code == code
+        conduct(plan, registry, leak.load(load_training_data), leak.learn_from)
+    assert caught.value.code == leak.code
     assert [version.version for version in registry.versions(NAME)] == before
 
 

@@ -1,0 +1,60 @@
+"""Tuning as part of a training run: each trial a nested run, and counted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+
+from models.labels import horizon_ns
+from models.learn import cut_folds
+from models.registry import Run
+from models.tuning import Tried, has_space, tune
+from models.version import TRIAL_TAG
+from pipelines.training_data import TrainingData, TrainPlan
+
+
+def tune_plan(plan: TrainPlan, data: TrainingData, run: Run) -> TrainPlan:
+    """Return the plan with the best settings found for each of its families.
+
+    Only rows before the first test are searched on. A search of the same rows and choices goes on
+    where it was left; a family that has nothing to search keeps its settings.
+
+    Parameters
+    ----------
+    plan
+        Its recipe says how many trials a family gets.
+    data
+        As it was loaded.
+    run
+        The training's run; every trial is nested in it and carries the tag that is counted.
+    """
+    recipe, dataset = plan.recipe, data.dataset
+    if recipe.n_tuning_trials == 0:
+        return plan
+    known = dataset.take(cut_folds(dataset, recipe, plan.rule)[0].train)
+    named = f"{dataset.digest}|{len(known)}|{recipe.trial(dataset.names)}"
+    file = plan.home.mlflow / "studies" / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.db"
+
+    def tell(tried: Tried) -> None:
+        asked = replace(recipe, families=(tried.config,))
+        with run.child(f"{tried.config.kind} trial {tried.number + 1}") as nested:
+            nested.log_params(asdict(tried.config))
+            nested.log_figures({"inner_log_loss": tried.log_loss, "pruned": float(tried.pruned)})
+            nested.log_tags({TRIAL_TAG: asked.trial(dataset.names)})
+
+    families = tuple(
+        tune(
+            known,
+            config,
+            n_trials=recipe.n_tuning_trials,
+            embargo_ns=recipe.embargo_ns(plan.rule),
+            horizon_ns=horizon_ns(plan.rule),
+            seed=recipe.seed,
+            file=file,
+            tell=tell,
+        )
+        if has_space(config)
+        else config
+        for config in recipe.families
+    )
+    return replace(plan, recipe=replace(recipe, families=families))

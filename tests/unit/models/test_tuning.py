@@ -1,0 +1,77 @@
+"""A search for settings: it goes on after a kill, and sees nothing that a model is judged on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.dataset import Dataset
+from models.families.logistic import LogisticConfig
+from models.families.xgboost import XgboostConfig
+from models.labels import horizon_ns
+from models.tuning import Tried, has_space, tune
+from tests.unit.models.markets import RULE, make_dataset
+
+CONFIG = XgboostConfig(max_rounds=15, patience=3, min_rounds=5)
+HORIZON = horizon_ns(RULE)
+
+
+def search(dataset: Dataset, file: Path, n_trials: int) -> tuple[XgboostConfig, list[Tried]]:
+    tried: list[Tried] = []
+    best = tune(
+        dataset,
+        CONFIG,
+        n_trials=n_trials,
+        embargo_ns=HORIZON,
+        horizon_ns=HORIZON,
+        seed=7,
+        file=file,
+        tell=tried.append,
+    )
+    assert isinstance(best, XgboostConfig)
+    return best, tried
+
+
+@pytest.fixture(scope="module")
+def known() -> Dataset:
+    return make_dataset(drift=40.0).take(np.arange(700, dtype=np.int64))
+
+
+def test_a_search_that_was_killed_goes_on_as_if_nothing_had_been(
+    known: Dataset, tmp_path: Path
+) -> None:
+    whole = search(known, tmp_path / "whole.db", 8)
+    search(known, tmp_path / "parts.db", 3)
+    parts = search(known, tmp_path / "parts.db", 8)
+    assert parts == whole
+    assert len(whole[1]) == 8
+    assert len({trial.config for trial in whole[1]}) == 8
+
+
+def test_a_trial_cut_short_by_a_kill_is_made_again(known: Dataset, tmp_path: Path) -> None:
+    import optuna  # noqa: PLC0415 - loads slowly
+
+    file = tmp_path / "killed.db"
+    search(known, file, 2)
+    optuna.load_study(study_name="xgboost", storage=f"sqlite:///{file}").ask()
+    best, tried = search(known, file, 3)
+    assert [trial.number for trial in tried] == [0, 1, 2]
+    assert best in [trial.config for trial in tried]
+
+
+def test_the_best_is_the_one_with_the_least_loss_and_the_first_is_the_default(
+    known: Dataset, tmp_path: Path
+) -> None:
+    best, tried = search(known, tmp_path / "search.db", 4)
+    assert tried[0].config == CONFIG
+    whole = [trial for trial in tried if not trial.pruned]
+    assert best == min(whole, key=lambda trial: trial.log_loss).config
+    assert dataclasses.replace(best, kind="xgboost") == best
+
+
+def test_a_family_without_a_space_has_none() -> None:
+    assert has_space(CONFIG)
+    assert not has_space(LogisticConfig())
