@@ -8,7 +8,7 @@ from online.domain.order import Intent, OrderReply
 from online.gateway.evidence import Evidence
 from online.gateway.market_desk import Health
 from online.gateway.request import OrderRules
-from online.gateway.terminal import TerminalChoice
+from online.gateway.terminal_choice import TerminalChoice
 from online.ports import Observation
 from online.simulator.server_time import ServerTime
 

@@ -10,7 +10,7 @@ import msgspec
 
 from online.domain.errors import InvalidInput, InvalidSettings
 from online.gateway.request import OrderRules
-from online.gateway.terminal import RealTerminal, SimulatedChoice, TerminalChoice
+from online.gateway.terminal_choice import RealTerminal, SimulatedChoice, TerminalChoice
 from online.gateway.tls import TlsFiles
 from online.simulator.server_time import ServerTime
 

@@ -38,7 +38,8 @@ from online.gateway.frames import (
 from online.gateway.market_desk import MarketDesk
 from online.gateway.order_desk import OrderDesk
 from online.gateway.recording import record_calls
-from online.gateway.terminal import Terminal, connect, open_terminal
+from online.gateway.terminal import Terminal
+from online.gateway.terminal_choice import connect, open_terminal
 from online.gateway.terminal_lock import hold_lock
 from online.gateway.translation import Translation
 

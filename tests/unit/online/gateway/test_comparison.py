@@ -13,7 +13,7 @@ from online.gateway.comparison import compare
 from online.gateway.order_desk import OrderDesk
 from online.gateway.recording import RecordedCall, read_session, record_calls
 from online.gateway.request import OrderRules
-from online.gateway.terminal import SimulatedChoice, connect
+from online.gateway.terminal_choice import SimulatedChoice, connect
 from online.gateway.translation import Translation
 from online.simulator.client import ClientTerminal
 from online.simulator.metatrader5 import SimulatedMetaTrader5

@@ -10,7 +10,8 @@ from online.domain.order import OrderReply, OrderStatus
 from online.gateway.market_desk import MarketDesk
 from online.gateway.order_desk import OrderDesk
 from online.gateway.request import OrderRules
-from online.gateway.terminal import SimulatedChoice, Terminal, connect
+from online.gateway.terminal import Terminal
+from online.gateway.terminal_choice import SimulatedChoice, connect
 from online.gateway.translation import Translation
 from online.simulator import constants as mt5
 from online.simulator.client import ClientTerminal

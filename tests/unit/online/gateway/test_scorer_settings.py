@@ -11,7 +11,7 @@ from online.app import compose
 from online.domain.errors import InvalidSettings
 from online.gateway.certificates import issue
 from online.gateway.settings import RungAction, load_gateway_settings
-from online.gateway.terminal import RealTerminal
+from online.gateway.terminal_choice import RealTerminal
 from online.settings import load_settings
 
 pytestmark = pytest.mark.lean
