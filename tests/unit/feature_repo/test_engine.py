@@ -146,3 +146,22 @@ def test_the_clock_reads_the_minute_of_the_week() -> None:
     stamps = np.array([monday, monday + HOUR_NS, monday - 60_000_000_000])
     (minute,) = node.inputs
     assert node.batch(minute.batch(stamps)).tolist() == [0.0, 60.0, 10079.0]
+
+
+def test_memory_is_used_again_but_never_the_bars() -> None:
+    bars = random_bars(1500, seed=3)
+    names = ("open", "high", "low", "close", "volume", "closed_at_ns")
+    before = {name: getattr(bars, name).copy() for name in names}
+    alone = {f.name: compute_batch(bars, [f])[f.name] for f in CATALOGUE}
+    together = compute_batch(bars, CATALOGUE)
+    for name, column in before.items():
+        assert np.array_equal(column, getattr(bars, name)), name
+    for name, values in alone.items():
+        assert np.array_equal(values, together[name], equal_nan=True), name
+
+
+def test_two_features_of_one_formula_are_both_there() -> None:
+    made = [Feature(name, "The close.", "test", CLOSE, Group.TREND) for name in ("one", "two")]
+    found = compute_batch(random_bars(100, seed=3), made)
+    assert np.array_equal(found["one"], found["two"])
+    assert found["one"].dtype == np.float32
