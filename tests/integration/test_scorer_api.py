@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import msgspec
 import numpy as np
 import pytest
@@ -30,59 +28,17 @@ from tests.scorers import (
     Caller,
     Store,
     add_model,
+    assert_problem,
     bar_body,
     calling,
+    decisions,
     make_bar,
     make_settings,
-    open_store,
+    reasons,
+    tell,
 )
 
 pytestmark = pytest.mark.integration
-Story = Callable[[Caller], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with open_store(tmp_path_factory.mktemp("store")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def folder(tmp_path: Path, store: Store) -> Path:
-    add_model(tmp_path)
-    store.push()
-    return tmp_path
-
-
-def tell(folder: Path, store: Store, story: Story, **changes: object) -> None:
-    """Run a story against a scorer that has seen one quote."""
-
-    async def whole() -> None:
-        async with calling(make_settings(folder, store.socket, **changes)) as caller:
-            await caller.move(upcoming=make_bar())
-            await story(caller)
-
-    asyncio.run(whole())
-
-
-def reasons(answer: httpx.Response) -> set[str]:
-    """Return every reason code of a decision."""
-    decision = answer.json()
-    return {veto["reason"] for veto in (*decision["reasons"], *decision["vetoes"])}
-
-
-def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
-    """Check the one shape of every HTTP error."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert set(problem) == {
-        "type", "title", "status", "detail", "instance", "code", "correlation_id", "remedy"
-    }  # fmt: skip
-    assert problem["code"] == code
-    assert problem["status"] == status
-    assert problem["remedy"]
-    assert problem["correlation_id"] == answer.headers["x-correlation-id"]
 
 
 def test_a_trade_fills_and_is_journaled_before_and_after_it_is_sent(
@@ -116,11 +72,6 @@ def test_a_decision_alone_sends_nothing_and_is_journaled(folder: Path, store: St
     (record,) = decisions(folder)
     assert record.request.send is False
     assert record.intent is not None
-
-
-def decisions(folder: Path) -> list[DecisionRecord]:
-    """Return the decisions a scorer journaled."""
-    return [r for r in iterate(folder / "journal.db") if isinstance(r, DecisionRecord)]
 
 
 def test_a_second_request_for_a_bar_never_sends_a_second_order(folder: Path, store: Store) -> None:
@@ -270,116 +221,6 @@ def test_a_halt_stops_entries_until_resumed_and_survives_a_restart(
     tell(folder, store, resumed)
 
 
-BAD_BODIES: list[tuple[bytes, int, str]] = [
-    (b"", 400, "MALFORMED_JSON"),
-    (b"{", 400, "MALFORMED_JSON"),
-    (b"\xff\xfe", 400, "MALFORMED_JSON"),
-    (b"NaN", 400, "MALFORMED_JSON"),
-    (b'{"symbol": NaN}', 400, "MALFORMED_JSON"),
-    (b"[" * 5000, 400, "INVALID_FIELD"),
-    (b"[]", 400, "INVALID_FIELD"),
-    (b"{}", 400, "INVALID_FIELD"),
-    (bar_body(volume=1), 400, "INVALID_FIELD"),
-    (bar_body(bar_closed_at=1e400), 400, "MALFORMED_JSON"),
-    (bar_body(bar_closed_at="2017-10-03T03:00:00"), 400, "INVALID_FIELD"),
-    (bar_body(bar_closed_at="yesterday"), 400, "INVALID_FIELD"),
-    (bar_body(symbol=3), 400, "INVALID_FIELD"),
-    (bar_body(symbol="GBPUSD"), 404, "UNKNOWN_SYMBOL"),
-    (bar_body(symbol="NOSUCH"), 404, "UNKNOWN_SYMBOL"),
-    (bar_body(timeframe="H7"), 404, "UNKNOWN_TIMEFRAME"),
-    (bar_body(timeframe="M1"), 404, "UNKNOWN_TIMEFRAME"),
-    (bar_body(bar_closed_at="0001-01-01T00:00:00+23:00"), 422, "BAR_OUT_OF_RANGE"),
-    (bar_body(bar_closed_at="9999-12-31T23:59:59-23:00"), 422, "BAR_OUT_OF_RANGE"),
-    (b'{"symbol": "' + b"x" * 70_000 + b'"}', 413, "BODY_TOO_LARGE"),
-]
-
-
-def test_every_bad_body_is_a_problem_with_its_own_code_and_nothing_is_recorded(
-    folder: Path, store: Store
-) -> None:
-    async def story(caller: Caller) -> None:
-        for path in ("/v1/decide", "/v1/trade"):
-            for body, status, code in BAD_BODIES:
-                answer = await caller.http.post(path, content=body, headers=BEARER)
-                assert_problem(answer, status, code)
-
-    tell(folder, store, story)
-    assert decisions(folder) == []
-
-
-def test_a_body_without_a_declared_length_is_cut_off_at_the_limit(
-    folder: Path, store: Store
-) -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        for _ in range(1000):
-            yield b" " * 8192
-
-    async def story(caller: Caller) -> None:
-        answer = await caller.http.post("/v1/decide", content=endless())
-        assert_problem(answer, 413, "BODY_TOO_LARGE")
-
-    tell(folder, store, story)
-
-
-PROTECTED = ("/v1/trade", "/v1/halt", "/v1/resume", "/v1/model/reload", "/v1/simulator/bar")
-
-
-def test_the_protected_routes_need_the_very_token(folder: Path, store: Store) -> None:
-    async def story(caller: Caller) -> None:
-        for path in PROTECTED:
-            without = await caller.http.post(path, content=b"{}")
-            assert_problem(without, 401, "TOKEN_MISSING")
-            assert without.headers["www-authenticate"].startswith("Bearer")
-            for header in ("Bearer wrong", "Bearer " + "t" * 31, "Bearer " + "t" * 33):
-                wrong = {"Authorization": header}
-                answer = await caller.http.post(path, content=b"{}", headers=wrong)
-                assert_problem(answer, 403, "TOKEN_WRONG")
-            basic = {"Authorization": "Basic " + "t" * 32}
-            answer = await caller.http.post(path, content=b"{}", headers=basic)
-            assert_problem(answer, 401, "TOKEN_MISSING")
-
-    tell(folder, store, story)
-    assert decisions(folder) == []
-
-
-def test_without_a_configured_token_the_protected_routes_are_closed(
-    folder: Path, store: Store
-) -> None:
-    async def story() -> None:
-        settings = make_settings(folder, store.socket, token_file=None)
-        async with calling(settings) as caller:
-            for path in PROTECTED:
-                answer = await caller.http.post(path, content=b"{}", headers=BEARER)
-                assert_problem(answer, 403, "NO_TOKEN_CONFIGURED")
-            assert (await caller.decide()).status_code == 200
-
-    asyncio.run(story())
-
-
-def test_unknown_paths_methods_and_decisions_are_problems(folder: Path, store: Store) -> None:
-    async def story(caller: Caller) -> None:
-        assert_problem(await caller.http.get("/nowhere"), 404, "NOT_FOUND")
-        refused = await caller.http.get("/v1/decide")
-        assert_problem(refused, 405, "METHOD_NOT_ALLOWED")
-        assert refused.headers["allow"] == "POST"
-        unknown = await caller.http.get("/v1/decisions/EURUSD-H1-20171003T0300Z-99")
-        assert_problem(unknown, 404, "UNKNOWN_DECISION")
-
-    tell(folder, store, story)
-
-
-def test_a_correlation_id_is_taken_over_or_made(folder: Path, store: Store) -> None:
-    async def story(caller: Caller) -> None:
-        mine = {"X-Correlation-ID": "run-7/bar-3"}
-        answer = await caller.http.post("/v1/decide", content=b"{", headers=mine)
-        assert answer.json()["correlation_id"] == "run-7/bar-3"
-        for unusable in ("x" * 129, "two words"):
-            made = await caller.http.get("/healthz", headers={"X-Correlation-ID": unusable})
-            assert made.headers["x-correlation-id"] not in {unusable, ""}
-
-    tell(folder, store, story)
-
-
 def test_without_a_model_the_scorer_lives_says_so_and_decides_nothing(
     tmp_path: Path, store: Store
 ) -> None:
@@ -475,41 +316,6 @@ def test_in_live_mode_a_paper_model_never_sends(folder: Path, store: Store) -> N
             assert_problem(await caller.move(), 404, "NOT_FOUND")
 
     asyncio.run(story())
-
-
-def test_the_documentation_shows_every_route_with_its_schemas(folder: Path, store: Store) -> None:
-    async def story(caller: Caller) -> None:
-        page = await caller.http.get("/docs")
-        assert page.status_code == 200
-        assert "https://" not in page.text  # what it shows it brings along
-        document = (await caller.http.get("/openapi.json")).json()
-        assert set(document["paths"]) >= {*PROTECTED, "/v1/decide", "/v1/positions", "/readyz"}
-        trade = document["paths"]["/v1/trade"]["post"]
-        assert trade["security"] == [{"bearer": []}]
-        reference = trade["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        assert reference.rpartition("/")[2] in document["components"]["schemas"]
-        assert {"200", "400", "401", "403", "404", "413", "422", "503"} <= set(trade["responses"])
-
-    tell(folder, store, story)
-
-
-def test_the_metrics_count_decisions_vetoes_orders_and_stages(folder: Path, store: Store) -> None:
-    async def story(caller: Caller) -> None:
-        await caller.trade()
-        await caller.trade()
-        await caller.http.post("/v1/decide", content=b"{")
-        text = (await caller.http.get("/metrics")).text
-        for line in (
-            'sextant_decisions_total{action="sell"} 1.0',
-            'sextant_vetoes_total{reason="POSITION_OPEN"} 1.0',
-            'sextant_orders_total{status="filled"} 1.0',
-            'sextant_http_problems_total{code="MALFORMED_JSON"} 1.0',
-            'sextant_stage_seconds_count{stage="judge"} 2.0',
-            'sextant_stage_seconds_count{stage="total"} 2.0',
-        ):
-            assert line in text
-
-    tell(folder, store, story)
 
 
 def test_a_step_back_in_time_or_of_an_unknown_symbol_is_refused(folder: Path, store: Store) -> None:
