@@ -10,6 +10,11 @@ import numpy as np
 import pandas as pd
 
 
+def mapped(function: np.ufunc, series: pd.Series[float]) -> pd.Series[float]:
+    """Return a NumPy function of every value, index kept."""
+    return pd.Series(function(series.to_numpy()), index=series.index)
+
+
 def wilder(values: pd.Series[float], bars: int) -> pd.Series[float]:
     return values.ewm(alpha=1.0 / bars, adjust=False).mean()
 
@@ -141,7 +146,8 @@ def efficiency(b: pd.DataFrame, bars: int = 10) -> pd.Series[float]:
 def choppiness(b: pd.DataFrame, bars: int = 14) -> pd.Series[float]:
     span = highest(b, bars) - lowest(b, bars)
     path = true_range(b).rolling(bars).sum()
-    return 100 * np.log10((path / span.where(span > 0)).clip(lower=1)) / np.log10(bars)
+    ratio = (path / span.where(span > 0)).clip(lower=1)
+    return 100 * mapped(np.log10, ratio) / float(np.log10(bars))
 
 
 def trix(b: pd.DataFrame, bars: int = 9) -> pd.Series[float]:
@@ -229,7 +235,7 @@ def engulfing(b: pd.DataFrame) -> pd.Series[float]:
 
 
 def signed_volume(b: pd.DataFrame) -> pd.Series[float]:
-    return np.sign(b["close"].diff()) * b["volume"]
+    return mapped(np.sign, b["close"].diff()) * b["volume"]
 
 
 def relative_volume(b: pd.DataFrame) -> pd.Series[float]:
@@ -249,7 +255,7 @@ def value_price(b: pd.DataFrame, bars: int = 24) -> pd.Series[float]:
 
 
 def impact(b: pd.DataFrame, bars: int = 24) -> pd.Series[float]:
-    signed = np.sign(b["close"].diff()) * relative_volume(b)
+    signed = mapped(np.sign, b["close"].diff()) * relative_volume(b)
     summed = (signed**2).rolling(bars).sum()
     return (log_return(b) * signed).rolling(bars).sum() / summed.where(summed > 1e-3)
 

@@ -34,6 +34,7 @@ from tests.laws.feature_formulas import (
     log_return,
     lowest,
     macd,
+    mapped,
     mean,
     money_flow,
     place,
@@ -142,7 +143,7 @@ REFERENCES: dict[str, Reference] = {
     "realised_skewness_24": lambda b: 24**0.5 * power_sum(b, 3) / variance(b, 24) ** 1.5,
     "realised_kurtosis_24": lambda b: 24 * power_sum(b, 4) / variance(b, 24) ** 2,
     "parkinson_volatility_24": lambda b: root(
-        (np.log(b["high"] / b["low"]) ** 2).rolling(24).mean() / (4 * np.log(2))
+        (mapped(np.log, b["high"] / b["low"]) ** 2).rolling(24).mean() / (4 * np.log(2))
     ),
     "garman_klass_volatility_24": garman_klass,
     "rogers_satchell_volatility_24": rogers_satchell,
