@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,7 +194,15 @@ class Harness:
         child.close()
 
     def _live(self, step: str, bar: int) -> None:
-        asyncio.run(self._trade(step, bar))
+        """Trade in a forked process, and end without what the parent left to be done at exit."""
+        status = 1
+        try:
+            asyncio.run(self._trade(step, bar))
+            status = 0
+        except Exception:  # noqa: BLE001 - the process edge: say it and end
+            traceback.print_exc()
+        finally:
+            os._exit(status)
 
     async def _trade(self, step: str, bar: int) -> None:
         """Find the fate of what is pending; then, with a bar, decide and send."""

@@ -106,7 +106,12 @@ def make_settings(folder: Path, socket: Path, **changes: Any) -> Settings:  # no
         "token_file": token,
         "clock": {"kind": "virtual"},
         "broker": {"kind": "simulated", "balance": 10_000.0, "commission_per_lot": 3.5},
-        "features": {"kind": "feast_redis", "socket_path": socket, "project": PROJECT},
+        "features": {
+            "kind": "feast_redis",
+            "socket_path": socket,
+            "project": PROJECT,
+            "timeout_seconds": 5.0,  # a busy machine is no dead store
+        },
         "models": {"kind": "folder", "root": folder / "bundles"},
         "model": {"name": "EURUSD.H1.barrier", "alias": "paper"},
         "journal": {"kind": "sqlite", "path": folder / "journal.db"},
