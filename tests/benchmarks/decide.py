@@ -2,7 +2,8 @@
 
 Both serve the same XGBoost model over the same vectors in the same Valkey, on one connection each,
 in runs of 200 requests in turn. Every request meets a vector that was not there before, and the
-probabilities must agree. The scorer does more: ages, quote, risk, and a journal.
+probabilities must agree. The model has a signature, as MLflow asks for. The scorer does more: ages,
+quote, risk, and a journal.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from redis import Redis
 
 from feature_repo.catalogue import contract, select
@@ -180,6 +182,7 @@ def prepare(home: Home) -> Fixture:
     """Fill the lake with the demonstration's bars, fit the model, and write it for both."""
     import mlflow.xgboost  # noqa: PLC0415 - seconds to import, not needed by `sextant bench`
     import xgboost  # noqa: PLC0415 - see above
+    from mlflow.models import infer_signature  # noqa: PLC0415 - see above
 
     checked = check(open_source(DemoConfig()).read(), find_instrument(SYMBOL))
     Lake(home.lake).write_bars(SYMBOL, TIMEFRAME, checked.side, checked.bars, checked.source)
@@ -201,7 +204,9 @@ def prepare(home: Home) -> Fixture:
     booster = xgboost.train(parameters, xgboost.DMatrix(rows, label=classes), ROUNDS)
     publish(home, XgboostModel(booster, ROUNDS, len(names)), rows)
     booster.feature_names = list(names)
-    mlflow.xgboost.save_model(booster, str(home.root / "pyfunc"), input_example=None)
+    frame = pd.DataFrame(rows, columns=list(names))
+    signature = infer_signature(frame, booster.predict(xgboost.DMatrix(frame)))
+    mlflow.xgboost.save_model(booster, str(home.root / "pyfunc"), signature=signature)
     return Fixture(rows[-2000:], names)
 
 

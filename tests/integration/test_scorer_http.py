@@ -151,8 +151,10 @@ def test_the_documentation_shows_every_route_with_its_schemas(folder: Path, stor
 
 def test_the_metrics_count_decisions_vetoes_orders_and_stages(folder: Path, store: Store) -> None:
     async def story(caller: Caller) -> None:
-        await caller.trade()
-        await caller.trade()
+        first = await caller.trade()
+        assert first.json()["action"] == "sell", first.text
+        second = await caller.trade()
+        assert reasons(second) == {"POSITION_OPEN"}, second.text
         await caller.http.post("/v1/decide", content=b"{")
         text = (await caller.http.get("/metrics")).text
         for line in (
@@ -163,6 +165,8 @@ def test_the_metrics_count_decisions_vetoes_orders_and_stages(folder: Path, stor
             'sextant_stage_seconds_count{stage="judge"} 2.0',
             'sextant_stage_seconds_count{stage="total"} 2.0',
         ):
-            assert line in text
+            assert line in text, [
+                t for t in text.splitlines() if t.startswith(line.partition("{")[0])
+            ]
 
     tell(folder, store, story)
