@@ -17,6 +17,7 @@ from tests.scorers import (
     calling,
     decisions,
     make_settings,
+    reasons,
     tell,
 )
 
