@@ -42,6 +42,8 @@ from online.settings import (
 from online.simulator.terminal import SimulatedTerminal
 
 logger = logging.getLogger(__name__)
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Of the running scorer: its messages hold no cycles, so there is little to look for."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -57,6 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
     token = settings.read_token()
     scorer, close = compose(settings)
 
+    thresholds = gc.get_threshold()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
@@ -69,9 +73,11 @@ def create_app(settings: Settings) -> FastAPI:
                 await scorer.observe()
             gc.collect()
             gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
+            gc.set_threshold(*GC_THRESHOLDS)
             yield
         finally:
             await close()
+            gc.set_threshold(*thresholds)
             gc.unfreeze()
 
     app = make_application(scorer, token, _version(), lifespan)
