@@ -125,10 +125,12 @@ def test_a_server_that_comes_back_is_read_again() -> None:
 
 
 def test_a_late_reply_is_never_taken_for_the_next_ones() -> None:
+    given_up = asyncio.Event()
+
     async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await reader.read(4096)
         if b"FIRST" in first:
-            await asyncio.sleep(0.15)
+            await given_up.wait()
             writer.write(b"+first\r\n")
         else:
             writer.write(b"+second\r\n")
@@ -139,6 +141,7 @@ def test_a_late_reply_is_never_taken_for_the_next_ones() -> None:
         connection = RedisConnection(RedisAddress(port=port), timeout_seconds=0.05)
         with pytest.raises(Unavailable):
             await connection.execute(pack_command(b"FIRST"))
+        given_up.set()
         assert await connection.execute(pack_command(b"SECOND")) == b"second"
         await connection.close()
         server.close()

@@ -1,0 +1,217 @@
+"""Who is let in at the gateway, and which bytes end a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from online.domain.errors import Unavailable
+from online.domain.order import OrderReply, OrderStatus
+from online.gateway.certificates import issue
+from online.gateway.frames import MAX_TO_SCORER_BYTES, FrameReader, FrameWriter
+from online.gateway.messages import PROTOCOL, Beat, Hello, Refused, Role, Send, ToScorer
+from online.gateway.tls import TlsFiles, client_context
+from tests.gateway_world import (
+    Terminal,
+    World,
+    entry,
+    eventually,
+    running_terminal,
+    running_world,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    """Return a terminal for the module."""
+    with running_terminal() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Iterator[World]:
+    """Return one gateway that every test of the module connects to anew."""
+    with running_world(tmp_path_factory.mktemp("gateway"), terminal) as running:
+        asyncio.run(running.ready())
+        yield running
+
+
+async def raw(world: World, *chunks: bytes, role: str = "scorer") -> list[ToScorer]:
+    """Send bytes over a proven connection and return what comes until it is closed."""
+    folder = world.folder / "certificates"
+    files = TlsFiles(folder / "authority.pem", folder / f"{role}.pem", folder / f"{role}.key")
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", world.port, ssl=client_context(files)
+    )
+    frames: FrameReader[ToScorer] = FrameReader(ToScorer, MAX_TO_SCORER_BYTES)
+    heard: list[ToScorer] = []
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+        async with asyncio.timeout(10.0):
+            while data := await reader.read(65_536):
+                heard += frames.feed(data)
+    finally:
+        writer.close()
+    return heard
+
+
+def refusal(heard: list[ToScorer]) -> str:
+    last = heard[-1]
+    assert isinstance(last, Refused)
+    return last.code
+
+
+def hello(protocol: int = PROTOCOL, role: Role = Role.OPERATOR) -> Hello:
+    return Hello(protocol, role)
+
+
+def test_oversized_frame_is_refused_by_name_and_closed(world: World) -> None:
+    heard = asyncio.run(raw(world, (1 << 30).to_bytes(4, "big")))
+    assert refusal(heard) == "OVERSIZED_FRAME"
+
+
+def test_malformed_frame_is_refused_by_name_and_closed(world: World) -> None:
+    heard = asyncio.run(raw(world, (5).to_bytes(4, "big") + b"\xc1junk"))
+    assert refusal(heard) == "MALFORMED_FRAME"
+
+
+def test_wrong_version_is_refused_by_name_and_closed(world: World) -> None:
+    heard = asyncio.run(raw(world, FrameWriter().pack(hello(PROTOCOL + 1))))
+    assert refusal(heard) == "WRONG_VERSION"
+
+
+def test_replayed_frame_is_refused_by_name_and_closed(world: World) -> None:
+    writer = FrameWriter()
+    begin, order = writer.pack(hello(role=Role.SCORER)), writer.pack(Send(1, entry(900), 2_000))
+    heard = asyncio.run(raw(world, begin, order, order))
+    assert refusal(heard) == "REPLAYED_FRAME"
+
+
+def test_question_before_hello_is_refused(world: World) -> None:
+    heard = asyncio.run(raw(world, FrameWriter().pack(Beat())))
+    assert refusal(heard) == "NO_HELLO"
+
+
+def test_operator_certificate_cannot_trade(world: World) -> None:
+    heard = asyncio.run(raw(world, FrameWriter().pack(hello(role=Role.SCORER)), role="operator"))
+    assert refusal(heard) == "WRONG_CERTIFICATE"
+
+
+def test_operator_session_sends_no_order(world: World, terminal: Terminal) -> None:
+    intent = entry(901)
+
+    async def story() -> OrderReply:
+        operator = world.broker(Role.OPERATOR)
+        try:
+            return await operator.send(intent)
+        finally:
+            await operator.close()
+
+    assert asyncio.run(story()).status is OrderStatus.NOT_SENT
+    assert terminal.deals_of(intent.magic) == 0
+
+
+@pytest.mark.parametrize("fault", ["expired", "stranger", "none"])
+def test_client_without_a_valid_certificate_is_refused_on_both_sides(
+    world: World, tmp_path: Path, fault: str
+) -> None:
+    good = world.folder / "certificates"
+    if fault == "expired":
+        (tmp_path / "authority.pem").write_bytes((good / "authority.pem").read_bytes())
+        (tmp_path / "authority.key").write_bytes((good / "authority.key").read_bytes())
+        issue(tmp_path, ["127.0.0.1"], days=1, now=datetime.now(UTC) - timedelta(days=3))
+    else:
+        issue(tmp_path, ["127.0.0.1"])
+    before = len(world.log)
+    expected = {
+        "expired": "certificate has expired",
+        "stranger": "unable to get local issuer certificate",
+        "none": "peer did not return a certificate",
+    }[fault]
+
+    async def story() -> str:
+        if fault == "none":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(good / "authority.pem")
+            reader, _ = await asyncio.open_connection("127.0.0.1", world.port, ssl=context)
+            with pytest.raises((OSError, EOFError)) as seen:
+                await reader.readexactly(1)
+            return str(seen.value)
+        tls = TlsFiles(good / "authority.pem", tmp_path / "scorer.pem", tmp_path / "scorer.key")
+        broker = world.broker(tls=tls, answer_seconds=1.5)
+        try:
+            with pytest.raises(Unavailable) as failed:
+                await broker.observe("EURUSD", 0)
+            return str(failed.value)
+        finally:
+            await broker.close()
+
+    said = asyncio.run(story())
+    if fault == "expired":
+        assert "refused this certificate: certificate expired" in said
+    if fault == "stranger":
+        assert "refused this certificate: unknown ca" in said
+
+    async def is_logged() -> bool:
+        return expected in world.log[before:].replace("_", " ").lower()
+
+    asyncio.run(eventually(is_logged))
+
+
+def test_gateway_whose_certificate_has_expired_is_refused_by_the_scorer(
+    world: World, tmp_path: Path
+) -> None:
+    good = world.folder / "certificates"
+    for name in ("authority.pem", "authority.key"):
+        (tmp_path / name).write_bytes((good / name).read_bytes())
+    issue(tmp_path, ["127.0.0.1"], days=1, now=datetime.now(UTC) - timedelta(days=3))
+    kept = {name: (good / name).read_bytes() for name in ("gateway.pem", "gateway.key")}
+
+    async def story() -> str:
+        broker = world.broker(answer_seconds=1.5)
+        try:
+            with pytest.raises(Unavailable) as failed:
+                await broker.observe("EURUSD", 0)
+            return str(failed.value)
+        finally:
+            await broker.close()
+
+    try:
+        for name in kept:  # the next connection uses the files as they are now
+            (good / name).write_bytes((tmp_path / name).read_bytes())
+        assert "certificate has expired" in asyncio.run(story())
+    finally:
+        for name, held in kept.items():
+            (good / name).write_bytes(held)
+
+
+@pytest.mark.parametrize("fault", ["stranger", "host"])
+def test_gateway_without_a_valid_certificate_is_refused_by_the_scorer(
+    world: World, tmp_path: Path, fault: str
+) -> None:
+    good = world.folder / "certificates"
+    issue(tmp_path, ["127.0.0.1"])
+    authority = (tmp_path if fault == "stranger" else good) / "authority.pem"
+    host = "127.0.0.1" if fault == "stranger" else "localhost"
+    tls = TlsFiles(authority, good / "scorer.pem", good / "scorer.key")
+
+    async def story() -> str:
+        broker = world.broker(tls=tls, host=host, answer_seconds=1.5)
+        try:
+            with pytest.raises(Unavailable) as failed:
+                await broker.observe("EURUSD", 0)
+            return str(failed.value)
+        finally:
+            await broker.close()
+
+    said = asyncio.run(story())
+    reason = "certificate is refused" if fault == "stranger" else "localhost"
+    assert reason in said
