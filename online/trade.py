@@ -337,9 +337,14 @@ async def resolve_pending(desk: Desk) -> tuple[Intent, ...]:
     Unavailable
         If the broker does not answer.
     """
-    for intent in desk.book.pending:
+    for order in (*desk.book.orders.pending, *desk.book.orders.resting):
+        intent = order.intent
         reply = await desk.broker.find(intent)
-        if reply is not None:
+        if (
+            reply is not None
+            and reply != order.reply
+            and desk.book.orders.allows(intent.intent_id, reply)
+        ):
             decision_id = desk.book.decision_of(intent.intent_id)
             result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply)
             await append(desk, result)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from online.domain.account import Deal, Position
 from online.domain.market import NANOSECONDS_PER_SECOND
-from online.domain.order import Intent, OrderStatus, Purpose
+from online.domain.order import Intent, Purpose
+from online.domain.orders import Orders
 from online.domain.reasons import Reason
 from online.domain.record import (
     DealRecord,
@@ -39,9 +40,7 @@ class Book:
         self._loss_day = -1
         self._equity = 0.0
         self._entry_times_ns: deque[int] = deque()
-        self._entries: dict[int, Intent] = {}
-        self._pending: dict[str, Intent] = {}
-        self._decisions: dict[str, str] = {}
+        self.orders = Orders()
         self._claimed_deal = 0
 
     def allocate(self) -> int:
@@ -51,11 +50,12 @@ class Book:
 
     def knows(self, intent_id: str) -> bool:
         """Tell whether an order with this id was journaled before."""
-        return intent_id in self._decisions
+        return self.orders.find(intent_id) is not None
 
     def decision_of(self, intent_id: str) -> str:
         """Return the id of the decision that made an order; empty for an unknown order."""
-        return self._decisions.get(intent_id, "")
+        order = self.orders.find(intent_id)
+        return "" if order is None else order.decision_id
 
     def claim(self, deals: Iterable[Deal]) -> tuple[Deal, ...]:
         """Return the deals that nobody journaled or claimed before; the caller journals them.
@@ -73,12 +73,12 @@ class Book:
 
     def entry(self, magic: int) -> Intent | None:
         """Return the entry that carries `magic`, None if this journal sent none."""
-        return self._entries.get(magic)
+        return self.orders.entry(magic)
 
     @property
     def pending(self) -> tuple[Intent, ...]:
         """Orders that were journaled and have no known fate."""
-        return tuple(self._pending.values())
+        return tuple(order.intent for order in self.orders.pending)
 
     def state(self, now_ns: int, limits: Limits, positions: tuple[Position, ...]) -> RiskState:
         """Return what the risk rules need at `now_ns`.
@@ -102,18 +102,23 @@ class Book:
             day_start_equity=self.day_start_equity if self._day == now_ns // _DAY_NS else 0.0,
             peak_equity=self.peak_equity,
             entries_in_window=len(times),
-            unresolved=tuple(sorted({intent.symbol for intent in self._pending.values()})),
-            foreign_tickets=tuple(p.ticket for p in positions if p.magic not in self._entries),
+            unresolved=tuple(sorted({order.intent.symbol for order in self.orders.pending})),
+            foreign_tickets=tuple(p.ticket for p in positions if self.entry(p.magic) is None),
         )
 
     def apply(self, record: Record) -> None:
-        """Fold one record into the book."""
+        """Fold one record into the book.
+
+        Raises
+        ------
+        JournalCorrupt
+            If it tells of an order what cannot be.
+        """
         match record:
             case DecisionRecord():
                 self._apply_decision(record)
             case ResultRecord():
-                if record.reply.status is not OrderStatus.UNKNOWN:
-                    self._pending.pop(record.intent_id, None)
+                self.orders.hear(record.intent_id, record.reply)
             case DealRecord():
                 self.last_deal = max(self.last_deal, record.deal.ticket)
             case HaltRecord():
@@ -129,10 +134,8 @@ class Book:
         intent = record.intent
         if intent is None or not record.request.send:
             return
-        self._decisions[intent.intent_id] = record.decision_id
-        self._pending[intent.intent_id] = intent
+        self.orders.log(intent, record.decision_id, record.at_ns)
         if intent.purpose is Purpose.ENTRY:
-            self._entries[intent.magic] = intent
             self._entry_times_ns.append(record.at_ns)
 
     def _apply_halt(self, record: HaltRecord) -> None:

@@ -18,6 +18,16 @@ class Purpose(StrEnum):
 
     ENTRY = "entry"
     CLOSE = "close"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+
+
+class OrderKind(StrEnum):
+    """How an entry is filled: now, or when the market reaches its price."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
@@ -32,15 +42,21 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     comment
         At most 24 ASCII characters; the second thread back to the intent.
     side, volume_lots
-        What to do at the market.
+        What to trade; of the position or order that is changed where nothing is traded.
     stop, target
-        Broker-side exits, prices; 0.0 on a close.
+        Broker-side exits, prices; 0.0 on a close. A modify's are the position's from then on.
     position
-        Ticket to close; 0 on an entry.
+        Ticket of the position to close or to modify; 0 on an entry.
     expires_at_ns
-        When the position times out; 0 on a close.
+        When the position times out; 0 if it never does, and on everything but an entry.
     quoted
         Price of the deciding quote on the order's side.
+    order
+        Ticket of the resting order to cancel; 0 on everything else.
+    kind, price
+        A limit or stop entry rests at the broker until the market reaches `price`.
+    rests_until_ns
+        When a resting entry expires at the broker; 0 if it does not.
     """
 
     intent_id: str
@@ -55,14 +71,40 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     position: int
     expires_at_ns: int
     quoted: float
+    order: int = 0
+    kind: OrderKind = OrderKind.MARKET
+    price: float = 0.0
+    rests_until_ns: int = 0
+
+    @property
+    def rests(self) -> bool:
+        """True if the order waits at the broker for its price."""
+        return self.kind is not OrderKind.MARKET
+
+    @property
+    def trades(self) -> bool:
+        """True if deals prove the order; a modify or cancel leaves none."""
+        return self.purpose in _TRADING
+
+
+_TRADING = frozenset({Purpose.ENTRY, Purpose.CLOSE})
 
 
 class OrderStatus(StrEnum):
-    """Fate of an order."""
+    """Fate of an order, as far as it is known; `online.domain.order_state` says what may follow.
 
+    `ACCEPTED` and `FILLING` rest at the broker. `DONE` is a modify or a cancel that was carried
+    out. `NOT_SENT` never reached the trade server.
+    """
+
+    ACCEPTED = "accepted"
+    FILLING = "filling"
     FILLED = "filled"
     PARTIAL = "partial"
+    DONE = "done"
     REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
     NOT_SENT = "not_sent"
     UNKNOWN = "unknown"
 

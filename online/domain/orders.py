@@ -1,0 +1,134 @@
+"""The orders of a journal: each with its intent, its state and the last word about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from online.domain.errors import JournalCorrupt
+from online.domain.order import Intent, OrderReply, Purpose
+from online.domain.order_state import (
+    ENDED,
+    RESTING,
+    IllegalTransition,
+    Intended,
+    Proof,
+    State,
+    follow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that was journaled to be sent.
+
+    Parameters
+    ----------
+    decision_id
+        Of the decision or operation that made it.
+    at_ns
+        When it was journaled.
+    state
+        How far it is.
+    reply
+        The last that was told of it; None while nothing was.
+    """
+
+    intent: Intent
+    decision_id: str
+    at_ns: int
+    state: State
+    reply: OrderReply | None = None
+
+
+class Orders:
+    """Folds what a journal says of orders; an order that goes an illegal way is refused."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Order] = {}
+        self._pending: dict[str, Order] = {}
+        self._resting: dict[str, Order] = {}
+        self._entries: dict[int, Intent] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def pending(self) -> tuple[Order, ...]:
+        """Orders whose fate is not known, oldest first."""
+        return tuple(self._pending.values())
+
+    @property
+    def resting(self) -> tuple[Order, ...]:
+        """Orders that wait at the broker for their price, oldest first."""
+        return tuple(self._resting.values())
+
+    def newest(self, count: int) -> tuple[Order, ...]:
+        """Return at most `count` orders, newest first."""
+        every = reversed(self._all.values())
+        return tuple(order for order, _ in zip(every, range(count), strict=False))
+
+    def find(self, intent_id: str) -> Order | None:
+        """Return an order by its id; None if this journal holds none."""
+        return self._all.get(intent_id)
+
+    def entry(self, magic: int) -> Intent | None:
+        """Return the entry that carries `magic`; None if this journal sent none."""
+        return self._entries.get(magic)
+
+    def in_flight(self, position: int = 0, order: int = 0) -> Order | None:
+        """Return an order of unknown fate that acts on a position or a resting order, if any."""
+        for each in self._pending.values():
+            if (position and each.intent.position == position) or (
+                order and each.intent.order == order
+            ):
+                return each
+        return None
+
+    def log(self, intent: Intent, decision_id: str, at_ns: int) -> None:
+        """Take an order that has become durable.
+
+        Raises
+        ------
+        JournalCorrupt
+            If its id was journaled before.
+        """
+        if intent.intent_id in self._all:
+            raise JournalCorrupt(f"order {intent.intent_id} is journaled twice")
+        order = Order(intent, decision_id, at_ns, Intended().check().log())
+        self._all[intent.intent_id] = self._pending[intent.intent_id] = order
+        if intent.purpose is Purpose.ENTRY:
+            self._entries[intent.magic] = intent
+
+    def allows(self, intent_id: str, reply: OrderReply) -> bool:
+        """Tell whether `hear` would take a reply."""
+        order = self._all.get(intent_id)
+        try:
+            return order is not None and follow(order.state, reply.status) is not None
+        except IllegalTransition:
+            return False
+
+    def hear(self, intent_id: str, reply: OrderReply, proof: Proof = Proof.EVIDENCE) -> None:
+        """Take what is told of an order.
+
+        Raises
+        ------
+        JournalCorrupt
+            If there is no such order, or it cannot have become so.
+        """
+        order = self._all.get(intent_id)
+        if order is None:
+            raise JournalCorrupt(f"a reply tells of order {intent_id}, which was never journaled")
+        try:
+            state = follow(order.state, reply.status, proof)
+        except IllegalTransition as error:
+            raise IllegalTransition(f"order {intent_id}: {error}") from error
+        told = replace(order, state=state, reply=reply)
+        self._all[intent_id] = told
+        for place, stays in (
+            (self._pending, state.stage not in ENDED | RESTING),
+            (self._resting, state.stage in RESTING),
+        ):
+            if stays:
+                place[intent_id] = told
+            else:
+                place.pop(intent_id, None)
