@@ -1,7 +1,8 @@
 """Windows: the last vectors as one packed array, the same bytes for training and live.
 
 Packed, a window is its float32 values, little-endian, oldest vector first. Only complete windows
-exist: none is made while a feature is warming up.
+exist: none is made while a feature is warming up. `pack_last` makes every one of them, whether the
+vectors come from a stream, from a backtest's columns or from the offline store.
 """
 
 from __future__ import annotations
@@ -43,6 +44,20 @@ def make_windows(vectors: Windows, length: int) -> tuple[npt.NDArray[np.int64], 
     windows = np.lib.stride_tricks.sliding_window_view(vectors, length, axis=0)
     ends = np.arange(length - 1, len(vectors), dtype=np.int64)
     return ends[known], windows.transpose(0, 2, 1)[known]
+
+
+def pack_last(vectors: Windows, length: int) -> bytes | None:
+    """Return the window of the last vector; None where it is incomplete or not finite.
+
+    Parameters
+    ----------
+    vectors
+        float32 of shape ``(n_bars, n_features)``, oldest first.
+    length
+        Bars in the window (> 0).
+    """
+    last = vectors[-length:]
+    return pack(last) if len(last) == length and bool(np.isfinite(last).all()) else None
 
 
 def pack(window: Windows) -> bytes:
@@ -94,10 +109,7 @@ class WindowStream:
     def update(self, vector: Vector) -> bytes | None:
         """Take the next bar's vector; return the packed window, None while it is incomplete."""
         self._vectors.append(vector)
-        if len(self._vectors) < (self._vectors.maxlen or 0):
-            return None
-        window = np.stack(self._vectors)
-        return pack(window) if bool(np.isfinite(window).all()) else None
+        return pack_last(np.stack(self._vectors), self._vectors.maxlen or 0)
 
 
 def _require_length(length: int) -> None:

@@ -127,8 +127,18 @@ class Model(Protocol):
     def alias(self) -> str:
         """The alias it was loaded by."""
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
-        """Return every member's raw output for one vector in the manifest's order."""
+    def score(
+        self, values: tuple[float, ...], window: bytes | None = None
+    ) -> tuple[MemberOutput, ...]:
+        """Return every member's raw output for one vector in the manifest's order.
+
+        Parameters
+        ----------
+        values
+            In the contract's order.
+        window
+            Packed as the contract says; None where the manifest asks for none.
+        """
 
 
 def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:

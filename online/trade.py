@@ -220,6 +220,8 @@ def judge(
         decision=decision,
         vetoes=vetoes,
         intent=intent,
+        window=None if reading is None else reading.window,
+        window_stamp_ns=None if reading is None else reading.window_stamp_ns,
     )
 
 
@@ -228,7 +230,7 @@ def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, t
     if reading is None:
         return None, ()
     values = tuple(v for v in reading.values if v is not None)
-    outputs = model.score(values)
+    outputs = model.score(values, reading.window)
     vetoes = tuple(
         Veto(Reason.NON_FINITE_SCORE, f"member {o.name} returned {o.raw}")
         for o in outputs

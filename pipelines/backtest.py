@@ -156,7 +156,7 @@ def run_backtest(
         With code ``FEATURES_CHANGED`` if the catalogue gives other bits than the model learnt from.
     """
     manifest = model.manifest
-    fingerprint = transform_fingerprint(manifest.vector.names)
+    fingerprint = transform_fingerprint(manifest.vector.all_names)
     if fingerprint != manifest.transform_fingerprint:
         raise ModelRefused(
             f"{manifest.name} was fitted on features of fingerprint "
@@ -165,7 +165,7 @@ def run_backtest(
             remedy="Train the model again on the catalogue as it is now.",
         )
     bars = load_bars(Lake(home.lake), manifest.symbol, Timeframe(manifest.timeframe))
-    columns = compute_batch(bars, select(manifest.vector.names))
+    columns = compute_batch(bars, select(manifest.vector.all_names))
     return simulate(
         market,
         bars.closed_at_ns,

@@ -95,7 +95,8 @@ def _json(part: object) -> str:
 def _vector(record: DecisionRecord | None) -> str:
     if record is None or record.features is None:
         return "none"
-    return f"{record.view_stamps_ns} {vector_bits(record.features)}"
+    window = "" if record.window is None else f" {record.window_stamp_ns} {record.window.hex()}"
+    return f"{record.view_stamps_ns} {vector_bits(record.features)}{window}"
 
 
 def _score(record: DecisionRecord | None) -> str:

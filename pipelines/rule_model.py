@@ -38,6 +38,10 @@ class RuleModel:
         member = Member(_NAME, _NAME, f"{_NAME}.none", "0" * 64, 1.0, Calibration())
         return cls(msgspec.structs.replace(manifest, members=(member,), min_edge=0.0))
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+    def score(
+        self,
+        values: tuple[float, ...],
+        window: bytes | None = None,  # noqa: ARG002 - the port's; rules look at one bar
+    ) -> tuple[MemberOutput, ...]:
         """Return the rules' vote."""
         return (MemberOutput(_NAME, vote(values, self.manifest.vector)),)

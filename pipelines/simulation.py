@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.window import pack_last
 from online.adapters.clocks import VirtualClock
 from online.adapters.memory_journal import MemoryJournal
 from online.adapters.simulated_broker import SimulatedBroker
@@ -76,6 +78,7 @@ class ColumnReader:
         self._columns = columns
         self._clock = clock
         self._rows: list[list[float]] = []
+        self._vectors: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
         self._contract: VectorContract | None = None
 
     async def read(self, symbol: str, contract: VectorContract) -> VectorReading:  # noqa: ARG002
@@ -83,12 +86,21 @@ class ColumnReader:
         if contract is not self._contract:
             chosen = [self._columns[name] for name in contract.names]
             self._rows = np.stack(chosen, axis=1).tolist()
+            if contract.window is not None:
+                windowed = [self._columns[name] for name in contract.window.features]
+                self._vectors = np.stack(windowed, axis=1)
             self._contract = contract
         row = bisect_right(self._stamps_ns, self._clock.now_ns()) - 1
         if row < 0:
             return VectorReading((None,) * len(contract.names), (None,) * len(contract.views))
         values = tuple(None if math.isnan(value) else value for value in self._rows[row])
-        return VectorReading(values, (self._stamps_ns[row],) * len(contract.views))
+        stamp_ns = self._stamps_ns[row]
+        reading = VectorReading(values, (stamp_ns,) * len(contract.views))
+        if contract.window is None:
+            return reading
+        packed = pack_last(self._vectors[: row + 1], contract.window.length)
+        stamp = None if packed is None else stamp_ns  # Redis then holds none, or an older bar's
+        return msgspec.structs.replace(reading, window=packed, window_stamp_ns=stamp)
 
 
 @dataclass(frozen=True, slots=True)

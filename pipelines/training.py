@@ -111,7 +111,7 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
         timeframe=plan.timeframe,
         target=plan.recipe.target,
         vector=plan.vector,
-        transform_fingerprint=transform_fingerprint(plan.vector.names),
+        transform_fingerprint=transform_fingerprint(plan.vector.all_names),
         barriers=plan.rule,
         price_side=data.price_side,
         assumed_spread_points=data.assumed_spread_points,

@@ -16,7 +16,7 @@ import onnxruntime
 from online.domain.bundle import GOLDEN_FILE, MANIFEST_FILE
 from online.domain.manifest import Manifest, Member, encode_manifest
 from online.domain.signal import Calibration
-from tests.fakes import make_manifest
+from tests.fakes import WINDOW, make_manifest, make_windowed_contract
 
 Array = npt.NDArray[np.float32]
 WEIGHTS = np.array(
@@ -26,21 +26,28 @@ BIAS = np.array([3.0, 0.0, -3.0], np.float32)
 _OPSET, _IR_VERSION, _FLOAT = 13, 8, 1
 
 
-def linear_onnx(weights: Array = WEIGHTS, bias: Array = BIAS) -> bytes:
+def linear_onnx(
+    weights: Array = WEIGHTS, bias: Array = BIAS, window: tuple[int, int] | None = None
+) -> bytes:
     """Return ``softmax(x @ weights + bias)`` as ONNX bytes, encoded by hand.
 
     Parameters
     ----------
     weights, bias
         Shapes ``(n_features, 3)`` and ``(3,)``.
+    window
+        Shape of one input where it is a window, flattened before it is weighed.
     """
+    read = "input" if window is None else "flat"
     nodes = [
-        _node("Gemm", ["input", "weights", "bias"], "logits"),
+        *([] if window is None else [_node("Flatten", ["input"], "flat")]),
+        _node("Gemm", [read, "weights", "bias"], "logits"),
         _node("Softmax", ["logits"], "probabilities"),
     ]
     graph = b"".join(_field(1, node) for node in nodes) + _field(2, b"sample")
     graph += _field(5, _tensor("weights", weights)) + _field(5, _tensor("bias", bias))
-    graph += _field(11, _value("input", weights.shape[0])) + _field(12, _value("probabilities", 3))
+    sizes = weights.shape[:1] if window is None else window
+    graph += _field(11, _value("input", *sizes)) + _field(12, _value("probabilities", 3))
     return _number(1, _IR_VERSION) + _field(7, graph) + _field(8, _number(2, _OPSET))
 
 
@@ -74,6 +81,32 @@ def write_bundle(
     return written
 
 
+def write_windowed_bundle(folder: Path) -> Manifest:
+    """Write a bundle of a member over the vector and one over `WINDOW`; return its manifest."""
+    folder.mkdir(parents=True)
+    windowed = np.random.default_rng(3).normal(0.0, 0.01, (6, 3)).astype(np.float32)
+    files = {"row": linear_onnx(), "steps": linear_onnx(windowed, BIAS, WINDOW.shape)}
+    members = tuple(
+        Member(
+            *(name, "linear", f"{name}.onnx", hashlib.sha256(raw).hexdigest(), 1.0, Calibration()),
+            reads="window" if name == "steps" else "vector",
+        )
+        for name, raw in files.items()
+    )
+    written = make_manifest(members, vector=make_windowed_contract())
+    for name, raw in files.items():
+        (folder / f"{name}.onnx").write_bytes(raw)
+    (folder / MANIFEST_FILE).write_bytes(encode_manifest(written))
+    inputs, outputs = golden(files["row"])
+    windows = np.random.default_rng(9).normal(size=(16, *WINDOW.shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(files["steps"], providers=["CPUExecutionProvider"])
+    scored = [session.run(None, {"input": windows[i : i + 1]})[0][0] for i in range(16)]
+    buffer = BytesIO()
+    np.savez(buffer, inputs=inputs, windows=windows, outputs=np.stack([outputs, np.stack(scored)]))
+    (folder / GOLDEN_FILE).write_bytes(buffer.getvalue())
+    return written
+
+
 def _varint(number: int) -> bytes:
     encoded = bytearray()
     while number > 0x7F:
@@ -101,6 +134,6 @@ def _tensor(name: str, array: Array) -> bytes:
     return dims + _number(2, _FLOAT) + _field(8, name.encode()) + _field(9, array.tobytes())
 
 
-def _value(name: str, width: int) -> bytes:
-    shape = _field(1, _field(2, b"n")) + _field(1, _number(1, width))
+def _value(name: str, *sizes: int) -> bytes:
+    shape = _field(1, _field(2, b"n")) + b"".join(_field(1, _number(1, size)) for size in sizes)
     return _field(1, name.encode()) + _field(2, _field(1, _number(1, _FLOAT) + _field(2, shape)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from online.domain.record import Record
 from online.domain.risk import Limits
 from online.domain.signal import Calibration, MemberOutput, Probabilities
 from online.domain.vector import VectorContract, VectorReading, ViewContract
+from online.domain.window import WindowContract
 from online.ports import Observation
 
 SECOND_NS = 1_000_000_000
@@ -76,11 +78,11 @@ def make_manifest(members: tuple[Member, ...] = (), **changes: Any) -> Manifest:
         barriers=BarrierRule(1.0, 2.0, 6, Timeframe.H1),
         price_side=PriceSide.ASK,
         assumed_spread_points=10.0,
-        members=members or (Member("only", "fake", "only.onnx", "0" * 64, 1.0, Calibration()),),
+        members=(Member("only", "fake", "only.onnx", "0" * 64, 1.0, Calibration()),),
         min_edge=0.1,
         training=Training(0, BAR_NS - HOUR_NS, 1000, "0" * 64, "0.1.0", 1, 1),
     )
-    return msgspec.structs.replace(manifest, **changes)
+    return msgspec.structs.replace(manifest, members=members or manifest.members, **changes)
 
 
 def make_reading(
@@ -89,6 +91,23 @@ def make_reading(
 ) -> VectorReading:
     """Return a reading that suits `make_contract`."""
     return VectorReading(values, stamps_ns)
+
+
+WINDOW = WindowContract("h1_window_short_3", 1, "packed", 3, ("rsi_14", "hour_sin"), 7_200)
+"""Three vectors of two features."""
+
+
+def make_windowed_contract() -> VectorContract:
+    """Return `make_contract` with a window."""
+    return msgspec.structs.replace(make_contract(), window=WINDOW)
+
+
+def make_windowed_reading(bar_ns: int = BAR_NS) -> VectorReading:
+    """Return a reading that suits `make_windowed_contract`."""
+    packed = struct.pack("<6f", 40.0, -0.25, 50.0, 0.25, 55.0, 0.5)
+    return msgspec.structs.replace(
+        make_reading(stamps_ns=(bar_ns, bar_ns)), window=packed, window_stamp_ns=bar_ns
+    )
 
 
 def make_quote(bid: float = 1.10000, ask: float = 1.10010, at_ns: int = BAR_NS) -> Quote:
@@ -173,9 +192,13 @@ class FakeModel:
     sha256: str = "a" * 64
     alias: str = "paper"
     scored: list[tuple[float, ...]] = field(default_factory=list)
+    windows: list[bytes | None] = field(default_factory=list)
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+    def score(
+        self, values: tuple[float, ...], window: bytes | None = None
+    ) -> tuple[MemberOutput, ...]:
         self.scored.append(values)
+        self.windows.append(window)
         return (MemberOutput("only", self.probabilities),)
 
 

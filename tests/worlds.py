@@ -109,7 +109,11 @@ class ToneModel:
     sha256: str = "f" * 64
     alias: str = "paper"
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+    def score(
+        self,
+        values: tuple[float, ...],
+        window: bytes | None = None,  # noqa: ARG002 - the port's
+    ) -> tuple[MemberOutput, ...]:
         """Return the member's output; its middle digits move with every bit of ``rsi_14``."""
         tone = values[2]
         base = SAY_LONG if tone > 0.5 else SAY_SHORT if tone < -0.5 else SAY_NOTHING

@@ -8,7 +8,8 @@ Feast's own client is never imported: it costs seconds to start and enforces no 
 - hash field of a feature: murmur3_32 of ``view:feature`` as 4 little-endian bytes;
 - hash field ``_ts:<view>``: a protobuf Timestamp, the event time of the view's row;
 - value: a protobuf oneof; float32 is byte 0x35 and 4 bytes, float64 byte 0x29 and 8 bytes, both
-  little-endian; empty for NaN and for a missing value.
+  little-endian; bytes are byte 0x0a, their count as a varint, and themselves; empty for NaN and
+  for a missing value.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.vector import VectorContract, VectorReading
 
 _STRING_TYPE = 2
-_FLOAT32_TAG, _FLOAT64_TAG = 0x35, 0x29
+_FLOAT32_TAG, _FLOAT64_TAG, _BYTES_TAG = 0x35, 0x29, 0x0A
 _SECONDS_TAG, _NANOS_TAG = 0x08, 0x10
 _VARINT_BITS = 63  # the bits before a varint's tenth and last byte
 _FLOAT32, _FLOAT64 = struct.Struct("<f"), struct.Struct("<d")
@@ -82,13 +83,17 @@ class FeastRedisReader:
         if plan is None or plan.contract is not contract:
             plan = self._plans[symbol] = self._make_plan(symbol, contract)
         reply = await self._connection.execute(plan.command)
-        if not isinstance(reply, list) or len(reply) != plan.n_features + plan.n_views:
+        n_features, end = plan.n_features, plan.n_features + plan.n_views
+        n_window = 0 if contract.window is None else 2
+        if not isinstance(reply, list) or len(reply) != end + n_window:
             raise Unavailable(f"the store answered HMGET with {type(reply).__name__}")
         cells = cast("list[bytes | None]", reply)
-        return VectorReading(
-            tuple([decode_float(cell) for cell in cells[: plan.n_features]]),
-            tuple([decode_timestamp_ns(cell) for cell in cells[plan.n_features :]]),
-        )
+        values = tuple([decode_float(cell) for cell in cells[:n_features]])
+        stamps_ns = tuple([decode_timestamp_ns(cell) for cell in cells[n_features:end]])
+        if not n_window:
+            return VectorReading(values, stamps_ns)
+        window, stamp = decode_bytes(cells[end]), decode_timestamp_ns(cells[end + 1])
+        return VectorReading(values, stamps_ns, window, stamp)
 
     async def ping(self) -> None:
         """Ask the server for a sign of life.
@@ -107,6 +112,8 @@ class FeastRedisReader:
     def _make_plan(self, symbol: str, contract: VectorContract) -> _Plan:
         fields = [hash_field(v.name, name) for v in contract.views for name in v.features]
         fields += [stamp_field(view.name) for view in contract.views]
+        if (window := contract.window) is not None:
+            fields += [hash_field(window.view, window.field), stamp_field(window.view)]
         key = entity_key(self._project, self._join_key, symbol)
         command = pack_command(b"HMGET", key, *fields)
         return _Plan(contract, command, len(contract.names), len(contract.views))
@@ -160,6 +167,33 @@ def decode_float(cell: bytes | None) -> float | None:
     else:
         raise Unavailable(f"the store holds {cell[:16].hex()}, expected a float32 or float64")
     return None if math.isnan(number) else number
+
+
+def decode_bytes(cell: bytes | None) -> bytes | None:
+    """Return the bytes in a stored value; None where the store holds nothing.
+
+    Raises
+    ------
+    Unavailable
+        If the value is no bytes, or their count is not what it says.
+
+    Examples
+    --------
+    >>> decode_bytes(bytes.fromhex("0a02abcd")).hex()
+    'abcd'
+    """
+    if not cell:
+        return None
+    place, shift, size = 1, 0, 0
+    while cell[0] == _BYTES_TAG and place < len(cell) and shift < _VARINT_BITS:
+        byte, place = cell[place], place + 1
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004 - the top bit says that a varint goes on
+            if len(cell) == place + size:
+                return cell[place:]
+            break
+    raise Unavailable(f"the store holds {cell[:16].hex()} ({len(cell)} bytes), expected bytes")
 
 
 def decode_timestamp_ns(cell: bytes | None) -> int | None:

@@ -28,8 +28,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotInRuntime
 
 from online.domain.bundle import GOLDEN_FILE, GOLDEN_TOLERANCE, MANIFEST_FILE, bundle_digest
-from online.domain.errors import InvalidManifest, ModelRefused
-from online.domain.manifest import Manifest, decode_manifest
+from online.domain.errors import InvalidInput, InvalidManifest, ModelRefused
+from online.domain.manifest import Manifest, Member, decode_manifest
 from online.domain.signal import MemberOutput
 
 Array = npt.NDArray[np.float32]
@@ -78,7 +78,7 @@ class _MemberSession:
             self._session = _open_session(raw)
             self._binding = self._session.io_binding()
             found = [o.name for o in self._session.get_outputs()]
-            expected = self._session.get_inputs()[0].shape[-1]
+            expected = self._session.get_inputs()[0].shape[1:]
         except _RUNTIME_ERRORS as error:
             raise ModelRefused(f"member {name!r} is no ONNX model: {error}") from error
         if _OUTPUT not in found or self._session.get_inputs()[0].name != _INPUT:
@@ -86,9 +86,10 @@ class _MemberSession:
                 f"member {name!r} needs input {_INPUT!r} and output {_OUTPUT!r}, "
                 f"its outputs are {found}"
             )
-        if isinstance(expected, int) and expected != row.shape[1]:
+        if not _suits(expected, row.shape[1:]):
             raise ModelRefused(
-                f"member {name!r} reads {expected} features, the manifest names {row.shape[1]}"
+                f"member {name!r} reads {' x '.join(map(str, expected))} features, the manifest "
+                f"names {' x '.join(map(str, row.shape[1:]))}"
             )
         self._result = np.zeros((1, _N_CLASSES), dtype=np.float32)
         self._binding.bind_input(_INPUT, "cpu", 0, np.float32, row.shape, row.ctypes.data)
@@ -127,8 +128,10 @@ class OnnxModel:
         self._row: Array = np.zeros((1, n_features), dtype=np.float32)
         self._row_bytes = self._row.data.cast("B")
         self._pack = struct.Struct(f"={n_features}f").pack_into
+        window = manifest.vector.window
+        self._window: Array = np.zeros((1, *(window.shape if window else (0, 0))), np.float32)
         self._members = [
-            _MemberSession(member.name, raw, self._row)
+            _MemberSession(member.name, raw, self._inputs_of(member))
             for member, raw in zip(manifest.members, files, strict=True)
         ]
         self.verification = Verification(
@@ -153,14 +156,37 @@ class OnnxModel:
         """The alias it was loaded by."""
         return self._alias
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
-        """Return every member's raw output for one vector in the manifest's order."""
+    def _inputs_of(self, member: Member) -> Array:
+        return self._window if member.reads == "window" else self._row
+
+    def score(
+        self, values: tuple[float, ...], window: bytes | None = None
+    ) -> tuple[MemberOutput, ...]:
+        """Return every member's raw output for one vector in the manifest's order.
+
+        Raises
+        ------
+        InvalidInput
+            With code ``WINDOW_SIZE`` if the manifest asks for a window and `window` is none or
+            has other than its bytes.
+        """
         self._pack(self._row_bytes, 0, *values)
+        if self._window.size:
+            self._take_window(window)
         outputs = []
         for member in self._members:
             short, neither, long = member.run()
             outputs.append(MemberOutput(member.name, (short, neither, long)))
         return tuple(outputs)
+
+    def _take_window(self, window: bytes | None) -> None:
+        if window is None or len(window) != self._window.nbytes:
+            raise InvalidInput(
+                f"a window of {self._window.nbytes} bytes is scored, got "
+                f"{'none' if window is None else len(window)}",
+                code="WINDOW_SIZE",
+            )
+        self._window.reshape(-1)[:] = np.frombuffer(window, dtype="<f4")
 
 
 def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -> OnnxModel:
@@ -194,8 +220,10 @@ def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -
         raise ModelRefused(f"bundle {folder} has digest {found}, {digest} was registered")
     model = OnnxModel(manifest, found, alias, version, members)
     model.verification = _replay_golden(model, files[GOLDEN_FILE])
+    window = manifest.vector.window
+    zeros = (0.0,) * len(manifest.vector.names), bytes(window.n_bytes) if window else None
     for _ in range(_WARM_UP_RUNS):
-        model.score((0.0,) * len(manifest.vector.names))
+        model.score(*zeros)
     return model
 
 
@@ -236,10 +264,11 @@ def _check_files(files: dict[str, bytes], folder: Path) -> tuple[Manifest, list[
 
 def _replay_golden(model: OnnxModel, raw: bytes) -> Verification:
     """Score every golden vector on its own, as requests will be, and compare."""
-    inputs, expected = _read_golden(model.manifest, raw)
+    inputs, windows, expected = _read_golden(model.manifest, raw)
     worst, bit_equal = 0.0, True
     for row in range(len(inputs)):
-        found = model.score(tuple(inputs[row].tolist()))
+        window = None if windows is None else windows[row].astype("<f4").tobytes()
+        found = model.score(tuple(inputs[row].tolist()), window)
         for place, output in enumerate(found):
             wanted = expected[place, row]
             got = np.array(output.raw, dtype=np.float32)
@@ -255,10 +284,12 @@ def _replay_golden(model: OnnxModel, raw: bytes) -> Verification:
     return Verification(bit_equal, worst, len(inputs), runtime_fingerprint())
 
 
-def _read_golden(manifest: Manifest, raw: bytes) -> tuple[Array, Array]:
+def _read_golden(manifest: Manifest, raw: bytes) -> tuple[Array, Array | None, Array]:
+    asked = manifest.vector.window
     try:
         with np.load(BytesIO(raw), allow_pickle=False) as arrays:
             inputs, outputs = arrays["inputs"], arrays["outputs"]
+            windows = None if asked is None else arrays["windows"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelRefused(f"{GOLDEN_FILE} cannot be read: {error}") from error
     n_features, n_members = len(manifest.vector.names), len(manifest.members)
@@ -269,7 +300,21 @@ def _read_golden(manifest: Manifest, raw: bytes) -> tuple[Array, Array]:
         raise ModelRefused(f"golden outputs have shape {outputs.shape}, expected {expected}")
     if inputs.dtype != np.float32 or outputs.dtype != np.float32:
         raise ModelRefused(f"golden vectors are {inputs.dtype}, {outputs.dtype}, not float32")
-    return inputs, outputs
+    if asked is not None and windows is not None:
+        shape = (len(inputs), *asked.shape)
+        if windows.shape != shape or windows.dtype != np.float32:
+            raise ModelRefused(
+                f"golden windows are {windows.dtype} {windows.shape}, expected float32 {shape}"
+            )
+    return inputs, windows, outputs
+
+
+def _suits(declared: list[Any], wanted: tuple[int, ...]) -> bool:
+    """Tell whether a graph's row has the wanted shape; a size without a number suits any."""
+    sizes = zip(declared, wanted, strict=False)
+    return len(declared) == len(wanted) and all(
+        not isinstance(size, int) or size == asked for size, asked in sizes
+    )
 
 
 def _open_session(raw: bytes) -> Any:  # noqa: ANN401 - onnxruntime publishes no types

@@ -225,10 +225,12 @@ class TimedModel:
         self.sha256: str = inner.sha256
         self.alias: str = inner.alias
 
-    def score(self, values: tuple[float, ...]) -> tuple[MemberOutput, ...]:
+    def score(
+        self, values: tuple[float, ...], window: bytes | None = None
+    ) -> tuple[MemberOutput, ...]:
         """Return every member's raw output."""
         started = perf_counter()
-        outputs = self._score(values)
+        outputs = self._score(values, window)
         took = perf_counter() - started
         self._histogram.observe(took)
         lap = _LAP.get(None)

@@ -9,7 +9,8 @@ from online.domain.errors import InvalidManifest
 
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
-"""Arrays ``inputs`` float32 ``(n, n_features)`` and ``outputs`` float32 ``(n_members, n, 3)``."""
+"""Float32 arrays ``inputs`` ``(n, n_features)`` and ``outputs`` ``(n_members, n, 3)``; where the
+vector has a window, ``windows`` ``(n, length, n_window_features)`` too."""
 
 GOLDEN_TOLERANCE = 1e-6
 """Greatest difference of a golden output that is accepted when a bundle is loaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 
@@ -13,9 +14,11 @@ from online.domain.signal import Calibration
 from online.domain.vector import VectorContract
 
 MANIFEST_SCHEMA = 1
+Reads = Literal["vector", "window"]
+"""What a member scores: the bar's vector, or the window that ends with it."""
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     """One model of the ensemble.
 
     Parameters
@@ -25,14 +28,16 @@ class Member(msgspec.Struct, frozen=True):
     family
         What it is, for example ``xgboost``.
     file
-        ONNX file beside the manifest: input float32 ``(n, n_features)``, output probabilities
-        float32 ``(n, 3)`` of short, neither, long.
+        ONNX file beside the manifest: input float32 ``(n, n_features)``, for a window ``(n,
+        length, n_features)``; output probabilities float32 ``(n, 3)`` of short, neither, long.
     sha256
         Of the file, hexadecimal.
     weight
         In the ensemble (> 0).
     calibration
         Applied to its raw output.
+    reads
+        What its input is.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Member(msgspec.Struct, frozen=True):
     sha256: str
     weight: float
     calibration: Calibration
+    reads: Reads = "vector"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight > 0.0):
@@ -130,6 +136,9 @@ class Manifest(msgspec.Struct, frozen=True):
         if self.barriers.timeframe is not self.timeframe:
             raise InvalidManifest("the barriers' timeframe must be the model's")
         self.vector.index(self.barriers.unit_feature)
+        lost = [m.name for m in self.members if m.reads == "window"]
+        if lost and self.vector.window is None:
+            raise InvalidManifest(f"members {', '.join(lost)} read a window, the vector has none")
 
     @property
     def name(self) -> str:

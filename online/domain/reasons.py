@@ -19,6 +19,11 @@ class Reason(StrEnum):
     NON_FINITE_FEATURE = "NON_FINITE_FEATURE"
     STALE_FEATURES = "STALE_FEATURES"
     TORN_VECTOR = "TORN_VECTOR"
+    MISSING_WINDOW = "MISSING_WINDOW"
+    STALE_WINDOW = "STALE_WINDOW"
+    TORN_WINDOW = "TORN_WINDOW"
+    WINDOW_SIZE = "WINDOW_SIZE"
+    NON_FINITE_WINDOW = "NON_FINITE_WINDOW"
     # Market
     NO_QUOTE = "NO_QUOTE"
     STALE_QUOTE = "STALE_QUOTE"
@@ -55,6 +60,11 @@ MEANING: dict[Reason, str] = {
     Reason.NON_FINITE_FEATURE: "A feature is NaN or infinite.",
     Reason.STALE_FEATURES: "A feature is older than its maximum age.",
     Reason.TORN_VECTOR: "The views of the vector do not all carry the requested bar's stamp.",
+    Reason.MISSING_WINDOW: "The online store holds no window for the model's sequence members.",
+    Reason.STALE_WINDOW: "The window is older than its maximum age.",
+    Reason.TORN_WINDOW: "The window is another bar's, or does not end with the bar's vector.",
+    Reason.WINDOW_SIZE: "The window does not have the bytes of the vectors it should hold.",
+    Reason.NON_FINITE_WINDOW: "A value within the window is NaN or infinite.",
     Reason.NO_QUOTE: "The broker gave no quote for the symbol.",
     Reason.STALE_QUOTE: "The quote is older than the limit, or from the future.",
     Reason.CROSSED_QUOTE: "The quote is not finite and positive with bid at or below ask.",

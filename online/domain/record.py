@@ -65,7 +65,7 @@ class HaltRecord(msgspec.Struct, frozen=True, tag="halt"):
     by: str
 
 
-class DecisionRecord(msgspec.Struct, frozen=True, tag="decision"):
+class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
     """One decision with every fact it rests on.
 
     Parameters
@@ -92,6 +92,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision"):
         Every rule that refused.
     intent
         The order that is sent once this record is durable; null where none is.
+    window, window_stamp_ns
+        The packed window (base64 in JSON) as the store held it, and its view's event time; absent
+        where nothing was held or asked for.
     """
 
     decision_id: str
@@ -109,6 +112,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision"):
     decision: Decision
     vetoes: tuple[Veto, ...]
     intent: Intent | None
+    window: bytes | None = None
+    window_stamp_ns: int | None = None
 
 
 class ResultRecord(msgspec.Struct, frozen=True, tag="result"):

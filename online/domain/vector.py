@@ -11,6 +11,7 @@ import msgspec
 from online.domain.errors import InvalidManifest
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.reasons import Reason, Veto
+from online.domain.window import WindowContract, judge_window
 
 
 class ViewContract(msgspec.Struct, frozen=True):
@@ -44,10 +45,19 @@ class ViewContract(msgspec.Struct, frozen=True):
             )
 
 
-class VectorContract(msgspec.Struct, frozen=True, dict=True):
-    """The ordered features a model reads: the views' features, one view after the other."""
+class VectorContract(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
+    """The ordered features a model reads: the views' features, one view after the other.
+
+    Parameters
+    ----------
+    views
+        At least one.
+    window
+        The window that its sequence members read; None where there are none.
+    """
 
     views: tuple[ViewContract, ...]
+    window: WindowContract | None = None
 
     def __post_init__(self) -> None:
         if not self.views or len(set(self.names)) != len(self.names):
@@ -57,6 +67,12 @@ class VectorContract(msgspec.Struct, frozen=True, dict=True):
     def names(self) -> tuple[str, ...]:
         """Feature names in the model's order, shape ``(n_features,)``."""
         return tuple(name for view in self.views for name in view.features)
+
+    @cached_property
+    def all_names(self) -> tuple[str, ...]:
+        """`names`, then those that only the window has."""
+        others = () if self.window is None else self.window.features
+        return tuple(dict.fromkeys((*self.names, *others)))
 
     def index(self, name: str) -> int:
         """Return the place of `name` in the vector.
@@ -83,10 +99,14 @@ class VectorReading(msgspec.Struct, frozen=True, gc=False):
         Stored float32 values in the contract's order; None where the store holds nothing.
     stamps_ns
         Event time of each view, nanoseconds UTC; None where the view was never written.
+    window, window_stamp_ns
+        The packed window and its view's event time; None where nothing is held or asked for.
     """
 
     values: tuple[float | None, ...]
     stamps_ns: tuple[int | None, ...]
+    window: bytes | None = None
+    window_stamp_ns: int | None = None
 
 
 def drop_non_finite(
@@ -104,7 +124,7 @@ def drop_non_finite(
         for name, value in zip(contract.names, reading.values, strict=True)
         if value is not None and not math.isfinite(value)
     )
-    return VectorReading(kept, reading.stamps_ns), vetoes
+    return msgspec.structs.replace(reading, values=kept), vetoes
 
 
 def judge_reading(
@@ -113,7 +133,8 @@ def judge_reading(
     """Return why a reading must not be scored; an empty tuple lets it through.
 
     Every view must carry exactly the requested bar's stamp, be young enough and hold a value for
-    every feature. Values are finite: see `drop_non_finite`.
+    every feature; so must the window, if one is asked for. Values are finite: see
+    `drop_non_finite`.
 
     Parameters
     ----------
@@ -149,6 +170,12 @@ def judge_reading(
     for name, value in zip(contract.names, reading.values, strict=True):
         if value is None:
             vetoes.append(Veto(Reason.MISSING_FEATURE, f"{name} has no value"))
+    if contract.window is not None:
+        newest = dict(zip(contract.names, reading.values, strict=True))
+        vetoes += judge_window(
+            *(reading.window, reading.window_stamp_ns, contract.window, newest),
+            *(bar_closed_at_ns, now_ns),
+        )
     return tuple(vetoes)
 
 

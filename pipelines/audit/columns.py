@@ -6,6 +6,7 @@ else than the file holds.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any, Literal
@@ -81,9 +82,15 @@ class Column(msgspec.Struct, frozen=True):
             return msgspec.json.encode(value).decode()
         if self.kind == "time":
             return format_time(value) if value else None
-        if isinstance(value, Enum):
-            return str(value.value)
-        return value  # type: ignore[no-any-return]  # the path leads to a scalar
+        return _scalar(value)
+
+
+def _scalar(value: Any) -> Cell:  # noqa: ANN401 - a field of any record
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, Enum):
+        return str(value.value)
+    return value  # type: ignore[no-any-return]  # the path leads to a scalar
 
 
 def format_time(at_ns: int) -> str:
@@ -139,6 +146,10 @@ _DECISIONS = (
     Column("features", "json", "-", "record.features", "Feature vector as served, model's order"),
     Column("view_stamps_ns", "json", "ns since 1970 UTC", "record.view_stamps_ns",
            "Event time of each feature view"),
+    Column("window", "text", "-", "record.window",
+           "Packed window as served, base64 of little-endian float32, oldest vector first"),
+    Column("window_stamp_ns", "integer", "ns since 1970 UTC", "record.window_stamp_ns",
+           "Event time of the window's view"),
     Column("intent_id", "text", "-", "record.intent.intent_id", "Order decided on, if any"),
 )  # fmt: skip
 _ORDERS = (

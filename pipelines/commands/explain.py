@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import msgspec
 from rich.console import RenderableType
@@ -77,6 +78,24 @@ def _features(story: Story) -> Iterator[RenderableType]:
                 f"{view.name} v{view.version}", bar, age, name, _number(next(values, None))
             )
     yield table
+    yield from _window(story)
+
+
+def _window(story: Story) -> Iterator[RenderableType]:
+    decision, manifest = story.decision, story.manifest
+    asked = None if manifest is None else manifest.vector.window
+    if decision.window is None:
+        if asked is not None:
+            yield Text(f"Window {asked.view}: none was held.")
+        return
+    size = f"{len(decision.window)} bytes"
+    if asked is not None:
+        size += f"; {asked.length} vectors of {len(asked.features)} features were asked for"
+    stamp_ns = decision.window_stamp_ns
+    bar = ABSENT if stamp_ns is None else _when(stamp_ns)
+    digest = sha256(decision.window).hexdigest()[:12]
+    name = "" if asked is None else f" {asked.view} v{asked.version}"
+    yield Text(f"Window{name}: bar {bar}, {size}; SHA-256 {digest}.")
 
 
 def _market(decision: DecisionRecord) -> Text:

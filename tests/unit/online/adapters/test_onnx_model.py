@@ -16,9 +16,17 @@ import pytest
 
 from online.adapters.bundle_folder import BundleFolder
 from online.adapters.onnx_model import load_bundle
-from online.domain.errors import ModelRefused, NotFound
+from online.domain.errors import InvalidInput, InvalidManifest, ModelRefused, NotFound
 from online.domain.manifest import decode_manifest, encode_manifest
-from tests.bundles import WEIGHTS, Array, golden, linear_onnx, write_bundle
+from tests.bundles import (
+    WEIGHTS,
+    Array,
+    golden,
+    linear_onnx,
+    write_bundle,
+    write_windowed_bundle,
+)
+from tests.fakes import WINDOW
 
 pytestmark = pytest.mark.lean
 STEEP = (-200.0, 0.05, 0.0, 0.0)
@@ -50,6 +58,71 @@ def test_one_unit_in_the_last_place_of_an_input_changes_the_score(folder: Path) 
     assert model.score(STEEP) == model.score(STEEP)
 
 
+def read_arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    with np.load(folder / "golden.npz") as arrays:
+        return dict(arrays)
+
+
+def test_members_over_the_vector_and_over_the_window_score_side_by_side(tmp_path: Path) -> None:
+    manifest = write_windowed_bundle(tmp_path / "bundle")
+    assert decode_manifest(encode_manifest(manifest)) == manifest
+    model = load_bundle(tmp_path / "bundle", "paper")
+    assert model.verification.bit_equal is True
+    arrays = read_arrays(tmp_path / "bundle")
+    for row in (0, 7, 3):
+        packed = arrays["windows"][row].tobytes()
+        found = model.score(tuple(arrays["inputs"][row].tolist()), packed)
+        assert [output.name for output in found] == ["row", "steps"]
+        outputs = np.array([output.raw for output in found], np.float32)
+        assert outputs.tobytes() == arrays["outputs"][:, row].tobytes()
+
+
+@pytest.mark.parametrize("window", [None, b"", bytes(WINDOW.n_bytes - 4)])
+def test_a_window_that_is_none_or_too_short_is_not_scored(
+    tmp_path: Path, window: bytes | None
+) -> None:
+    write_windowed_bundle(tmp_path / "bundle")
+    model = load_bundle(tmp_path / "bundle", "paper")
+    with pytest.raises(InvalidInput) as caught:
+        model.score(STEEP, window)
+    assert caught.value.code == "WINDOW_SIZE"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda arrays: arrays.pop("windows"), "golden.npz cannot be read"),
+        (lambda a: a.update(windows=a["windows"][:, 1:]), "golden windows are"),
+        (lambda a: a.update(windows=a["windows"][1:]), "golden windows are"),
+        (lambda a: a.update(windows=a["windows"].astype(np.float64)), "golden windows are"),
+        (lambda a: a.update(windows=a["windows"] + np.float32(1.0)), "'steps' differs by"),
+    ],
+)
+def test_golden_windows_that_are_not_what_was_said_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], named: str
+) -> None:
+    write_windowed_bundle(tmp_path / "bundle")
+    arrays = read_arrays(tmp_path / "bundle")
+    change(arrays)
+    write_golden(tmp_path / "bundle", **arrays)
+    with pytest.raises(ModelRefused, match=named):
+        load_bundle(tmp_path / "bundle", "paper")
+
+
+def test_a_member_that_reads_a_window_of_another_shape_is_refused(tmp_path: Path) -> None:
+    write_windowed_bundle(tmp_path / "bundle")
+    replace_member(tmp_path / "bundle", linear_onnx(window=(2, 2)), "steps")
+    with pytest.raises(ModelRefused, match="reads 2 x 2 features, the manifest names 3 x 2"):
+        load_bundle(tmp_path / "bundle", "paper")
+
+
+def test_a_member_over_a_window_needs_a_vector_with_one(folder: Path) -> None:
+    manifest = decode_manifest((folder / "manifest.json").read_bytes())
+    member = msgspec.structs.replace(manifest.members[0], reads="window")
+    with pytest.raises(InvalidManifest, match="first read a window"):
+        msgspec.structs.replace(manifest, members=(member,))
+
+
 def test_the_digest_covers_every_file(folder: Path) -> None:
     before = load_bundle(folder, "paper").sha256
     assert load_bundle(folder, "paper", digest=before).sha256 == before
@@ -64,13 +137,16 @@ def flip(folder: Path) -> None:
     (folder / "first.onnx").write_bytes(bytes(raw))
 
 
-def replace_member(folder: Path, raw: bytes) -> None:
+def replace_member(folder: Path, raw: bytes, name: str = "first") -> None:
     """Put another file in a member's place, its hash in the manifest as if that were right."""
     manifest = decode_manifest((folder / "manifest.json").read_bytes())
     digest = hashlib.sha256(raw).hexdigest()
-    member = msgspec.structs.replace(manifest.members[0], sha256=digest)
-    changed = msgspec.structs.replace(manifest, members=(member, *manifest.members[1:]))
-    (folder / "first.onnx").write_bytes(raw)
+    members = tuple(
+        msgspec.structs.replace(member, sha256=digest) if member.name == name else member
+        for member in manifest.members
+    )
+    changed = msgspec.structs.replace(manifest, members=members)
+    (folder / f"{name}.onnx").write_bytes(raw)
     (folder / "manifest.json").write_bytes(encode_manifest(changed))
 
 
