@@ -1,20 +1,22 @@
-"""The catalogue: every feature there is, and what is generated from it."""
+"""The catalogue: every feature there is, and what is generated from it.
+
+There are three scopes. Entries of own bars serve every series; those of longer bars belong to the
+timeframe that sees them; those across symbols need the peers' bars. A Feast view holds one group
+of one timeframe, for example ``h1_momentum``, ``h1_higher`` and ``h1_cross``.
+"""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 
-import talib
-
-from feature_repo.anchors import WARM_UP_BARS
 from feature_repo.engine import require_inputs
-from feature_repo.feature import Feature, Group
+from feature_repo.feature import CrossFeature, Feature, Group, HigherFeature
 from feature_repo.indicators import (
+    across,
     calendar,
     candle,
+    longer,
     momentum,
     regime,
     returns,
@@ -22,6 +24,7 @@ from feature_repo.indicators import (
     volatility,
     volume,
 )
+from feature_repo.panel import Panel
 from online.domain.errors import NotFound
 from online.domain.market import Timeframe
 from online.domain.vector import VectorContract, ViewContract
@@ -36,9 +39,15 @@ CATALOGUE: tuple[Feature, ...] = (
     *regime.FEATURES,
     *calendar.FEATURES,
 )
-"""Every feature, group by group; the order within a vector."""
+"""Every feature of own bars, group by group; the order within a vector."""
 
 BY_NAME: dict[str, Feature] = {feature.name: feature for feature in CATALOGUE}
+
+HIGHER: dict[Timeframe, tuple[HigherFeature, ...]] = longer.FEATURES
+"""Features of longer bars, by the timeframe of the bars that see them."""
+
+CROSS: tuple[CrossFeature, ...] = across.FEATURES
+"""Features across symbols, of every timeframe."""
 
 DEFAULT_NAMES: tuple[str, ...] = (
     *("log_return_1", "log_return_4", "log_return_24"),
@@ -54,8 +63,20 @@ DEFAULT_NAMES: tuple[str, ...] = (
 """The vector of a model that asks for nothing else; it needs no volume."""
 
 
-def select(names: Iterable[str]) -> tuple[Feature, ...]:
+def entries(timeframe: Timeframe) -> tuple[Feature, ...]:
+    """Return every feature that bars of a timeframe can have, in the order within a vector."""
+    return (*CATALOGUE, *HIGHER[timeframe], *CROSS)
+
+
+def select(names: Iterable[str], timeframe: Timeframe | None = None) -> tuple[Feature, ...]:
     """Return the entries of `names`, in the catalogue's order.
+
+    Parameters
+    ----------
+    names
+        Any of the catalogue's.
+    timeframe
+        Of the bars that the vector is about; None for entries of own bars alone.
 
     Raises
     ------
@@ -63,18 +84,30 @@ def select(names: Iterable[str]) -> tuple[Feature, ...]:
         With code ``UNKNOWN_FEATURE``, naming what is near.
     """
     wanted = set(names)
-    for name in sorted(wanted - BY_NAME.keys()):
-        near = difflib.get_close_matches(name, BY_NAME, n=3)
+    members = CATALOGUE if timeframe is None else entries(timeframe)
+    known = {feature.name for feature in members}
+    for name in sorted(wanted - known):
+        near = difflib.get_close_matches(name, sorted(known), n=3)
+        of = "" if timeframe is None else f" for {timeframe} bars"
         raise NotFound(
-            f"unknown feature {name!r}: the catalogue has {', '.join(near or sorted(BY_NAME))}",
+            f"unknown feature {name!r}{of}: the catalogue has {', '.join(near or sorted(known))}",
             code="UNKNOWN_FEATURE",
         )
-    return tuple(feature for feature in CATALOGUE if feature.name in wanted)
+    return tuple(feature for feature in members if feature.name in wanted)
 
 
 def available(inputs: frozenset[str]) -> tuple[Feature, ...]:
-    """Return the entries a source with `inputs` (`BarArrays.inputs`) can serve."""
+    """Return the entries of own bars that a source with `inputs` (`BarArrays.inputs`) can serve."""
     return tuple(feature for feature in CATALOGUE if feature.inputs <= inputs)
+
+
+def served(panel: Panel) -> tuple[Feature, ...]:
+    """Return every entry that a panel's bars can serve, of all scopes, in the catalogue's order."""
+    return (
+        *available(panel.own.inputs),
+        *HIGHER[panel.timeframe],
+        *(CROSS if panel.others else ()),
+    )
 
 
 def groups(features: Sequence[Feature] = CATALOGUE) -> dict[Group, tuple[Feature, ...]]:
@@ -89,20 +122,33 @@ def view_name(timeframe: Timeframe, group: Group) -> str:
     The name carries the version, so that a model never reads values of a definition that it was
     not fitted on: the view it asks for is no longer written, and its vector is vetoed.
     """
-    version = view_version(group)
+    version = view_version(group, timeframe)
     name = f"{timeframe.value.lower()}_{group.value}"
     return name if version == 1 else f"{name}_v{version}"
 
 
-def view_version(group: Group) -> int:
-    """Return the version of a group's view: it rises when any of its entries changes."""
-    return 1 + sum(feature.version - 1 for feature in CATALOGUE if feature.group is group)
+def view_version(group: Group, timeframe: Timeframe | None = None) -> int:
+    """Return the version of a group's view: it rises when any of its entries changes.
+
+    Parameters
+    ----------
+    group
+        What the view is about.
+    timeframe
+        Of its bars; None is enough for a group of own bars.
+    """
+    return 1 + sum(feature.version - 1 for feature in _members(group, timeframe))
 
 
 def maximum_age_seconds(timeframe: Timeframe, group: Group) -> int:
     """Return the age above which a view's values must not be used: its strictest entry's."""
-    bars = min(feature.maximum_age_bars for feature in CATALOGUE if feature.group is group)
+    bars = min(feature.maximum_age_bars for feature in _members(group, timeframe))
     return bars * timeframe.seconds
+
+
+def _members(group: Group, timeframe: Timeframe | None) -> tuple[Feature, ...]:
+    features = CATALOGUE if timeframe is None else entries(timeframe)
+    return tuple(feature for feature in features if feature.group is group)
 
 
 def contract(
@@ -124,22 +170,22 @@ def contract(
     Raises
     ------
     NotFound
-        ``UNKNOWN_FEATURE`` if a name is not in the catalogue, ``FEATURE_INPUT_ABSENT`` if the
-        source lacks what it is computed from.
+        ``UNKNOWN_FEATURE`` if a name is not in the timeframe's catalogue, ``FEATURE_INPUT_ABSENT``
+        if the source lacks what it is computed from.
 
     Examples
     --------
     >>> contract(Timeframe.H1, ["rsi_14", "log_return_1"]).names
     ('log_return_1', 'rsi_14')
     """
-    features = select(DEFAULT_NAMES if names is None else names)
+    features = select(DEFAULT_NAMES if names is None else names, timeframe)
     if inputs is not None:
         require_inputs(features, inputs)
     return VectorContract(
         tuple(
             ViewContract(
                 view_name(timeframe, group),
-                view_version(group),
+                view_version(group, timeframe),
                 tuple(feature.name for feature in members),
                 maximum_age_seconds(timeframe, group),
             )
@@ -148,29 +194,19 @@ def contract(
     )
 
 
-def transform_fingerprint(names: Iterable[str]) -> str:
-    """Return the SHA-256 of everything that decides the bits of `names`.
-
-    It covers each entry's name, version and formula with its parameters, the anchor rule and
-    TA-Lib's version; the order of `names` does not matter.
-    """
-    library: bytes = talib.__ta_version__  # type: ignore[attr-defined] # not in its stubs
-    definition = {
-        "features": [[f.name, f.version, f.formula] for f in select(names)],
-        "talib": [talib.__version__, library.decode().split()[0]],
-        "warm_up_bars": WARM_UP_BARS,
-        "stored": "float32",
-    }
-    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
-
-
-def whole_views(names: Iterable[str] | None = None) -> tuple[Feature, ...]:
+def whole_views(
+    names: Iterable[str] | None = None, timeframe: Timeframe | None = None
+) -> tuple[Feature, ...]:
     """Return every feature of the views that a vector reads: what is streamed and pushed for it.
 
     Parameters
     ----------
     names
         Features the vector reads; None for `DEFAULT_NAMES`.
+    timeframe
+        As for `select`.
     """
-    wanted = {feature.group for feature in select(DEFAULT_NAMES if names is None else names)}
-    return tuple(feature for feature in CATALOGUE if feature.group in wanted)
+    asked = select(DEFAULT_NAMES if names is None else names, timeframe)
+    wanted = {feature.group for feature in asked}
+    members = CATALOGUE if timeframe is None else entries(timeframe)
+    return tuple(feature for feature in members if feature.group in wanted)

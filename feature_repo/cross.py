@@ -1,10 +1,11 @@
-"""Features across symbols: currency strength, rolling correlation and beta.
+"""Features across symbols: currency strength, and correlation and beta with a reference.
 
 What one symbol's bar knows of another is the other's last close *before* it: at equal stamps a
 bar becomes visible at the next bar, so that a value never depends on which of two messages came
 first. Of itself it sees the same past here, so that both returns are of the same span of time.
 Own and other closes together are bars of their own; the engine evaluates them as any others, from
-the same anchors, in batch and live, to the same bits.
+the same anchors, in batch and live, to the same bits. Nothing is known of a symbol that has been
+silent for long: its values are missing, so that nobody trades on them.
 """
 
 from __future__ import annotations
@@ -13,103 +14,79 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from feature_repo.anchors import WARM_UP_BARS
 from feature_repo.bars import BarArrays
 from feature_repo.engine import FeatureStream, Vector, compute_batch
-from feature_repo.expression import CLOSE, OPEN, call, lag, log, mean, share
-from feature_repo.feature import Feature, Group
-from online.domain.errors import InvalidInput, InvalidMarketData
+from feature_repo.feature import CrossFeature, Role
+from feature_repo.peers import Peers, currencies_of
+from online.domain.errors import InvalidMarketData
 from online.domain.market import Bar
 
-_CURRENCY_LETTERS = 3
-_OWN = log(OPEN / lag(OPEN, 1))
-_OTHER = log(CLOSE / lag(CLOSE, 1))
-
-RETURN_24 = Feature(
-    name="visible_return_24",
-    meaning="Logarithmic return of the other symbol over 24 bars, one bar late.",
-    source="log(close[t - 1] / close[t - 25])",
-    expression=log(CLOSE / lag(CLOSE, 24)),
-    group=Group.RETURNS,
-)
-PAIRED = (
-    Feature(
-        name="correlation_24",
-        meaning="Correlation of own and other log returns over 24 bars, one bar late, -1 to 1.",
-        source="TA-Lib CORREL(24)",
-        expression=call("CORREL", _OWN, _OTHER, timeperiod=24),
-        group=Group.RETURNS,
-    ),
-    Feature(
-        name="beta_24",
-        meaning="Slope of own on other log returns over 24 bars, one bar late.",
-        source="covariance / variance; Sharpe 1964",
-        expression=share(
-            mean(_OWN * _OTHER, 24) - mean(_OWN, 24) * mean(_OTHER, 24),
-            mean(_OTHER * _OTHER, 24) - mean(_OTHER, 24) * mean(_OTHER, 24),
-            1e-14,
-        ),
-        group=Group.RETURNS,
-    ),
-)
-"""What is known of each other symbol; in the joint bars, open is own and close is other."""
-
-_ENTRIES = (RETURN_24, *PAIRED)
-_STRENGTHS = ("base_strength_24", "quote_strength_24")
+SILENT_BARS = 25
+"""Own bars without a bar of the other after which nothing is known of it."""
 
 
-def currencies_of(symbol: str) -> tuple[str, str]:
-    """Return a pair's base and quote currency.
-
-    Raises
-    ------
-    InvalidInput
-        With code ``NO_CURRENCY_PAIR`` if the name does not begin with two currencies.
-
-    Examples
-    --------
-    >>> currencies_of("EURUSD")
-    ('EUR', 'USD')
-    """
-    base, quote = symbol[:_CURRENCY_LETTERS], symbol[_CURRENCY_LETTERS : 2 * _CURRENCY_LETTERS]
-    if not (len(quote) == _CURRENCY_LETTERS and (base + quote).isalpha()):
-        raise InvalidInput(
-            f"a currency pair is named like EURUSD, got {symbol!r}", code="NO_CURRENCY_PAIR"
-        )
-    return base.upper(), quote.upper()
-
-
-def cross_names(symbol: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a symbol's features across `others`, in order."""
-    paired = [f"{f.name}_{other.lower()}" for other in sorted(others) for f in PAIRED]
-    currencies_of(symbol)
-    return (*paired, *_STRENGTHS)
-
-
-def compute_cross(symbol: str, bars: Mapping[str, BarArrays]) -> dict[str, Vector]:
-    """Return the features across symbols at every bar of `symbol`, float32 ``(n_bars,)``.
+def compute_cross(
+    peers: Peers,
+    bars: Mapping[str, BarArrays],
+    features: Sequence[CrossFeature],
+    start: int = 0,
+) -> dict[str, Vector]:
+    """Return the features across symbols at every own bar, float32 ``(n_bars - start,)``.
 
     Parameters
     ----------
-    symbol
-        Whose bars are asked for, a currency pair.
+    peers
+        Who is seen.
     bars
-        Of one timeframe, by symbol, `symbol` among them; all that there is of each.
+        Of one timeframe, by symbol, the own one and every peer; all there is of each, or at least
+        what `part_needed` leaves.
+    features
+        Entries across symbols.
+    start
+        First own bar whose values are wanted.
     """
-    own = bars[symbol]
-    members = sorted(bars)
-    columns = {}
-    for member in members:
+    own = bars[peers.symbol]
+    columns: dict[str, Mapping[str, Vector]] = {}
+    for member, entries in _entries(peers, features).items():
         joint, first = join_visible(own, bars[member])
-        values = compute_batch(joint, _ENTRIES) if len(joint) else {}
-        for feature in _ENTRIES:
-            column = np.full(len(own), np.nan, dtype=np.float32)
-            column[first:] = values.get(feature.name, np.empty(0, np.float32))
-            columns[member, feature.name] = column
-    paired = [columns[m, f.name] for m in members if m != symbol for f in PAIRED]
-    strengths = _strengths(symbol, {m: columns[m, RETURN_24.name] for m in members})
-    names = cross_names(symbol, [m for m in members if m != symbol])
-    return dict(zip(names, (*paired, *strengths), strict=True))
+        skipped = max(0, start - first)
+        values = compute_batch(joint, entries, skipped) if len(joint) else {}
+        silent = _silent(own, bars[member])[start:]
+        columns[member] = {}
+        for entry in entries:
+            column = np.full(len(own) - start, np.nan, dtype=np.float32)
+            if entry.name in values:
+                column[first + skipped - start :] = values[entry.name]
+            column[silent] = np.nan
+            columns[member] = {**columns[member], entry.name: column}
+    return _combined(peers, features, columns)
+
+
+def part_needed(
+    peers: Peers, bars: Mapping[str, BarArrays], start: int
+) -> tuple[dict[str, BarArrays], int]:
+    """Return the bars that values from own bar `start` on need, and how many own ones are cut.
+
+    Parameters
+    ----------
+    peers, bars
+        As for `compute_cross`.
+    start
+        The first own bar of a quarter.
+    """
+    own = bars[peers.symbol]
+    cut = max(0, start - WARM_UP_BARS - 1)
+    found = {peers.symbol: own.part(cut, len(own))}
+    for other in peers.others:
+        theirs = bars[other]
+        begin = 0
+        if cut:
+            begin = int(np.searchsorted(theirs.closed_at_ns, own.closed_at_ns[cut + 1], "left")) - 1
+        found[other] = theirs.part(max(0, begin), len(theirs))
+    return found, cut
 
 
 def join_visible(own: BarArrays, other: BarArrays) -> tuple[BarArrays, int]:
@@ -138,10 +115,14 @@ class CrossStream:
 
     Parameters
     ----------
-    symbol
-        Whose features, a currency pair.
+    peers
+        Who is seen.
     histories
-        Bars so far by symbol, `symbol` among them; as for `FeatureStream` each.
+        Bars so far by symbol, the own one and every peer; of the own at least those before the
+        anchor of the last one's quarter, with one more, and of the others from the last bar
+        before these on.
+    features
+        Entries across symbols, in the order of the vectors.
 
     Attributes
     ----------
@@ -149,28 +130,22 @@ class CrossStream:
         Of the vector's places.
     """
 
-    def __init__(self, symbol: str, histories: Mapping[str, BarArrays]) -> None:
-        self._symbol = symbol
-        self._members = sorted(histories)
-        self.names = cross_names(symbol, [m for m in self._members if m != symbol])
-        own = histories[symbol]
-        self._own_at_ns = int(own.closed_at_ns[-1]) if len(own) else None
-        self._last: dict[str, int] = {}
-        self._visible: dict[str, float] = {}
-        self._waiting: dict[str, deque[Bar]] = {member: deque() for member in self._members}
-        self._streams: dict[str, FeatureStream] = {}
-        for member, bars in histories.items():
-            joint, _ = join_visible(own, bars)
-            self._streams[member] = FeatureStream(joint, _ENTRIES)
-            known = len(bars)
-            if member != symbol:
-                horizon = -1 if self._own_at_ns is None else self._own_at_ns
-                known = int(np.searchsorted(bars.closed_at_ns, horizon, side="left"))
-            if known:
-                self._visible[member] = float(bars.close[known - 1])
-            self._waiting[member].extend(bars.bar(i) for i in range(known, len(bars)))
-            if len(bars):
-                self._last[member] = int(bars.closed_at_ns[-1])
+    def __init__(
+        self,
+        peers: Peers,
+        histories: Mapping[str, BarArrays],
+        features: Sequence[CrossFeature],
+    ) -> None:
+        self.names = tuple(feature.name for feature in features)
+        self._peers, self._features = peers, tuple(features)
+        own = histories[peers.symbol]
+        recent = own.closed_at_ns[-SILENT_BARS:].tolist()
+        self._own_stamps: deque[int] = deque(recent, maxlen=SILENT_BARS)
+        self._own_close = float(own.close[-1]) if len(own) else None
+        self._members = {
+            member: _Member(own, histories[member], entries, is_own=member == peers.symbol)
+            for member, entries in _entries(peers, features).items()
+        }
 
     def take(self, symbol: str, bar: Bar) -> None:
         """Take another symbol's closed bar; own bars after it will see it.
@@ -181,20 +156,14 @@ class CrossStream:
             ``BAR_NOT_NEWER`` if it is not after that symbol's last one; ``BAR_TOO_LATE`` if an own
             bar that should have seen it has been answered already.
         """
-        if bar.closed_at_ns <= self._last.get(symbol, -1):
+        if self._own_stamps and bar.closed_at_ns < self._own_stamps[-1]:
             raise InvalidMarketData(
-                f"{symbol} bar {bar.closed_at_ns} is not after its last, {self._last[symbol]}",
-                code="BAR_NOT_NEWER",
-            )
-        if self._own_at_ns is not None and bar.closed_at_ns < self._own_at_ns:
-            raise InvalidMarketData(
-                f"{symbol} bar {bar.closed_at_ns} came after {self._symbol} bar "
-                f"{self._own_at_ns}, which should have seen it",
+                f"{symbol} bar {bar.closed_at_ns} came after {self._peers.symbol} bar "
+                f"{self._own_stamps[-1]}, which should have seen it",
                 code="BAR_TOO_LATE",
                 remedy="Open the stream anew from the lake once the bar is there.",
             )
-        self._last[symbol] = bar.closed_at_ns
-        self._waiting[symbol].append(bar)
+        self._members[symbol].take(symbol, bar)
 
     def update(self, bar: Bar) -> Vector:
         """Take the next own bar; return what it sees, float32 of shape ``(n_features,)``.
@@ -204,38 +173,122 @@ class CrossStream:
         InvalidMarketData
             With code ``BAR_NOT_NEWER`` if the bar is not after the last one.
         """
-        if self._own_at_ns is not None and bar.closed_at_ns <= self._own_at_ns:
+        if self._own_stamps and bar.closed_at_ns <= self._own_stamps[-1]:
             raise InvalidMarketData(
-                f"bar {bar.closed_at_ns} is not after the last one, {self._own_at_ns}",
+                f"bar {bar.closed_at_ns} is not after the last one, {self._own_stamps[-1]}",
                 code="BAR_NOT_NEWER",
             )
-        rows = {member: self._row(member, bar.closed_at_ns) for member in self._members}
-        self._own_at_ns = bar.closed_at_ns
-        self._visible[self._symbol] = bar.close
-        paired = [rows[m][1:] for m in self._members if m != self._symbol]
-        returns = {member: row[:1] for member, row in rows.items()}
-        return np.concatenate([*paired, *_strengths(self._symbol, returns)])
-
-    def _row(self, member: str, closed_at_ns: int) -> Vector:
-        waiting = self._waiting[member]
-        while waiting and waiting[0].closed_at_ns < closed_at_ns:
-            self._visible[member] = waiting.popleft().close
-        own, other = self._visible.get(self._symbol), self._visible.get(member)
-        if own is None or other is None:
-            return np.full(len(_ENTRIES), np.nan, dtype=np.float32)
-        high, low = max(own, other), min(own, other)
-        return self._streams[member].update(Bar(closed_at_ns, own, high, low, other, 0.0))
+        silent_at_ns = self._own_stamps[0] if len(self._own_stamps) == SILENT_BARS else None
+        rows = {
+            name: member.update(bar.closed_at_ns, self._own_close, silent_at_ns)
+            for name, member in self._members.items()
+        }
+        self._own_stamps.append(bar.closed_at_ns)
+        self._own_close = bar.close
+        if self._peers.symbol in self._members:
+            self._members[self._peers.symbol].take(self._peers.symbol, bar)
+        found = _combined(self._peers, self._features, rows)
+        return np.concatenate([found[name] for name in self.names])
 
 
-def _strengths(symbol: str, returns: Mapping[str, Vector]) -> list[Vector]:
-    """Return the mean return of base and quote against all, added in the symbols' order."""
-    found = []
-    for currency in currencies_of(symbol):
-        total, count = np.zeros_like(returns[symbol]), 0
-        for member in sorted(returns):
-            base, quote = currencies_of(member)
-            if currency in (base, quote):
-                total = total + returns[member] if currency == base else total - returns[member]
-                count += 1
-        found.append(total / np.float32(count))
+class _Member:
+    """One symbol as seen from the own one: its last visible close and the stream of joint bars."""
+
+    def __init__(
+        self, own: BarArrays, bars: BarArrays, entries: Sequence[CrossFeature], *, is_own: bool
+    ) -> None:
+        joint, _ = join_visible(own, bars)
+        self._stream = FeatureStream(joint, entries)
+        self._names = [entry.name for entry in entries]
+        self._last_ns = int(bars.closed_at_ns[-1]) if len(bars) else None
+        known = len(bars)
+        if not is_own:
+            horizon_ns = int(own.closed_at_ns[-1]) if len(own) else -1
+            known = int(np.searchsorted(bars.closed_at_ns, horizon_ns, side="left"))
+        self._visible = bars.bar(known - 1) if known else None
+        self._waiting = deque(bars.bar(i) for i in range(known, len(bars)))
+
+    def take(self, symbol: str, bar: Bar) -> None:
+        """Keep a bar until an own bar after it sees it."""
+        if self._last_ns is not None and bar.closed_at_ns <= self._last_ns:
+            raise InvalidMarketData(
+                f"{symbol} bar {bar.closed_at_ns} is not after its last, {self._last_ns}",
+                code="BAR_NOT_NEWER",
+            )
+        self._last_ns = bar.closed_at_ns
+        self._waiting.append(bar)
+
+    def update(
+        self, closed_at_ns: int, own_close: float | None, silent_at_ns: int | None
+    ) -> dict[str, Vector]:
+        """Return what an own bar sees of this symbol, each of shape ``(1,)``."""
+        while self._waiting and self._waiting[0].closed_at_ns < closed_at_ns:
+            self._visible = self._waiting.popleft()
+        values = np.full(len(self._names), np.nan, dtype=np.float32)
+        if own_close is not None and self._visible is not None:
+            close = self._visible.close
+            high, low = max(own_close, close), min(own_close, close)
+            joint = Bar(closed_at_ns, own_close, high, low, close, 0.0)
+            values = self._stream.update(joint)
+            if silent_at_ns is not None and self._visible.closed_at_ns <= silent_at_ns:
+                values = np.full_like(values, np.nan)
+        return {name: values[i : i + 1] for i, name in enumerate(self._names)}
+
+
+def _entries(peers: Peers, features: Sequence[CrossFeature]) -> dict[str, tuple[CrossFeature, ...]]:
+    """Return what has to be evaluated on each symbol's joint bars."""
+    strengths = tuple(f for f in features if f.role is not Role.REFERENCE)
+    reference = tuple(f for f in features if f.role is Role.REFERENCE)
+    asked: dict[str, tuple[CrossFeature, ...]] = {}
+    if strengths:
+        # Base and quote strength are both made of the pairs' returns: one column serves them.
+        asked |= dict.fromkeys(peers.star, strengths)
+    if reference:
+        asked[peers.reference] = (*asked.get(peers.reference, ()), *reference)
+    return dict(sorted(asked.items()))
+
+
+def _combined(
+    peers: Peers,
+    features: Sequence[CrossFeature],
+    columns: Mapping[str, Mapping[str, Vector]],
+) -> dict[str, Vector]:
+    """Return the features from what each symbol's joint bars gave."""
+    base, quote = currencies_of(peers.symbol)
+    found = {}
+    for feature in features:
+        if feature.role is Role.REFERENCE:
+            found[feature.name] = columns[peers.reference][feature.name]
+        else:
+            returns = {member: columns[member][feature.name] for member in peers.star}
+            currency = base if feature.role is Role.BASE else quote
+            found[feature.name] = _strength(currency, peers.hub, returns)
     return found
+
+
+def _strength(currency: str, hub: str, returns: Mapping[str, Vector]) -> Vector:
+    """Return a currency's mean return against every other one, added in the pairs' order.
+
+    Through the hub, whose own return is zero, the return of A against B is A's less B's.
+    """
+    total = np.zeros_like(next(iter(returns.values())))
+    own = np.zeros_like(total)
+    for pair in sorted(returns):
+        base, quote = currencies_of(pair)
+        against_hub = returns[pair] if quote == hub else -returns[pair]
+        total = total + against_hub
+        if currency in (base, quote) and currency != hub:
+            own = against_hub
+    others = np.float32(len(returns))
+    strength: Vector = (own * (others + np.float32(1.0)) - total) / others
+    return strength
+
+
+def _silent(own: BarArrays, other: BarArrays) -> npt.NDArray[np.bool_]:
+    """Tell at which own bars the other has had no bar since the own one `SILENT_BARS` before."""
+    silent = np.zeros(len(own), dtype=np.bool_)
+    seen = np.searchsorted(other.closed_at_ns, own.closed_at_ns, side="left") - 1
+    later = seen[SILENT_BARS:]
+    stamps = other.closed_at_ns[np.maximum(later, 0)] if len(other) else np.zeros_like(later)
+    silent[SILENT_BARS:] = stamps <= own.closed_at_ns[:-SILENT_BARS]
+    return silent

@@ -129,7 +129,9 @@ def require_inputs(features: Iterable[Feature], inputs: frozenset[str]) -> None:
         )
 
 
-def compute_batch(bars: BarArrays, features: Sequence[Feature]) -> dict[str, Vector]:
+def compute_batch(
+    bars: BarArrays, features: Sequence[Feature], start: int = 0
+) -> dict[str, Vector]:
     """Return every feature over all bars, float32 of shape ``(n_bars,)``, NaN while warming up.
 
     Each quarter is computed from its own anchor, so the bits are those of the live side.
@@ -140,6 +142,8 @@ def compute_batch(bars: BarArrays, features: Sequence[Feature]) -> dict[str, Vec
         All there is of the symbol, or at least from the first quarter's anchor on.
     features
         Entries of the catalogue.
+    start
+        First bar whose values are wanted; what is returned begins there.
 
     Raises
     ------
@@ -148,10 +152,15 @@ def compute_batch(bars: BarArrays, features: Sequence[Feature]) -> dict[str, Vec
     """
     require_inputs(features, bars.inputs)
     program = Program(features)
-    block: Matrix = np.empty((len(features), len(bars)), dtype=np.float32)
+    block: Matrix = np.empty((len(features), len(bars) - start), dtype=np.float32)
     for period in periods(bars.closed_at_ns):
+        if period.end <= start:
+            continue
+        begin = max(period.start, start)
         anchored = bars.part(period.anchor, period.end)
-        program.compute(anchored, period.start - period.anchor, block[:, period.start : period.end])
+        program.compute(
+            anchored, begin - period.anchor, block[:, begin - start : period.end - start]
+        )
     return dict(zip((f.name for f in features), block, strict=True))
 
 

@@ -1,13 +1,14 @@
-"""A feature: one entry of the catalogue."""
+"""A feature: one entry of the catalogue, of own bars, of longer ones, or across symbols."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from feature_repo.nodes import Node
 from online.domain.errors import InvalidInput
+from online.domain.market import Timeframe
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -23,6 +24,16 @@ class Group(StrEnum):
     VOLUME = "volume"
     REGIME = "regime"
     SESSION = "session"
+    HIGHER = "higher"
+    CROSS = "cross"
+
+
+class Role(StrEnum):
+    """What a feature across symbols is about."""
+
+    BASE = "base"
+    QUOTE = "quote"
+    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +89,39 @@ class Feature:
     def formula(self) -> str:
         """The canonical formula; equal formulas give equal bits."""
         return self.expression.text
+
+
+@dataclass(frozen=True, slots=True)
+class HigherFeature(Feature):
+    """A feature of longer bars, seen from shorter ones from the bar after their close on.
+
+    Parameters
+    ----------
+    timeframe
+        Of the longer bars; `expression`, `inputs` and `memory_bars` are theirs.
+    """
+
+    timeframe: Timeframe = field(kw_only=True)
+
+    @property
+    def formula(self) -> str:
+        """The canonical formula and the bars it is evaluated on."""
+        return f"{self.timeframe.value}: {self.expression.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFeature(Feature):
+    """A feature across symbols; `expression` is evaluated on joint bars (`feature_repo.cross`).
+
+    Parameters
+    ----------
+    role
+        Whether it speaks of the base or quote currency's strength or of the reference symbol.
+    """
+
+    role: Role = field(kw_only=True)
+
+    @property
+    def formula(self) -> str:
+        """The canonical formula over joint bars: open is own and close is other."""
+        return f"{self.role.value}: {self.expression.text}"

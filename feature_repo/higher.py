@@ -11,16 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays, Floats, Stamps
 from feature_repo.engine import FeatureStream, Vector, compute_batch
-from feature_repo.feature import Feature
+from feature_repo.feature import HigherFeature
 from online.domain.errors import InvalidInput, InvalidMarketData
 from online.domain.market import Bar, Timeframe
-
-
-def higher_name(timeframe: Timeframe, name: str) -> str:
-    """Return the name of a longer timeframe's feature, for example ``h1_rsi_14``."""
-    return f"{timeframe.value.lower()}_{name}"
 
 
 def resample(bars: BarArrays, timeframe: Timeframe) -> BarArrays:
@@ -54,29 +50,45 @@ def resample(bars: BarArrays, timeframe: Timeframe) -> BarArrays:
 
 
 def compute_higher(
-    bars: BarArrays, timeframe: Timeframe, features: Sequence[Feature]
+    bars: BarArrays, timeframe: Timeframe, features: Sequence[HigherFeature], start: int = 0
 ) -> dict[str, Vector]:
-    """Return the longer timeframe's features at every short bar, float32 ``(n_bars,)``.
+    """Return the longer timeframe's features at every short bar, float32 ``(n_bars - start,)``.
 
     Parameters
     ----------
     bars
-        Short bars.
+        Short bars: all there are, or at least from `first_needed` on.
     timeframe
         The longer bars.
     features
-        Entries of the catalogue, evaluated on the longer bars.
+        Entries of that timeframe.
+    start
+        First short bar whose values are wanted.
     """
     longer = resample(bars, timeframe)
-    values = compute_batch(longer, features) if len(longer) else {}
-    seen = np.searchsorted(longer.closed_at_ns, bars.closed_at_ns, side="left") - 1
+    seen = np.searchsorted(longer.closed_at_ns, bars.closed_at_ns[start:], side="left") - 1
+    first = max(0, int(seen[0])) if len(seen) else 0
+    values = compute_batch(longer, features, first) if len(longer) else {}
     result = {}
     for feature in features:
-        carried = np.full(len(bars), np.nan, dtype=np.float32)
+        carried = np.full(len(seen), np.nan, dtype=np.float32)
         if feature.name in values:
-            carried[seen >= 0] = values[feature.name][seen[seen >= 0]]
-        result[higher_name(timeframe, feature.name)] = carried
+            carried[seen >= 0] = values[feature.name][seen[seen >= 0] - first]
+        result[feature.name] = carried
     return result
+
+
+def first_needed(bars: BarArrays, timeframe: Timeframe, start: int) -> int:
+    """Return the first short bar that the values from bar `start` on are computed from.
+
+    It begins the longer bar at the anchor of the quarter that the bar at `start` sees.
+    """
+    visible = resample(bars.part(0, start + 1), timeframe)
+    if not len(visible):
+        return 0
+    *_, last = periods(visible.closed_at_ns)
+    begins_ns = int(visible.closed_at_ns[last.anchor]) - timeframe.duration_ns
+    return int(np.searchsorted(bars.closed_at_ns, begins_ns, side="right"))
 
 
 class HigherStream:
@@ -90,7 +102,7 @@ class HigherStream:
     timeframe
         The longer bars.
     features
-        Entries of the catalogue, in the order of the vectors.
+        Entries of that timeframe, in the order of the vectors.
 
     Attributes
     ----------
@@ -99,9 +111,9 @@ class HigherStream:
     """
 
     def __init__(
-        self, history: BarArrays, timeframe: Timeframe, features: Sequence[Feature]
+        self, history: BarArrays, timeframe: Timeframe, features: Sequence[HigherFeature]
     ) -> None:
-        self.names = tuple(higher_name(timeframe, feature.name) for feature in features)
+        self.names = tuple(feature.name for feature in features)
         self._length_ns = timeframe.duration_ns
         self._open: Bar | None = None
         self._closed_at_ns: int | None = None

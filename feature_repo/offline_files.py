@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 
 from feature_repo.anchors import Period
 from feature_repo.bars import BarArrays, Stamps
-from feature_repo.catalogue import groups, transform_fingerprint, view_name
+from feature_repo.catalogue import groups, view_name
 from feature_repo.engine import Vector
 from feature_repo.feature import Feature
+from feature_repo.transform import transform_fingerprint
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
 

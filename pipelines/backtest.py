@@ -12,8 +12,9 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from feature_repo.catalogue import select, transform_fingerprint
+from feature_repo.catalogue import select
 from feature_repo.engine import compute_batch
+from feature_repo.transform import transform_fingerprint
 from online.adapters.onnx_model import OnnxModel, load_bundle
 from online.domain.errors import ModelRefused
 from online.domain.market import Timeframe

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from feature_repo.catalogue import transform_fingerprint
+from feature_repo.transform import transform_fingerprint
 from models.card import write_card
 from models.champion import duel
 from models.export import Bundle, read_manifest, replay_golden, write_bundle
@@ -111,7 +111,9 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
         timeframe=plan.timeframe,
         target=plan.recipe.target,
         vector=plan.vector,
-        transform_fingerprint=transform_fingerprint(plan.vector.all_names),
+        transform_fingerprint=transform_fingerprint(
+            plan.vector.all_names, plan.timeframe, plan.symbol
+        ),
         barriers=plan.rule,
         price_side=data.price_side,
         assumed_spread_points=data.assumed_spread_points,

@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from feature_repo.catalogue import contract, transform_fingerprint, whole_views
+from feature_repo.catalogue import contract, whole_views
 from feature_repo.engine import Vector
 from feature_repo.store import apply_definitions, open_store
+from feature_repo.transform import transform_fingerprint
 from online.adapters.onnx_model import load_bundle
 from online.adapters.sqlite_journal import iterate
 from online.domain.barriers import BarrierRule

@@ -7,13 +7,16 @@ import pandas as pd
 import pytest
 
 from feature_repo.bars import BarArrays
-from feature_repo.cross import CrossStream, compute_cross, cross_names
+from feature_repo.catalogue import CROSS
+from feature_repo.cross import SILENT_BARS, CrossStream, compute_cross
 from feature_repo.engine import Vector
-from online.domain.errors import InvalidInput, InvalidMarketData
+from feature_repo.peers import Peers
+from online.domain.errors import InvalidMarketData
 from tests.laws.feature_data import random_bars, with_another_future
 from tests.laws.feature_laws import differing
 
 _OWN, _OTHERS = "EURUSD", ("GBPUSD", "USDJPY")
+_PEERS = Peers(_OWN, "GBPUSD", _OTHERS)
 Market = dict[str, BarArrays]
 
 
@@ -51,7 +54,7 @@ def run_live(market: Market, start: int, seed: int) -> dict[str, Vector]:
         histories[symbol] = bars.part(0, known)
         arriving += [(symbol, i) for i in range(known, len(bars))]
     arriving.sort(key=lambda item: (market[item[0]].closed_at_ns[item[1]], random.random()))
-    stream = CrossStream(_OWN, histories)
+    stream = CrossStream(_PEERS, histories, CROSS)
     rows = []
     for index in range(start, len(own)):
         bar = own.bar(index)
@@ -72,7 +75,7 @@ def run_live(market: Market, start: int, seed: int) -> dict[str, Vector]:
 def test_live_equals_batch_in_whatever_order_bars_arrive(
     market: Market, start: int, seed: int
 ) -> None:
-    batch, live = compute_cross(_OWN, market), run_live(market, start, seed)
+    batch, live = compute_cross(_PEERS, market, CROSS), run_live(market, start, seed)
     assert list(batch) == list(live)
     for name, values in live.items():
         assert not differing(values, batch[name][start:]), name
@@ -80,7 +83,7 @@ def test_live_equals_batch_in_whatever_order_bars_arrive(
 
 
 def test_no_value_depends_on_what_comes_after_or_at_the_same_stamp(market: Market) -> None:
-    full = compute_cross(_OWN, market)
+    full = compute_cross(_PEERS, market, CROSS)
     own = market[_OWN]
     for index in (60, 700, 1200):
         stamp_ns = int(own.closed_at_ns[index])
@@ -89,7 +92,7 @@ def test_no_value_depends_on_what_comes_after_or_at_the_same_stamp(market: Marke
             last_seen = int(np.searchsorted(bars.closed_at_ns, stamp_ns, "left")) - 1
             changed[symbol] = with_another_future(bars, last_seen)
         for other in (changed, up_to(market, stamp_ns)):
-            found = compute_cross(_OWN, other)
+            found = compute_cross(_PEERS, other, CROSS)
             for name, values in full.items():
                 assert not differing(values[: index + 1], found[name][: index + 1]), name
 
@@ -103,14 +106,14 @@ def test_a_bar_of_the_same_stamp_is_seen_at_the_next_bar(market: Market) -> None
     moved[place] *= 1.01
     high = np.maximum(other.high, moved)
     changed = BarArrays(other.closed_at_ns, other.open, high, other.low, moved, other.volume)
-    before = compute_cross(_OWN, market)["beta_24_gbpusd"]
-    after = compute_cross(_OWN, {**market, "GBPUSD": changed})["beta_24_gbpusd"]
+    before = compute_cross(_PEERS, market, CROSS)["reference_beta_24"]
+    after = compute_cross(_PEERS, {**market, "GBPUSD": changed}, CROSS)["reference_beta_24"]
     assert not differing(before[: at + 1], after[: at + 1])
     assert before[at + 1] != after[at + 1]
 
 
 def test_values_equal_their_definitions_in_pandas(market: Market) -> None:
-    found = compute_cross(_OWN, market)
+    found = compute_cross(_PEERS, market, CROSS)
     own = pd.DataFrame({"at": market[_OWN].closed_at_ns})
     logs = {}
     for symbol, bars in market.items():
@@ -118,14 +121,12 @@ def test_values_equal_their_definitions_in_pandas(market: Market) -> None:
         seen = pd.merge_asof(own, closes, on="at", allow_exact_matches=False)["close"]
         logs[symbol] = np.log(seen)
     mine, other = logs[_OWN].diff(), logs["GBPUSD"].diff()
+    eur, gbp, jpy = (logs[_OWN].diff(24), logs["GBPUSD"].diff(24), -logs["USDJPY"].diff(24))
     expected = {
-        "correlation_24_gbpusd": mine.rolling(24).corr(other),
-        "beta_24_gbpusd": mine.rolling(24).cov(other, ddof=0) / other.rolling(24).var(ddof=0),
-        "base_strength_24": logs[_OWN].diff(24),
-        "quote_strength_24": (
-            logs["USDJPY"].diff(24) - logs[_OWN].diff(24) - logs["GBPUSD"].diff(24)
-        )
-        / 3,
+        "reference_correlation_24": mine.rolling(24).corr(other),
+        "reference_beta_24": mine.rolling(24).cov(other, ddof=0) / other.rolling(24).var(ddof=0),
+        "base_strength_24": (3 * eur - gbp - jpy) / 3,
+        "quote_strength_24": -(eur + gbp + jpy) / 3,
     }
     for name, values in expected.items():
         known = np.isfinite(values) & np.isfinite(found[name])
@@ -137,14 +138,27 @@ def test_values_equal_their_definitions_in_pandas(market: Market) -> None:
 
 def test_a_bar_that_comes_too_late_is_refused(market: Market) -> None:
     histories = {symbol: bars.part(0, 100) for symbol, bars in market.items()}
-    stream = CrossStream(_OWN, histories)
+    stream = CrossStream(_PEERS, histories, CROSS)
     stream.update(market[_OWN].bar(900))
     with pytest.raises(InvalidMarketData) as refusal:
         stream.take("GBPUSD", market["GBPUSD"].bar(101))
     assert refusal.value.code == "BAR_TOO_LATE"
 
 
-def test_what_is_no_currency_pair_is_refused() -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        cross_names("NSX", ["EURUSD"])
-    assert refusal.value.code == "NO_CURRENCY_PAIR"
+def test_nothing_is_known_of_a_symbol_that_has_been_silent_for_long(market: Market) -> None:
+    own, other = market[_OWN], market["GBPUSD"]
+    left, right = other.part(0, 700), other.part(800, len(other))
+    names = ("closed_at_ns", "open", "high", "low", "close", "volume")
+    holed = BarArrays(*(np.concatenate([getattr(left, n), getattr(right, n)]) for n in names))
+    torn = {**market, "GBPUSD": holed}
+    found = compute_cross(_PEERS, torn, CROSS)
+    first = int(np.searchsorted(own.closed_at_ns, left.closed_at_ns[-1]))
+    again = int(np.searchsorted(own.closed_at_ns, right.closed_at_ns[0], "right"))
+    for values in found.values():
+        assert np.isfinite(values[first : first + SILENT_BARS]).all()
+        assert np.isnan(values[first + SILENT_BARS + 1 : again]).all()
+        assert np.isfinite(values[again])
+    for start in (0, first, first + 20, first + 40, again, again + 3):
+        live = run_live(torn, start, 3)
+        for name, values in live.items():
+            assert not differing(values, found[name][start:]), (name, start)

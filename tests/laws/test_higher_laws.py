@@ -10,13 +10,15 @@ from feature_repo.bars import BarArrays
 from feature_repo.catalogue import select
 from feature_repo.engine import Vector, compute_batch
 from feature_repo.higher import HigherStream, compute_higher, resample
+from feature_repo.indicators.longer import seen_on
 from feature_repo.window import WindowStream, make_windows, pack, unpack
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
 from tests.laws.feature_data import HOUR_NS, random_bars
 from tests.laws.feature_laws import causality_breaks, differing
 
-_ENTRIES = select(["log_return_1", "ema_12_ratio", "atr_14", "volume_ratio_20", "london_session"])
+_OWN = select(["log_return_1", "ema_12_ratio", "atr_14", "volume_ratio_20", "london_session"])
+_ENTRIES = tuple(seen_on(Timeframe.H4, entry) for entry in _OWN)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_live_equals_batch_wherever_it_starts(bars: BarArrays, start: int) -> No
 
 def test_at_equal_stamps_the_longer_bar_is_seen_at_the_next_bar(bars: BarArrays) -> None:
     longer = resample(bars, Timeframe.H4)
-    values = compute_batch(longer, _ENTRIES)["ema_12_ratio"]
+    values = compute_batch(longer, _OWN)["ema_12_ratio"]
     seen = compute(bars)["h4_ema_12_ratio"]
     for number in (40, 200, 400):
         at = int(np.searchsorted(bars.closed_at_ns, longer.closed_at_ns[number]))

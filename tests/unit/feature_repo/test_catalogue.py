@@ -12,9 +12,9 @@ from feature_repo.catalogue import (
     available,
     contract,
     select,
-    transform_fingerprint,
 )
 from feature_repo.expression import CLOSE, call
+from feature_repo.transform import transform_fingerprint
 from online.domain.errors import NotFound
 from online.domain.market import Timeframe
 from tests.conftest import REPOSITORY
