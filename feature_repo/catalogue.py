@@ -17,6 +17,7 @@ from feature_repo.indicators import (
     calendar,
     candle,
     longer,
+    microstructure,
     momentum,
     regime,
     returns,
@@ -36,6 +37,7 @@ CATALOGUE: tuple[Feature, ...] = (
     *volatility.FEATURES,
     *candle.FEATURES,
     *volume.FEATURES,
+    *microstructure.FEATURES,
     *regime.FEATURES,
     *calendar.FEATURES,
 )

@@ -26,6 +26,7 @@ from feature_repo.feature import Feature
 from feature_repo.nodes import Arithmetic, Constant, Node, Source
 from online.domain.errors import InvalidMarketData, NotFound
 from online.domain.market import Bar
+from online.domain.microstructure import MICROSTRUCTURE
 
 Vector = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float32]
@@ -74,7 +75,7 @@ class Program:
         arrays: list[Any] = [None] * len(self.nodes)
         for at, (node, used) in enumerate(zip(self.nodes, self.inputs, strict=True)):
             if isinstance(node, Source):
-                arrays[at] = getattr(bars, node.text)
+                arrays[at] = bars.column(node.text)
             else:
                 arrays[at] = node.batch(*(arrays[i] for i in used))
         return arrays
@@ -98,7 +99,7 @@ class Program:
         for at, (node, used) in enumerate(zip(self.nodes, self.inputs, strict=True)):
             inputs = [arrays[i] for i in used]
             if isinstance(node, Source):
-                arrays[at] = getattr(bars, node.text)
+                arrays[at] = bars.column(node.text)
             elif isinstance(node, Arithmetic):
                 arrays[at] = node.batch(*inputs, out=free.pop() if free else None)
             else:
@@ -209,9 +210,11 @@ class FeatureStream:
         self.closed_at_ns: int | None = None
         self._quarter_end_ns: int | None = None
         self._recent: deque[Bar] = deque(maxlen=WARM_UP_BARS)
+        self._quotes_needed = sorted({n.text for n in self._program.nodes} & set(MICROSTRUCTURE))
         self._values: list[Any] = []
         self._steps: list[tuple[int, Callable[[], Any]]] = []
         self._sources: list[tuple[int, str]] = []
+        self._told: list[tuple[int, str]] = []
         if len(history):
             *_, last = periods(history.closed_at_ns)
             recent = range(max(0, len(history) - WARM_UP_BARS), len(history))
@@ -226,17 +229,29 @@ class FeatureStream:
         ------
         InvalidMarketData
             With code ``BAR_NOT_NEWER`` if the bar is not after the last one.
+        NotFound
+            With code ``FEATURE_INPUT_ABSENT`` if the features read quotes and it was not made of
+            any.
         """
         if self.closed_at_ns is not None and bar.closed_at_ns <= self.closed_at_ns:
             raise InvalidMarketData(
                 f"bar {bar.closed_at_ns} is not after the last one, {self.closed_at_ns}",
                 code="BAR_NOT_NEWER",
             )
+        if self._quotes_needed and bar.microstructure is None:
+            raise NotFound(
+                f"bar {bar.closed_at_ns} has no {', '.join(self._quotes_needed)}: it was not made "
+                "of quotes",
+                code="FEATURE_INPUT_ABSENT",
+                remedy="Stream bars made of quotes, or ask for no feature of them.",
+            )
         if self._quarter_end_ns is None or bar.closed_at_ns > self._quarter_end_ns:
             self._open(BarArrays.from_rows(list(self._recent)), quarter_of(bar.closed_at_ns))
         values = self._values
         for place, name in self._sources:
             values[place] = getattr(bar, name)
+        for place, name in self._told:
+            values[place] = getattr(bar.microstructure, name)
         for place, step in self._steps:
             values[place] = step()
         self.closed_at_ns = bar.closed_at_ns
@@ -252,9 +267,11 @@ class FeatureStream:
         self._values = values
         self._steps = []
         self._sources = []
+        self._told = []
         for place, (node, used) in enumerate(zip(program.nodes, program.inputs, strict=True)):
             if isinstance(node, Source):
-                self._sources.append((place, node.text))
+                where = self._told if node.text in MICROSTRUCTURE else self._sources
+                where.append((place, node.text))
             elif isinstance(node, Constant):
                 values[place] = node.batch()
             else:

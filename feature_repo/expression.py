@@ -13,6 +13,14 @@ from feature_repo.nodes import Arithmetic, Lag, Node, Source, as_node
 
 OPEN, HIGH, LOW, CLOSE = Source("open"), Source("high"), Source("low"), Source("close")
 VOLUME = Source("volume")
+QUOTES, RISES, FALLS = Source("quotes"), Source("rising_quotes"), Source("falling_quotes")
+"""Quotes of the bar, and those that moved the mid price up and down."""
+SPREAD, SPREAD_MAX = Source("spread_points"), Source("spread_max_points")
+"""Mean and widest spread of the bar's quotes, points."""
+TICK_IMBALANCE = Source("tick_imbalance")
+QUOTE_VARIANCE, QUOTE_BIPOWER = Source("realised_variance"), Source("bipower_variation")
+QUOTE_AUTOCOVARIANCE = Source("quote_autocovariance")
+"""Sums over the bar's quotes; see `online.domain.microstructure`."""
 CLOSED_AT = Source("closed_at_ns")
 """End of the bar, nanoseconds UTC, an integer."""
 

@@ -22,6 +22,7 @@ class Group(StrEnum):
     VOLATILITY = "volatility"
     CANDLE = "candle"
     VOLUME = "volume"
+    MICROSTRUCTURE = "microstructure"
     REGIME = "regime"
     SESSION = "session"
     HIGHER = "higher"

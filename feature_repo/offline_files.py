@@ -37,6 +37,8 @@ def period_digest(bars: BarArrays, period: Period, features: Sequence[Feature]) 
     running.update(f"{period.quarter} {period.start - period.anchor} {len(part)}".encode())
     for column in (part.closed_at_ns, part.open, part.high, part.low, part.close, part.volume):
         running.update(np.ascontiguousarray(column).tobytes())
+    if part.microstructure is not None:
+        running.update(np.ascontiguousarray(part.microstructure).tobytes())
     return running.hexdigest()
 
 

@@ -24,7 +24,9 @@ def load_bars(
     until_ns
         Nanoseconds UTC, exclusive; None for all.
     """
-    return BarArrays.from_frame(lake.read_bars(symbol, timeframe, None, until_ns))
+    return BarArrays.from_frame(
+        lake.read_bars(symbol, timeframe, None, until_ns, microstructure=True)
+    )
 
 
 def load_history(lake: Lake, symbol: str, timeframe: Timeframe, before_ns: int) -> BarArrays:
@@ -44,7 +46,7 @@ def load_history(lake: Lake, symbol: str, timeframe: Timeframe, before_ns: int) 
     earliest = load_first_stamp(lake, symbol, timeframe, before_ns)
     while True:
         bars = BarArrays.from_frame(
-            lake.read_bars(symbol, timeframe, before_ns - span_ns, before_ns)
+            lake.read_bars(symbol, timeframe, before_ns - span_ns, before_ns, microstructure=True)
         )
         if len(bars):
             quarter_began_ns = quarter_end_ns(quarter_of(int(bars.closed_at_ns[-1])) - 1)

@@ -60,5 +60,6 @@ def write_catalogue_page(path: Path, bars: BarArrays | None = None, of: str = ""
         if all(feature.name in values for feature in members):
             page.picture(draw(bars, members, values), f"{group.value} features over time")
         else:
-            page.paragraph("These bars have no volume: the view is absent.")
+            absent = {name for feature in members for name in feature.inputs - bars.inputs}
+            page.paragraph(f"These bars have no {', '.join(sorted(absent))}: the view is absent.")
     page.write(path)

@@ -165,7 +165,9 @@ def run_quarter(home: Home, work: QuarterWork) -> bool:
         With code ``LAKE_CHANGED`` if the lake no longer has the bars that were planned with.
     """
     lake = Lake(home.lake)
-    frame = lake.read_bars(work.symbol, work.timeframe, work.anchor_ns, work.end_ns + 1)
+    frame = lake.read_bars(
+        work.symbol, work.timeframe, work.anchor_ns, work.end_ns + 1, microstructure=True
+    )
     bars = BarArrays.from_frame(frame)
     found = [p for p in periods(bars.closed_at_ns) if p.quarter == work.quarter]
     ends = (int(bars.closed_at_ns[0]), int(bars.closed_at_ns[-1])) if len(bars) else None

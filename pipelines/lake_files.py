@@ -20,8 +20,8 @@ from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import PriceSide
 from pipelines.sources.raw import MEASURES, MICROSTRUCTURE
 
-SCHEMA_VERSION = 2
-_READABLE_VERSIONS = ("1", "2")  # files of version 1 have no microstructure
+SCHEMA_VERSION = 3
+_READABLE_VERSIONS = ("1", "2", "3")  # 1 has no microstructure, 2 some of it; absent is NaN
 ROW_SCHEMA = pa.schema(
     [
         pa.field("closed_at_ns", pa.int64(), nullable=False),
@@ -155,7 +155,7 @@ def read_header(path: Path) -> MonthHeader:
     about = {k.decode(): v.decode() for k, v in (parquet.schema_arrow.metadata or {}).items()}
     version = about.get("sextant.schema_version")
     if version not in _READABLE_VERSIONS:
-        known = " and ".join(_READABLE_VERSIONS)
+        known = ", ".join(_READABLE_VERSIONS)
         raise InvalidInput(
             f"{path} has schema version {version}, this Sextant reads {known}",
             code="LAKE_SCHEMA_VERSION",

@@ -37,7 +37,7 @@ def merge(
 ) -> tuple[pd.DataFrame, WriteReport]:
     """Return a month's rows with the given ones among them, and what became of those.
 
-    A bar that is there already and is told more of, being made of quotes now, counts as replaced.
+    A bar that is there already and is told more of, by its quotes, counts as replaced.
 
     Parameters
     ----------
@@ -57,8 +57,9 @@ def merge(
     held, came = theirs[list(MEASURES)].to_numpy(), ours[list(MEASURES)].to_numpy()
     same = np.asarray(((held == came) | (np.isnan(held) & np.isnan(came))).all(axis=1))
     known_more = np.asarray(
-        theirs[list(MICROSTRUCTURE)].isna().all(axis=1).to_numpy()
-        & ours[list(MICROSTRUCTURE)].notna().any(axis=1).to_numpy()
+        (theirs[list(MICROSTRUCTURE)].isna().to_numpy() & ours[list(MICROSTRUCTURE)].notna()).any(
+            axis=1
+        )
         & same
         & (ours["priority"].to_numpy() >= theirs["priority"].to_numpy())
     )

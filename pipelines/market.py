@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from feature_repo.bars import BarArrays
 from online.domain.errors import InvalidInput, NotFound
 from online.domain.market import Bar, Instrument, PriceSide, Timeframe
 from online.simulator.bars import BidAskBar, two_sided
 from pipelines.lake import Lake
 
 _LEAST_BARS = 2
-_COLUMNS = ("closed_at_ns", "open", "high", "low", "close", "volume", "spread_points")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ def read_market(
     """
     if not (math.isfinite(assumed_spread_points) and assumed_spread_points >= 0.0):
         raise InvalidInput(f"assumed_spread_points must be 0 or more: {assumed_spread_points}")
-    frame = lake.read_bars(instrument.symbol, timeframe, start_ns, end_ns)
+    frame = lake.read_bars(instrument.symbol, timeframe, start_ns, end_ns, microstructure=True)
     if len(frame) < _LEAST_BARS:
         raise NotFound(
             f"{instrument.symbol} {timeframe} has {len(frame)} bars between {start_ns} and "
@@ -80,15 +80,13 @@ def read_market(
             code="EMPTY_INTERVAL",
         )
     side = lake.price_side(instrument.symbol, timeframe)
-    bars, quotes, assumed = [], [], False
-    columns = (frame[name].tolist() for name in _COLUMNS)
-    for closed_at_ns, opened, high, low, close, volume, recorded in zip(*columns, strict=True):
-        traded = 0.0 if math.isnan(volume) else volume
-        bar = Bar(closed_at_ns, opened, high, low, close, traded)
+    quotes, assumed = [], False
+    arrays = BarArrays.from_frame(frame)
+    bars = [arrays.bar(index) for index in range(len(arrays))]
+    for bar, recorded in zip(bars, frame["spread_points"].tolist(), strict=True):
         spread = recorded
         if math.isnan(recorded):
             spread, assumed = assumed_spread_points, True
-        bars.append(bar)
         quotes.append(two_sided(bar, timeframe, side, spread, instrument.scale))
     return Market(
         instrument,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from online.domain.errors import InvalidMarketData
 from online.domain.market import Instrument, PriceSide, Timeframe
 from pipelines.quality_prices import find_frozen, find_spikes
-from pipelines.sources.raw import BAR_COLUMNS, PRICES, Fault, RawBars
+from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE, PRICES, Fault, RawBars
 
 SCALE_FACTOR_MAX = 5.0
 """A price this many times its neighbours' median, or as small a part of it, is misscaled."""
@@ -48,9 +48,10 @@ CLEAN_BARS = pa.DataFrameSchema(
 
 CLEAN_MICROSTRUCTURE = pa.DataFrameSchema(
     {
+        **dict.fromkeys(MICROSTRUCTURE, _AMOUNT),
+        "quotes": pa.Column("float64", pa.Check.ge(1.0), nullable=True),
         "tick_imbalance": pa.Column("float64", pa.Check.in_range(-1.0, 1.0), nullable=True),
-        "realised_variance": _AMOUNT,
-        "bipower_variation": _AMOUNT,
+        "quote_autocovariance": pa.Column("float64", nullable=True),
     },
     strict=True,
     ordered=True,

@@ -176,31 +176,35 @@ def measure_bars(
     Returns
     -------
     measures
-        By name, (n_bars,) each: prices; ``volume``, the number of quotes; ``spread_points``, their
-        mean; and of the mid prices ``tick_imbalance``, rises less falls over both, in [-1, 1], 0 if
-        there are none; ``realised_variance``, the sum of squared log returns;
-        ``bipower_variation``, pi/2 times the sum of products of neighbouring absolute log returns,
-        which jumps leave small (Barndorff-Nielsen and Shephard, *Journal of Financial Econometrics*
-        2 (2004) 1-37).
+        By name, (n_bars,) each: prices; ``volume``, the number of quotes; and what
+        `online.domain.microstructure.Microstructure` says, of the mid prices. Bipower variation is
+        left small by jumps (Barndorff-Nielsen and Shephard, *Journal of Financial Econometrics* 2
+        (2004) 1-37).
     """
     counts = np.diff(np.append(starts, len(bid)))
     price = bid if side is PriceSide.BID else ask
     returns = np.diff(np.log((bid + ask) * 0.5), prepend=np.nan)
     returns[starts] = 0.0  # a bar knows its own quotes alone
-    signs = np.sign(returns)
-    moves = np.add.reduceat(np.abs(signs), starts)
-    products = np.abs(returns) * np.abs(np.append(0.0, returns[:-1]))
+    rising = np.add.reduceat((returns > 0.0).astype(np.float64), starts)
+    falling = np.add.reduceat((returns < 0.0).astype(np.float64), starts)
+    products = returns * np.append(0.0, returns[:-1])
     products[starts] = 0.0
+    quotes = counts.astype(np.float64)
     return {
         "open": price[starts],
         "high": np.maximum.reduceat(price, starts),
         "low": np.minimum.reduceat(price, starts),
         "close": price[starts + counts - 1],
-        "volume": counts.astype(np.float64),
+        "volume": quotes,
         "spread_points": np.add.reduceat(ask - bid, starts) / counts / point,
-        "tick_imbalance": np.add.reduceat(signs, starts) / np.maximum(moves, 1.0),
+        "quotes": quotes,
+        "rising_quotes": rising,
+        "falling_quotes": falling,
+        "spread_max_points": np.maximum.reduceat(ask - bid, starts) / point,
+        "tick_imbalance": (rising - falling) / np.maximum(rising + falling, 1.0),
         "realised_variance": np.add.reduceat(returns * returns, starts),
-        "bipower_variation": np.pi / 2.0 * np.add.reduceat(products, starts),
+        "bipower_variation": np.pi / 2.0 * np.add.reduceat(np.abs(products), starts),
+        "quote_autocovariance": np.add.reduceat(products, starts),
     }
 
 

@@ -9,45 +9,20 @@ one time are never parted, since their order within it is not known.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from online.domain.errors import InvalidInput, InvalidMarketData
-from online.domain.market import PriceSide, Timeframe
+from online.domain.market import Bar, PriceSide, Timeframe
+from online.domain.microstructure import MICROSTRUCTURE, Microstructure
 from pipelines.quality_gaps import Calendar
 from pipelines.resample import bar_close, measure_bars, no_tick_bars
+from pipelines.sources.raw import PRICES
 
 _FIRST = np.zeros(1, dtype=np.int64)
 _NEVER = -1
-
-
-@dataclass(frozen=True, slots=True)
-class TickBar:
-    """A bar made of quotes.
-
-    Parameters
-    ----------
-    closed_at_ns
-        End of the bar, UTC nanoseconds; its quotes are all earlier.
-    open, high, low, close
-        Prices of the chosen side.
-    volume, spread_points, tick_imbalance, realised_variance, bipower_variation
-        See `pipelines.resample.measure_bars`.
-    """
-
-    closed_at_ns: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    spread_points: float
-    tick_imbalance: float
-    realised_variance: float
-    bipower_variation: float
 
 
 class TickBarStream:
@@ -76,7 +51,7 @@ class TickBarStream:
         self._closes_at_ns = _NEVER
         self._last_ns = 0
 
-    def update(self, at_ns: int, bid: float, ask: float) -> TickBar | None:
+    def update(self, at_ns: int, bid: float, ask: float) -> Bar | None:
         """Take the next quote; return the bar that it shows to be over, if any.
 
         Raises
@@ -95,7 +70,7 @@ class TickBarStream:
         self._quotes.add(bid, ask)
         return made
 
-    def close_until(self, now_ns: int) -> TickBar | None:
+    def close_until(self, now_ns: int) -> Bar | None:
         """Return the bar that is over by the clock, though no later quote has come."""
         if not 0 < self._closes_at_ns <= now_ns:
             return None
@@ -123,7 +98,7 @@ class ActivityBarStream:
         self._amount = 0.0
         self._last_ns = 0
 
-    def update(self, at_ns: int, bid: float, ask: float, amount: float = 1.0) -> TickBar | None:
+    def update(self, at_ns: int, bid: float, ask: float, amount: float = 1.0) -> Bar | None:
         """Take the next quote; return the bar that it shows to be over, if any.
 
         Parameters
@@ -237,14 +212,17 @@ class _Quotes:
         self._bids.append(bid)
         self._asks.append(ask)
 
-    def measure(self, closed_at_ns: int) -> TickBar | None:
+    def measure(self, closed_at_ns: int) -> Bar | None:
         """Return the bar of the quotes so far and forget them; None if there are none."""
         if not self._bids:
             return None
         bid, ask = np.array(self._bids), np.array(self._asks)
         measures = measure_bars(_FIRST, bid, ask, point=self._point, side=self._side)
         self._bids, self._asks = [], []
-        return TickBar(closed_at_ns, **{name: float(one[0]) for name, one in measures.items()})
+        told = {name: float(one[0]) for name, one in measures.items()}
+        prices = {name: told[name] for name in (*PRICES, "volume")}
+        quotes = Microstructure(**{name: told[name] for name in MICROSTRUCTURE})
+        return Bar(closed_at_ns, **prices, microstructure=quotes)
 
 
 def _require_amount(amount_per_bar: float) -> float:

@@ -11,6 +11,7 @@ from functools import cached_property
 import msgspec
 
 from online.domain.errors import InvalidMarketData, NotFound
+from online.domain.microstructure import Microstructure
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 _SECONDS = {"M1": 60, "M5": 300, "M15": 900, "M30": 1800, "H1": 3600, "H4": 14400, "D1": 86400}
@@ -96,6 +97,8 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
         greatest.
     volume
         Traded or tick volume, not negative.
+    microstructure
+        What its quotes tell of it; None where it was not made of quotes.
 
     Raises
     ------
@@ -109,6 +112,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     low: float
     close: float
     volume: float = 0.0
+    microstructure: Microstructure | None = None
 
     def __post_init__(self) -> None:
         prices = (self.open, self.high, self.low, self.close)

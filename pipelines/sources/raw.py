@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from online.domain import microstructure
 from online.domain.market import PriceSide, Timeframe
 
 PRICES = ("open", "high", "low", "close")
 MEASURES = (*PRICES, "volume", "spread_points")
 BAR_COLUMNS = ("closed_at_ns", *MEASURES)
-MICROSTRUCTURE = ("tick_imbalance", "realised_variance", "bipower_variation")
-"""What quotes tell of a bar beyond its prices; see `pipelines.resample.measure_bars`."""
+MICROSTRUCTURE = tuple(name for name in microstructure.MICROSTRUCTURE if name not in BAR_COLUMNS)
+"""What quotes tell of a bar beyond its other columns; see `pipelines.resample.measure_bars`."""
 
 
 class Fault(StrEnum):

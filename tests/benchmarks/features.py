@@ -18,6 +18,7 @@ from feature_repo.engine import Vector, compute_batch
 from tests.benchmarks.minutes import year_of_minutes
 from tests.benchmarks.peers.pandas_features import PANDAS
 from tests.benchmarks.report import Target, render
+from tests.laws.feature_data import frame_of
 
 ROUNDS = 3
 SETTLED = 1400
@@ -63,8 +64,7 @@ def compare(bars: BarArrays, values: dict[str, Vector]) -> tuple[float, dict[str
     RuntimeError
         If a feature is another than pandas'.
     """
-    names = ("closed_at_ns", "open", "high", "low", "close", "volume")
-    frame = pd.DataFrame({name: getattr(bars, name) for name in names})
+    frame = frame_of(bars)
     spent, shares = 0.0, {}
     for feature in CATALOGUE:
         rounds = []

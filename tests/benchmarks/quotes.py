@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from online.domain.market import Timeframe
+from online.domain.market import Bar, Timeframe
 from online.instruments import find_instrument
 from pipelines.quality_gaps import Calendar
 from pipelines.quality_ticks import check_ticks
 from pipelines.resample import bars_from_ticks
 from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 from pipelines.sources.ticks import LeanTicks, LeanTicksConfig
-from pipelines.tick_bars import TickBar, TickBarStream
+from pipelines.tick_bars import TickBarStream
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/oanda_ticks/eurusd"
 QUOTES = 532_903
@@ -53,7 +53,7 @@ def measure_quotes(quotes: pd.DataFrame) -> dict[str, float]:
     """
     rows = list(zip(*(quotes[name].tolist() for name in ("at_ns", "bid", "ask")), strict=True))
     stream = TickBarStream(Timeframe.M1, Calendar.CURRENCIES, point=EURUSD.point)
-    update, made = stream.update, list[TickBar]()
+    update, made = stream.update, list[Bar]()
     began, worked = time.perf_counter(), time.thread_time()
     for at_ns, bid, ask in rows:
         bar = update(at_ns, bid, ask)
@@ -65,7 +65,8 @@ def measure_quotes(quotes: pd.DataFrame) -> dict[str, float]:
     batch_seconds = time.thread_time() - worked
     for name in (*BAR_COLUMNS, *MICROSTRUCTURE):
         theirs = batch[name].to_numpy()
-        ours = np.array([getattr(bar, name) for bar in made], dtype=theirs.dtype)
+        told = [bar.microstructure if hasattr(bar.microstructure, name) else bar for bar in made]
+        ours = np.array([getattr(each, name) for each in told], dtype=theirs.dtype)
         if not np.array_equal(ours.view(np.int64), theirs.view(np.int64)):
             raise RuntimeError(f"the stream's {name} is not the batch's")
     return {

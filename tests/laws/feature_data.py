@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from feature_repo.bars import BarArrays
+from feature_repo.bars import BarArrays, Floats
+from online.domain.microstructure import MICROSTRUCTURE
 
 HOUR_NS = 3_600_000_000_000
 
@@ -29,6 +30,7 @@ def random_bars(
     opened = np.concatenate([[1.1], close[:-1]])
     reach = np.abs(random.normal(0.0, 0.0007, (2, count)))
     reach[:, count // 2 : count // 2 + 80] = 0.0
+    frozen = slice(count // 2, count // 2 + 80)
     return BarArrays(
         hours.asi8.astype(np.int64) if hours.unit == "ns" else hours.as_unit("ns").asi8,
         opened,
@@ -36,7 +38,23 @@ def random_bars(
         np.minimum(opened, close) - reach[1],
         close,
         np.floor(random.gamma(2.0, 500.0, count)),
+        random_microstructure(random, count, frozen),
     )
+
+
+def random_microstructure(random: np.random.Generator, count: int, frozen: slice) -> Floats:
+    """Return figures of quotes, in the order of `MICROSTRUCTURE`; none moves where frozen."""
+    quotes = np.floor(random.gamma(1.0, 300.0, count)) + 1.0
+    rising, falling = np.floor(random.uniform(0.0, 0.5, (2, count)) * quotes)
+    variance = random.gamma(1.0, 1e-6, count)
+    bipower = variance * random.uniform(0.2, 1.2, count)
+    bounce = -variance * random.uniform(-0.2, 0.8, count)
+    for still in (rising, falling, variance, bipower, bounce):
+        still[frozen] = 0.0
+    spread = random.gamma(4.0, 3.0, count) + 1.0
+    widest = spread * random.uniform(1.0, 3.0, count)
+    imbalance = (rising - falling) / np.maximum(rising + falling, 1.0)
+    return np.array([quotes, rising, falling, spread, widest, imbalance, variance, bipower, bounce])
 
 
 def real_bars() -> BarArrays | None:
@@ -62,4 +80,15 @@ def with_another_future(bars: BarArrays, after: int) -> BarArrays:
         changed[name] = values
     volume = bars.volume.copy()
     volume[part] = volume[part][::-1] * 3.0 + 1.0
-    return BarArrays(bars.closed_at_ns, **changed, volume=volume)
+    told = None
+    if bars.microstructure is not None:
+        told = bars.microstructure.copy()
+        told[:, part] = told[:, part][:, ::-1] * 2.0 + 1.0
+    return BarArrays(bars.closed_at_ns, **changed, volume=volume, microstructure=told)
+
+
+def frame_of(bars: BarArrays) -> pd.DataFrame:
+    """Return bars as a data frame, with everything that they have."""
+    names = ("closed_at_ns", "open", "high", "low", "close", "volume")
+    told = MICROSTRUCTURE if bars.microstructure is not None else ()
+    return pd.DataFrame({name: bars.column(name) for name in (*names, *told)})

@@ -6,10 +6,7 @@ knows TA-Lib. Recursive averages start differently, so they are compared where t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import pandas as pd
 
 from tests.laws.feature_formulas import (
     adx,
@@ -57,8 +54,7 @@ from tests.laws.feature_formulas import (
     variance,
     weighted,
 )
-
-Reference = Callable[[pd.DataFrame], "pd.Series[float]"]
+from tests.laws.microstructure_references import MICROSTRUCTURE_REFERENCES, Reference
 
 REFERENCES: dict[str, Reference] = {
     "log_return_1": lambda b: log_return(b, 1),
@@ -199,4 +195,5 @@ REFERENCES: dict[str, Reference] = {
         session(b, "Europe/London") * session(b, "America/New_York")
     ),
     "week_elapsed": elapsed,
+    **MICROSTRUCTURE_REFERENCES,
 }

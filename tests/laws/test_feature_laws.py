@@ -16,7 +16,8 @@ from feature_repo.engine import compute_batch
 from feature_repo.expression import CLOSE
 from feature_repo.feature import Feature, Group
 from feature_repo.nodes import Node, Step, Values
-from tests.laws.feature_data import random_bars, real_bars
+from online.domain.microstructure import MICROSTRUCTURE
+from tests.laws.feature_data import frame_of, random_bars, real_bars
 from tests.laws.feature_laws import (
     causality_breaks,
     chunking_breaks,
@@ -86,16 +87,20 @@ def test_every_warm_up_fits_before_the_anchor() -> None:
 
 
 def test_every_view_is_served_whole_or_not_at_all() -> None:
-    for members in groups().values():
-        assert len({"volume" in feature.inputs for feature in members}) == 1
+    optional = frozenset({"volume", *MICROSTRUCTURE})
+    for group, members in groups().items():
+        needed = [feature.inputs & optional for feature in members]
+        if group is Group.MICROSTRUCTURE:
+            assert all(inputs and inputs <= set(MICROSTRUCTURE) for inputs in needed)
+        else:
+            assert len(set(needed)) == 1
 
 
 @pytest.fixture(scope="module")
 def reference_frame() -> tuple[pd.DataFrame, dict[str, Any]]:
     """Bars of one quarter, so that there is one anchor, and the features over them."""
     made = random_bars(2100, seed=11, start="2020-07-01 01:00", weekends=True)
-    names = ("closed_at_ns", "open", "high", "low", "close", "volume")
-    return pd.DataFrame({n: getattr(made, n) for n in names}), compute_batch(made, CATALOGUE)
+    return frame_of(made), compute_batch(made, CATALOGUE)
 
 
 @pytest.mark.parametrize("feature", CATALOGUE, ids=lambda feature: feature.name)

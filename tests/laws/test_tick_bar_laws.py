@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from online.domain.errors import InvalidInput, InvalidMarketData
-from online.domain.market import PriceSide, Timeframe
+from online.domain.market import Bar, PriceSide, Timeframe
 from online.instruments import find_instrument
 from pipelines.quality_gaps import Calendar
 from pipelines.quality_ticks import check_ticks
@@ -21,7 +20,7 @@ from pipelines.resample import bars_from_ticks
 from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 from pipelines.sources.text import read_text
 from pipelines.sources.ticks import LeanTicksConfig, read_day
-from pipelines.tick_bars import ActivityBarStream, TickBar, TickBarStream, bars_by_activity
+from pipelines.tick_bars import ActivityBarStream, TickBarStream, bars_by_activity
 
 START = int(pd.Timestamp("2017-06-05 10:00").value)
 MINUTE = 60_000_000_000
@@ -44,16 +43,17 @@ def rows(ticks: pd.DataFrame) -> Iterable[tuple[int, float, float]]:
     return zip(*(ticks[name].tolist() for name in ("at_ns", "bid", "ask")), strict=True)
 
 
-def assert_same_bits(live: list[TickBar], batch: pd.DataFrame) -> None:
+def assert_same_bits(live: list[Bar], batch: pd.DataFrame) -> None:
     assert list(batch.columns) == [*BAR_COLUMNS, *MICROSTRUCTURE]
     assert len(live) == len(batch)
     for name in batch.columns:
         theirs = batch[name].to_numpy()
-        ours = np.array([asdict(bar)[name] for bar in live], dtype=theirs.dtype)
+        told = [bar.microstructure if hasattr(bar.microstructure, name) else bar for bar in live]
+        ours = np.array([getattr(each, name) for each in told], dtype=theirs.dtype)
         np.testing.assert_array_equal(ours.view(np.int64), theirs.view(np.int64), err_msg=str(name))
 
 
-def stream_clock(ticks: pd.DataFrame, timeframe: Timeframe, side: PriceSide) -> list[TickBar]:
+def stream_clock(ticks: pd.DataFrame, timeframe: Timeframe, side: PriceSide) -> list[Bar]:
     stream = TickBarStream(timeframe, CURRENCIES, point=1e-5, side=side)
     found = [stream.update(*row) for row in rows(ticks)]
     return [bar for bar in found if bar is not None]

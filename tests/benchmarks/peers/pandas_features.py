@@ -1,20 +1,24 @@
 """The catalogue in pandas: the laws' golden references, without `apply` and Python loops.
 
 A reference that the laws may compute slowly is written here as a pandas user would make it fast.
-Kaufman's average is recursive with a rate of its own at every bar, which pandas has no word for:
-it stays a loop over lists.
+Kaufman's average is recursive with a rate of its own at every bar, and VPIN's buckets begin where
+others end; pandas has no word for either: they stay loops over lists.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from tests.laws.feature_formulas import kama, typical
-from tests.laws.feature_references import REFERENCES, Reference
+from tests.laws.feature_references import REFERENCES
+from tests.laws.microstructure_references import Reference, moves, signed
 
 Windows = npt.NDArray[np.float64]
 
@@ -79,6 +83,29 @@ def elapsed(b: pd.DataFrame) -> pd.Series[float]:
     return (minutes / 60).clip(upper=120) / 120
 
 
+def vpin(b: pd.DataFrame, bars: int = 50, size: int = 5, buckets: int = 20) -> pd.Series[float]:
+    """Return the one-sided share of the newest buckets, in one pass with running sums."""
+    wanted = (size * moves(b).rolling(bars).mean()).tolist()
+    full = deque[tuple[float, float]]()
+    kept = kept_one_sided = content = net = limit = 0.0
+    values = [np.nan] * (bars - 1)
+    rows = zip(moves(b).tolist(), signed(b).tolist(), wanted, strict=True)
+    for both, difference, want in islice(rows, bars - 1, None):
+        if not limit:
+            limit = max(1.0, math.ceil(want))
+        content += both
+        net += difference
+        values.append((kept_one_sided + abs(net)) / max(kept + content, 1.0))
+        if content >= limit:
+            full.append((content, abs(net)))
+            kept, kept_one_sided = kept + content, kept_one_sided + abs(net)
+            content = net = limit = 0.0
+            if len(full) == buckets:
+                oldest, its_one_sided = full.popleft()
+                kept, kept_one_sided = kept - oldest, kept_one_sided - its_one_sided
+    return pd.Series(values, b.index)
+
+
 PANDAS: dict[str, Reference] = {
     **REFERENCES,
     "wma_20_ratio": lambda b: b["close"] / weighted(b) - 1,
@@ -97,4 +124,5 @@ PANDAS: dict[str, Reference] = {
         session(b, "Europe/London") * session(b, "America/New_York")
     ),
     "week_elapsed": elapsed,
+    "vpin_20": vpin,
 }

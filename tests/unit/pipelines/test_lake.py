@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
 def with_microstructure(count: int) -> pd.DataFrame:
     told = hourly(count)
     for place, name in enumerate(MICROSTRUCTURE):
-        told[name] = np.linspace(0.0, 0.1 * (place + 1), count)
+        told[name] = np.linspace(0.0, 0.1 * (place + 1), count) + (name == "quotes")
     return told
 
 
@@ -235,6 +235,14 @@ def test_a_file_of_the_first_version_is_read_and_told_more_where_quotes_come(lak
     assert (report.added, report.unchanged, report.replaced) == (0, 0, 5)
     pd.testing.assert_frame_equal(lake.read_bars("EURUSD", "H1", microstructure=True), told)
     assert lake.digest("EURUSD", "H1") != before
+
+
+def test_a_file_of_the_second_version_is_told_the_rest(tmp_path: Path) -> None:
+    lake, told = Lake(tmp_path), with_microstructure(5)
+    less = told.assign(**dict.fromkeys(("quotes", "spread_max_points"), np.nan))
+    lake.write_bars("EURUSD", "H1", PriceSide.BID, less, "ticks")
+    assert lake.write_bars("EURUSD", "H1", PriceSide.BID, told, "ticks").replaced == 5
+    pd.testing.assert_frame_equal(lake.read_bars("EURUSD", "H1", microstructure=True), told)
 
 
 def test_a_lower_ranking_source_tells_no_more_of_anothers_bars(lake: Lake) -> None:
