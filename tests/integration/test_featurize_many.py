@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from distributed import LocalCluster
 from prefect.testing.utilities import prefect_test_harness
@@ -19,8 +18,9 @@ from pipelines.feature_steps import compute_offline, read_series
 from pipelines.featurize_many import featurize_many, plan, run_quarter
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 from tests.integration.feast_homes import served_home
-from tests.laws.feature_data import random_bars
+from tests.laws.feature_data import frame_of, random_bars
 
 pytestmark = pytest.mark.integration
 
@@ -28,9 +28,7 @@ SYMBOLS = ("EURUSD", "GBPUSD")
 
 
 def fill(home: Home, symbol: str, bars: BarArrays) -> None:
-    names = ("closed_at_ns", "open", "high", "low", "close", "volume")
-    frame = pd.DataFrame({name: getattr(bars, name) for name in names})
-    frame["spread_points"] = np.nan
+    frame = frame_of(bars).reindex(columns=[*BAR_COLUMNS, *MICROSTRUCTURE])
     Lake(home.lake).write_bars(symbol, Timeframe.H1, PriceSide.BID, frame, "test")
 
 
