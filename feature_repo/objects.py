@@ -15,8 +15,10 @@ from feature_repo.catalogue import (
     view_version,
 )
 from feature_repo.feature import Feature, Group
+from feature_repo.windows import WINDOWS, Window
 from online.domain.market import Timeframe
 from online.domain.vector import VectorContract
+from online.domain.window import WindowContract
 
 if TYPE_CHECKING:
     from feast import Entity, FeatureService, FeatureView
@@ -37,6 +39,11 @@ def service_name(timeframe: Timeframe, vector: str = "default") -> str:
 def references(vector: VectorContract) -> list[str]:
     """Return a vector's features as Feast names them, ``view:feature``, in order."""
     return [f"{view.name}:{name}" for view in vector.views for name in view.features]
+
+
+def window_reference(window: WindowContract) -> str:
+    """Return a window as Feast names it, ``view:field``."""
+    return f"{window.view}:{window.field}"
 
 
 def symbol_entity() -> Entity:
@@ -97,6 +104,34 @@ def feature_view(
     )
 
 
+def window_view(timeframe: Timeframe, window: Window, offline_root: Path) -> FeatureView:
+    """Return the view of a window on one timeframe; parameters as of `feature_view`."""
+    from feast import FeatureView, Field, FileSource  # noqa: PLC0415 - as above
+    from feast.types import Bytes  # noqa: PLC0415 - as above
+
+    asked = window.contract(timeframe)
+    return FeatureView(
+        name=asked.view,
+        entities=[symbol_entity()],
+        ttl=timedelta(seconds=asked.max_age_seconds),
+        schema=[
+            Field(
+                name=asked.field,
+                dtype=Bytes,
+                description=f"The last {asked.length} vectors as float32, oldest first.",
+                tags={"length": str(asked.length), "features": ",".join(asked.features)},
+            )
+        ],
+        source=FileSource(
+            name=f"{asked.view}_parquet",
+            path=str(offline_root / asked.view),
+            timestamp_field=EVENT_TIMESTAMP,
+        ),
+        description=f"Window of {asked.length} {timeframe.value} vectors.",
+        tags={"version": str(asked.version), "timeframe": timeframe.value},
+    )
+
+
 def feature_service(
     name: str, vector: VectorContract, views: Iterable[FeatureView]
 ) -> FeatureService:
@@ -138,5 +173,6 @@ def feast_objects(
             for group, members in groups().items()
         ]
         objects += views
+        objects += [window_view(timeframe, window, offline_root) for window in WINDOWS]
         objects.append(feature_service(service_name(timeframe), contract(timeframe), views))
     return objects

@@ -8,7 +8,7 @@ vectors come from a stream, from a backtest's columns or from the offline store.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,21 @@ def pack_last(vectors: Windows, length: int) -> bytes | None:
     """
     last = vectors[-length:]
     return pack(last) if len(last) == length and bool(np.isfinite(last).all()) else None
+
+
+def pack_each(vectors: Windows, length: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the index of each complete window's last bar, and the window packed.
+
+    Parameters
+    ----------
+    vectors, length
+        As for `make_windows`.
+    """
+    ends, _ = make_windows(vectors, length)
+    for end in ends.tolist():
+        packed = pack_last(vectors[: end + 1], length)
+        if packed is not None:
+            yield end, packed
 
 
 def pack(window: Windows) -> bytes:
@@ -110,6 +125,38 @@ class WindowStream:
         """Take the next bar's vector; return the packed window, None while it is incomplete."""
         self._vectors.append(vector)
         return pack_last(np.stack(self._vectors), self._vectors.maxlen or 0)
+
+
+class WindowStreams:
+    """Every window of a vector, live.
+
+    Parameters
+    ----------
+    windows
+        Length and feature names by what the window is called.
+    names
+        Of the vectors' places.
+    history
+        Vectors so far, as for `WindowStream`, of shape ``(n_bars, n_names)``.
+    """
+
+    def __init__(
+        self,
+        windows: Mapping[str, tuple[int, Sequence[str]]],
+        names: Sequence[str],
+        history: Windows,
+    ) -> None:
+        self._streams = {}
+        for called, (length, wanted) in windows.items():
+            places = [names.index(name) for name in wanted]
+            self._streams[called] = (places, WindowStream(length, history[:, places]))
+
+    def update(self, vector: Vector) -> dict[str, bytes | None]:
+        """Take the next bar's vector; return every packed window, None where incomplete."""
+        return {
+            called: stream.update(vector[places])
+            for called, (places, stream) in self._streams.items()
+        }
 
 
 def _require_length(length: int) -> None:
