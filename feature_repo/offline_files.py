@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +28,8 @@ from feature_repo.transform import transform_fingerprint
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
 
-_DIGEST = b"sextant.digest"
+DIGEST = b"sextant.digest"
+"""Where a file remembers what it was computed from."""
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]*")
 
 
@@ -52,7 +55,8 @@ def is_current(
 ) -> bool:
     """Tell whether every view's file of a quarter was computed from `digest`."""
     return all(
-        _digest_of(_file(offline_root, symbol, view_name(timeframe, group), period)) == digest
+        digest_of_file(period_file(offline_root, symbol, view_name(timeframe, group), period))
+        == digest
         for group in groups(features)
     )
 
@@ -99,9 +103,10 @@ def write_period(
         warm = np.all([np.isfinite(values[f.name]) for f in members], axis=0)
         table = pa.table(
             {"event_timestamp": stamps, **{f.name: pa.array(values[f.name]) for f in members}},
-            metadata={_DIGEST: digest.encode()},
+            metadata={DIGEST: digest.encode()},
         ).filter(pa.array(warm))
-        _write(table, _file(offline_root, symbol, view_name(timeframe, group), period))
+        with writing(period_file(offline_root, symbol, view_name(timeframe, group), period)) as to:
+            pq.write_table(table, to)
         rows += table.num_rows
     return rows
 
@@ -122,24 +127,27 @@ def remove_other_periods(
                 file.unlink()
 
 
-def _file(offline_root: Path, symbol: str, view: str, period: Period) -> Path:
+def period_file(offline_root: Path, symbol: str, view: str, period: Period) -> Path:
+    """Return where a view's rows of a quarter are."""
     return offline_root / view / f"symbol={symbol}" / f"{period.label}.parquet"
 
 
-def _digest_of(file: Path) -> str | None:
+def digest_of_file(file: Path) -> str | None:
+    """Return the digest of what a file was computed from; None if it does not tell."""
     if not file.is_file():
         return None
-    found = (pq.read_schema(file).metadata or {}).get(_DIGEST)
+    found = (pq.read_schema(file).metadata or {}).get(DIGEST)
     return found.decode() if found else None
 
 
-def _write(table: pa.Table, file: Path) -> None:
-    """Write a Parquet file whole, or not at all."""
+@contextmanager
+def writing(file: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces `file` whole when it is written, or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as sink:
-            pq.write_table(table, sink)
+            yield sink
             sink.flush()
             os.fsync(sink.fileno())
         partial.replace(file)

@@ -20,14 +20,13 @@ from feature_repo.anchors import Period, periods
 from feature_repo.bars import Stamps
 from feature_repo.catalogue import groups, view_name
 from feature_repo.feature import Feature
-from feature_repo.offline_files import digest_of_file, period_file, writing
+from feature_repo.offline_files import DIGEST, digest_of_file, period_file, writing
 from feature_repo.window import pack_each
 from feature_repo.windows import Window
 from online.domain.market import Timeframe
 
 _BATCH_BYTES = 16 * 1024**2
 """Packed windows held at once."""
-_DIGEST = b"sextant.digest"
 
 
 def read_vectors(
@@ -91,7 +90,7 @@ def write_windows(
     """
     first = max(0, period.start - window.length + 1)
     stamps = stamps_ns[first : period.end]
-    vectors = read_vectors(offline_root, symbol, timeframe, window.features, stamps)
+    vectors = read_vectors(offline_root, symbol, timeframe, window.entries(timeframe), stamps)
     asked = window.contract(timeframe)
     digest = _digest(asked.view, window.length, asked.features, stamps, vectors)
     file = period_file(offline_root, symbol, asked.view, period)
@@ -99,7 +98,7 @@ def write_windows(
         return False
     schema = pa.schema(
         [("event_timestamp", pa.timestamp("us", tz="UTC")), (asked.field, pa.binary())],
-        metadata={_DIGEST: digest.encode()},
+        metadata={DIGEST: digest.encode()},
     )
     lead = period.start - first
     with writing(file) as sink, pq.ParquetWriter(sink, schema, use_dictionary=False) as writer:

@@ -62,29 +62,27 @@ class Window:
         """Name of the packed bytes in the view, for example ``window_default_32``."""
         return f"window_{self.key}"
 
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """Its entries of the catalogue, in order."""
-        return select(self.names)
+    def entries(self, timeframe: Timeframe) -> tuple[Feature, ...]:
+        """Return its features, in order."""
+        return select(self.names, timeframe)
 
-    @property
-    def view_version(self) -> int:
-        """Version of its view: it rises when the window or one of its features changes."""
-        return self.version + sum(feature.version - 1 for feature in self.features)
+    def view_version(self, timeframe: Timeframe) -> int:
+        """Return its view's version: it rises when the window or one of its features changes."""
+        return self.version + sum(feature.version - 1 for feature in self.entries(timeframe))
 
     def view_name(self, timeframe: Timeframe) -> str:
         """Return its Feast view, for example ``h1_window_default_32``; a later version says so."""
-        name = f"{timeframe.value.lower()}_{self.field}"
-        return name if self.view_version == 1 else f"{name}_v{self.view_version}"
+        name, version = f"{timeframe.value.lower()}_{self.field}", self.view_version(timeframe)
+        return name if version == 1 else f"{name}_v{version}"
 
     def contract(self, timeframe: Timeframe) -> WindowContract:
         """Return what a model asks of it on one timeframe."""
         return WindowContract(
             view=self.view_name(timeframe),
-            version=self.view_version,
+            version=self.view_version(timeframe),
             field=self.field,
             length=self.length,
-            features=tuple(feature.name for feature in self.features),
+            features=tuple(feature.name for feature in self.entries(timeframe)),
             max_age_seconds=self.maximum_age_bars * timeframe.seconds,
         )
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import redis
 
 from feature_repo.anchors import Period, periods
 from feature_repo.bars import BarArrays
 from feature_repo.catalogue import available, groups, view_name
-from feature_repo.engine import Vector, compute_period
+from feature_repo.engine import compute_batch, compute_period
 from feature_repo.feature import Feature
 from feature_repo.offline_files import (
     is_current,
@@ -25,6 +26,9 @@ from feature_repo.offline_files import (
 )
 from feature_repo.store import StorePaths, apply_definitions, open_store
 from feature_repo.store_settings import read_store_settings
+from feature_repo.window import WindowStreams
+from feature_repo.window_files import remove_other_windows, write_windows
+from feature_repo.windows import Window, served_windows
 from online.domain.errors import InvalidInput, NotFound, Unavailable
 from online.domain.market import Timeframe
 from pipelines.feature_history import load_bars
@@ -92,9 +96,75 @@ def compute_offline(
             on_progress(100.0 * number / len(quarters))
         computed += compute_quarter(home, symbol, timeframe, bars, period, features)
     remove_other_periods(root, symbol, timeframe, features, quarters)
+    store_windows(home, symbol, timeframe, bars)
     if on_progress is not None:
         on_progress(100.0)
     return computed, len(quarters) - computed
+
+
+def store_windows(home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays) -> int:
+    """Bring the offline store's windows to its vectors; return how many files were written.
+
+    Parameters
+    ----------
+    home, symbol, timeframe
+        Where and whose.
+    bars
+        Those that the store holds vectors of.
+    """
+    root, written = home.lake / "features", 0
+    quarters = list(periods(bars.closed_at_ns))
+    for window in served_windows(available(bars.inputs)):
+        for period in quarters:
+            place = (window, bars.closed_at_ns, period)
+            written += write_windows(root, symbol, timeframe, *place)
+        remove_other_windows(root, symbol, timeframe, window, quarters)
+    _log.info("%s %s: %d files of windows written", symbol, timeframe, written)
+    return written
+
+
+def recent_vectors(
+    bars: BarArrays, features: Sequence[Feature], count: int
+) -> npt.NDArray[np.float32]:
+    """Return the vectors of the last `count` bars, or fewer, of shape ``(count, n_features)``.
+
+    Parameters
+    ----------
+    bars
+        Back to the anchor of the first of those bars, or all there are.
+    features
+        In the order of the vector.
+    count
+        How many (>= 0).
+    """
+    start = max(0, len(bars) - count)
+    values = compute_batch(bars, features, start)
+    return np.stack([values[feature.name] for feature in features], axis=1)
+
+
+def open_windows(
+    windows: Sequence[Window],
+    timeframe: Timeframe,
+    features: Sequence[Feature],
+    history: npt.NDArray[np.float32],
+) -> WindowStreams:
+    """Return the windows of a vector, live, by their field.
+
+    Parameters
+    ----------
+    windows, timeframe
+        Which.
+    features
+        Of the vectors, in order.
+    history
+        The vectors before the first update (`recent_vectors`).
+    """
+    asked = {w.field: w.contract(timeframe) for w in windows}
+    return WindowStreams(
+        {field: (each.length, each.features) for field, each in asked.items()},
+        [feature.name for feature in features],
+        history,
+    )
 
 
 def compute_quarter(
@@ -153,7 +223,9 @@ def serve_newest(
     apply_definitions(store, paths.offline_root, [timeframe])
     newest_ns = int(bars.closed_at_ns[-1])
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=newest_ns // 1000)
+    windows = served_windows(features)
     views = [view_name(timeframe, group) for group in groups(features)]
+    views += [window.view_name(timeframe) for window in windows]
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # Feast prints its progress
             store.materialize(at - timedelta(microseconds=1), at, feature_views=views)
@@ -162,17 +234,14 @@ def serve_newest(
             f"the online store did not take the row of {at:%Y-%m-%d %H:%M}: {error}",
             code="ONLINE_STORE_UNAVAILABLE",
         ) from error
-    *_, last = periods(bars.closed_at_ns)
+    count = max((window.length for window in windows), default=1)
+    vectors = recent_vectors(bars, features, count)
+    packed = open_windows(windows, timeframe, features, vectors[:-1]).update(vectors[-1])
     try:
-        vector = _last_vector(bars, last)
-        VectorPusher(store, symbol, timeframe, features).verify(newest_ns, vector)
+        pusher = VectorPusher(store, symbol, timeframe, features, windows)
+        pusher.verify(newest_ns, vectors[-1], packed)
     except InvalidInput as error:
         if error.code != "STALE_PUSH":
             raise
         _log.info("the online store is ahead: %s", error)
     return newest_ns
-
-
-def _last_vector(bars: BarArrays, last: Period) -> Vector:
-    values = compute_period(bars, available(bars.inputs), last)
-    return np.array([column[-1] for column in values.values()], dtype=np.float32)

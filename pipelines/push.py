@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -17,7 +19,9 @@ from feature_repo.catalogue import groups, view_name
 from feature_repo.engine import Vector
 from feature_repo.feature import Feature
 from feature_repo.objects import JOIN_KEY
+from feature_repo.windows import Window
 from online.adapters.feast_redis import (
+    decode_bytes,
     decode_float,
     decode_timestamp_ns,
     entity_key,
@@ -26,6 +30,7 @@ from online.adapters.feast_redis import (
 )
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Timeframe
+from online.domain.window import WindowContract
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -33,14 +38,16 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS_PER_MICROSECOND = 1000
 _FLOAT32, _FLOAT32_TAG = struct.Struct("<Bf"), 0x35
+_NO_WINDOWS: Mapping[str, bytes | None] = MappingProxyType({})
+_Row = dict[str, float | bytes | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """A view of the vector.
+    """A view of the vector, or of a window.
 
-    Feast's object, its features, their places in the vector, and the hash fields to read back:
-    the stamp first.
+    Feast's object, its features, their places in the vector (none for a window), and the hash
+    fields to read back: the stamp first.
     """
 
     table: Any
@@ -81,6 +88,8 @@ class VectorPusher:
         Whose bars.
     features
         In the order of the vectors; every one of a view that the source can serve.
+    windows
+        Those of the vectors that are written too.
 
     Raises
     ------
@@ -94,6 +103,7 @@ class VectorPusher:
         symbol: str,
         timeframe: Timeframe,
         features: Sequence[Feature],
+        windows: Sequence[Window] = (),
     ) -> None:
         from feast.protos.feast.types.EntityKey_pb2 import (  # noqa: PLC0415 - takes seconds
             EntityKey,
@@ -121,10 +131,12 @@ class VectorPusher:
                 ),
             )
             for group, members in groups(features).items()
-        )
+        ) + tuple(_window_view(store, window.contract(timeframe)) for window in windows)
 
-    def push(self, closed_at_ns: int, vector: Vector) -> PushReceipt:
-        """Write a bar's vector and verify that the store holds it.
+    def push(
+        self, closed_at_ns: int, vector: Vector, packed: Mapping[str, bytes | None] = _NO_WINDOWS
+    ) -> PushReceipt:
+        """Write a bar's vector and windows and verify that the store holds them.
 
         Parameters
         ----------
@@ -132,6 +144,9 @@ class VectorPusher:
             The bar's close, nanoseconds UTC, whole microseconds.
         vector
             float32 of shape ``(n_features,)``.
+        packed
+            The windows that end with the bar, by their field; one that is absent or None is
+            still incomplete, and its view is left as it is.
 
         Raises
         ------
@@ -142,22 +157,33 @@ class VectorPusher:
             ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer, ``PUSH_NOT_STORED`` if it does
             not hold what was written.
         """
-        return self._each_view(closed_at_ns, vector, write=True)
+        return self._each_view(closed_at_ns, vector, packed, write=True)
 
-    def verify(self, closed_at_ns: int, vector: Vector) -> PushReceipt:
-        """Verify that the store holds a bar's vector, without writing; as `push` otherwise."""
-        return self._each_view(closed_at_ns, vector, write=False)
+    def verify(
+        self, closed_at_ns: int, vector: Vector, packed: Mapping[str, bytes | None] = _NO_WINDOWS
+    ) -> PushReceipt:
+        """Verify that the store holds a bar's vector and windows, without writing; as `push`."""
+        return self._each_view(closed_at_ns, vector, packed, write=False)
 
-    def _each_view(self, closed_at_ns: int, vector: Vector, *, write: bool) -> PushReceipt:
+    def _each_view(
+        self,
+        closed_at_ns: int,
+        vector: Vector,
+        packed: Mapping[str, bytes | None],
+        *,
+        write: bool,
+    ) -> PushReceipt:
         if closed_at_ns % _NANOSECONDS_PER_MICROSECOND:
             raise InvalidInput(f"a bar closes on a whole microsecond, got {closed_at_ns} ns")
         at = _EPOCH + timedelta(microseconds=closed_at_ns // _NANOSECONDS_PER_MICROSECOND)
         values = vector.tolist()
-        rows = {
+        rows: dict[_View, _Row] = {
             view: {name: values[i] for name, i in zip(view.names, view.places, strict=True)}
+            if view.places
+            else {name: packed.get(name) for name in view.names}
             for view in self._views
         }
-        warm = [view for view in self._views if all(map(math.isfinite, rows[view].values()))]
+        warm = [view for view in self._views if all(map(_is_whole, rows[view].values()))]
         try:
             if write:
                 for view in warm:
@@ -174,14 +200,17 @@ class VectorPusher:
             tuple(view.table.name for view in self._views if view not in warm),
         )
 
-    def _write(self, view: _View, at: datetime, row: dict[str, float]) -> None:
-        protos = {name: self._value(float_val=value) for name, value in row.items()}
+    def _write(self, view: _View, at: datetime, row: _Row) -> None:
+        protos = {
+            name: self._value(bytes_val=value)
+            if isinstance(value, bytes)
+            else self._value(float_val=cast("float", value))
+            for name, value in row.items()
+        }
         data: list[Any] = [(self._entity, protos, at, None)]
         self._provider.online_write_batch(self._config, view.table, data, progress=None)
 
-    def _verify(
-        self, views: list[_View], closed_at_ns: int, rows: dict[_View, dict[str, float]]
-    ) -> None:
+    def _verify(self, views: list[_View], closed_at_ns: int, rows: dict[_View, _Row]) -> None:
         """Read all views at once, as the scorer does, and compare every bit."""
         if not views:
             return
@@ -202,17 +231,42 @@ class VectorPusher:
                     code="PUSH_NOT_STORED",
                 )
             for name, value in rows[view].items():
-                if held[name] != _FLOAT32.pack(_FLOAT32_TAG, value):
+                if not _is_held(held[name], value):
                     raise InvalidInput(
                         f"{view.table.name} holds {name} = {_shown(held[name])} for bar {held_ns}, "
-                        f"{value!r} was pushed: a stamp's values never change",
+                        f"{_told(value)} was pushed: a stamp's values never change",
                         code="SAME_STAMP_CORRECTION",
                         remedy="Correct the bar in the lake; the next bar carries the correction.",
                     )
 
 
+def _window_view(store: FeatureStore, asked: WindowContract) -> _View:
+    fields = (stamp_field(asked.view), hash_field(asked.view, asked.field))
+    return _View(store.get_feature_view(asked.view), (asked.field,), (), fields)
+
+
+def _is_whole(value: float | bytes | None) -> bool:
+    """Tell whether there is a value to write."""
+    return value is not None and (isinstance(value, bytes) or math.isfinite(value))
+
+
+def _is_held(cell: bytes | None, value: float | bytes | None) -> bool:
+    """Tell whether a cell of the store has the bits of a value."""
+    if isinstance(value, bytes):
+        return decode_bytes(cell) == value
+    return cell == _FLOAT32.pack(_FLOAT32_TAG, value)
+
+
 def _shown(cell: bytes | None) -> str:
-    return "nothing" if cell is None else repr(decode_float(cell))
+    if cell is None or cell[:1] == _FLOAT32_TAG.to_bytes():
+        return "nothing" if cell is None else repr(decode_float(cell))
+    return _told(decode_bytes(cell))
+
+
+def _told(value: float | bytes | None) -> str:
+    if not isinstance(value, bytes):
+        return repr(value)
+    return f"{len(value)} bytes of SHA-256 {sha256(value).hexdigest()[:12]}"
 
 
 def _require_whole_views(features: Sequence[Feature]) -> None:
