@@ -11,7 +11,7 @@ import redis
 
 from feature_repo import catalogue
 from feature_repo.feature import Feature
-from online.adapters.feast_redis import entity_key, hash_field
+from online.adapters.feast_redis import decode_bytes, entity_key, hash_field
 from online.domain.market import Timeframe
 from tests.conftest import REPOSITORY
 from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, served_home
@@ -25,8 +25,8 @@ _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 def test_the_guide_takes_a_feature_from_idea_to_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = _BLOCK.findall((REPOSITORY / "feature_repo" / "README.md").read_text())
-    assert len(blocks) == 4
-    idea, look, reference, serve = blocks
+    assert len(blocks) == 5
+    idea, look, reference, serve, window = blocks
     bars = priced_bars()
     words: dict[str, Any] = {"bars": bars, "Timeframe": Timeframe}
 
@@ -47,11 +47,17 @@ def test_the_guide_takes_a_feature_from_idea_to_redis(monkeypatch: pytest.Monkey
         fill_lake(words["home"], bars)
         exec(serve, words)  # noqa: S102 - as above
         assert words["report"].online_at_ns == bars.closed_at_ns[-1]
+        exec(window, words)  # noqa: S102 - as above
+        asked = words["asked"]
         with redis.Redis(unix_socket_path=str(words["home"].valkey_socket)) as client:
             cell = client.hget(
                 entity_key("sextant", "symbol", SYMBOL), hash_field("h1_momentum", entry.name)
             )
+            packed = client.hget(
+                entity_key("sextant", "symbol", SYMBOL), hash_field(asked.view, asked.field)
+            )
     assert cell == struct.pack("<Bf", 0x35, float(words["values"][-1]))
+    assert len(decode_bytes(packed) or b"") == asked.n_bytes
 
 
 def _add_to_catalogue(monkeypatch: pytest.MonkeyPatch, entry: Feature) -> None:
