@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from online.domain.account import Account, Deal, Position
+from online.domain.account import Account, Deal, Position, RestingOrder
 from online.domain.manifest import Manifest
 from online.domain.market import Quote
 from online.domain.order import Intent, OrderReply
@@ -52,12 +52,15 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
         None if the broker did not tell; an empty tuple of positions means flat.
     deals
         Fills after the ticket asked for, oldest first.
+    orders
+        What rests at the broker, of every symbol; None if the broker did not tell.
     """
 
     quote: Quote | None
     account: Account | None
     positions: tuple[Position, ...] | None
     deals: tuple[Deal, ...]
+    orders: tuple[RestingOrder, ...] | None = ()
 
 
 class Broker(Protocol):
@@ -73,7 +76,7 @@ class Broker(Protocol):
         """
 
     async def send(self, intent: Intent) -> OrderReply:
-        """Send an order, once, and return what came back.
+        """Send an order, a change or a cancel, once, and return what came back.
 
         Raises
         ------
@@ -82,7 +85,10 @@ class Broker(Protocol):
         """
 
     async def find(self, intent: Intent) -> OrderReply | None:
-        """Return the fate of an order sent earlier, by its magic number; None without evidence.
+        """Return the fate of an order sent earlier; None without evidence.
+
+        Deals and the broker's own record prove a trade, the position's exits a modify, and the
+        absence of the resting order a cancel.
 
         Raises
         ------
@@ -163,7 +169,7 @@ def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
         deals = ()
     if not doubts:
         return told, ()
-    return Observation(quote, account, positions, deals), tuple(doubts)
+    return Observation(quote, account, positions, deals, told.orders), tuple(doubts)
 
 
 def _numbers(told: Position | Deal) -> list[float]:

@@ -23,6 +23,7 @@ import msgspec
 from online.domain.account import Position
 from online.domain.barriers import barrier_prices, deadline_ns
 from online.domain.book import Book
+from online.domain.closing import close_position
 from online.domain.decision import Action, Decision, decide
 from online.domain.errors import NotFound, SextantError, Unavailable
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Side
@@ -255,23 +256,10 @@ def close_when_due(
     if position is None or quote is None or request.symbol in facts.state.unresolved:
         return None
     entry = desk.book.entry(position.magic)
-    if entry is None or facts.now_ns < entry.expires_at_ns:
+    if entry is None or not entry.expires_at_ns or facts.now_ns < entry.expires_at_ns:
         return None
-    side = position.side.opposite
-    return Intent(
-        intent_id=f"{_intent_id(request, Purpose.CLOSE)}-{number}",
-        magic=position.magic,
-        comment=f"sx-{number}",
-        purpose=Purpose.CLOSE,
-        symbol=request.symbol,
-        side=side,
-        volume_lots=position.volume_lots,
-        stop=0.0,
-        target=0.0,
-        position=position.ticket,
-        expires_at_ns=0,
-        quoted=quote.price_to_open(side),
-    )
+    intent_id = f"{_intent_id(request, Purpose.CLOSE)}-{number}"
+    return close_position(position, quote, intent_id, f"sx-{number}")
 
 
 def enter(

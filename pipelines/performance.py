@@ -192,7 +192,7 @@ def _trades(deals: Iterable[Deal]) -> list[Trade]:
                 closed_at_ns=deal.at_ns,
                 closed_price=deal.price,
                 reason=_ENDED_BY.get(deal.reason, deal.reason),
-                pnl_net=deal.profit + deal.commission + entry.profit + entry.commission,
+                pnl_net=deal.money + entry.money,
             )
         )
     return trades

@@ -16,10 +16,12 @@ from contextlib import suppress
 from online.domain.market import Instrument, Quote
 from online.gateway.remote_terminal import Call
 from online.gateway.terminal_server import TerminalServer
+from online.simulator import constants as mt5
 from online.simulator.client import ClientTerminal
 from online.simulator.faults import Fault, FaultKind
 from online.simulator.metatrader5 import SimulatedMetaTrader5
 from online.simulator.terminal import SimulatedTerminal
+from online.simulator.trade_tuples import TradeRequest
 
 EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
 
@@ -38,6 +40,18 @@ class MurderousServer(TerminalServer):
             super().answer(package, call)
         os.kill(victim, signal.SIGKILL)
         raise EOFError
+
+
+def flatten(terminal: SimulatedTerminal) -> int:
+    """End every position and order at the server; return the newest deal's ticket."""
+    market, server = terminal.markets["EURUSD"], terminal.server
+    for order in tuple(server.pending.resting):
+        remove = TradeRequest(mt5.TRADE_ACTION_REMOVE, order=order, symbol="EURUSD")
+        server.execute(remove, terminal.now_ns)
+    for held in tuple(server.book.open.values()):
+        price = market.closing_price(held.side)
+        server.matching.close(held, market, price, mt5.ORDER_REASON_SO, terminal.now_ns)
+    return server.history.next_ticket - 1
 
 
 def main() -> None:
@@ -63,6 +77,8 @@ def main() -> None:
             case "switch":
                 for name, value in order.items():
                     setattr(client, name, value)
+            case "flatten":
+                told = flatten(terminal)
             case "deals":
                 told = [
                     [d.magic, d.comment, d.volume, d.entry]

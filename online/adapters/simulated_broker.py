@@ -1,24 +1,28 @@
-"""The simulated terminal as a broker: the port's words for the terminal's."""
+"""The simulated terminal as a broker: the port's words for the terminal's.
+
+Requests are built, answers judged and fates weighed by the code that does it beside the real
+terminal (`online.gateway`); here nothing stands between it and the trade server.
+"""
 
 from __future__ import annotations
 
-from online.domain.market import Side
-from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
+from online.domain.account import RestingOrder
+from online.domain.errors import InvalidInput
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.gateway.evidence import Known, Rows, weigh
+from online.gateway.order_desk import not_sent
+from online.gateway.outcome import judge_answer
+from online.gateway.request import OrderRules, build_request
+from online.gateway.translation import Translation
 from online.ports import Observation
-from online.simulator import constants as mt5
-from online.simulator.records import DealRow
+from online.simulator.info_tuples import SymbolInfo
+from online.simulator.markets import Market
 from online.simulator.terminal import SimulatedTerminal
-from online.simulator.trade_tuples import OrderSendResult, TradeRequest
+from online.simulator.told import tell_deal, tell_order, tell_position
+from online.simulator.trade_tuples import OrderSendResult, TradeOrder, TradeRequest
 
-_STATUS = {
-    mt5.TRADE_RETCODE_DONE: OrderStatus.FILLED,
-    mt5.TRADE_RETCODE_DONE_PARTIAL: OrderStatus.PARTIAL,
-    mt5.TRADE_RETCODE_PLACED: OrderStatus.UNKNOWN,
-    mt5.TRADE_RETCODE_ERROR: OrderStatus.UNKNOWN,
-    mt5.TRADE_RETCODE_TIMEOUT: OrderStatus.UNKNOWN,
-    mt5.TRADE_RETCODE_CONNECTION: OrderStatus.UNKNOWN,
-}
-_SAME_VOLUME = 1e-9
+_RULES = OrderRules(deviation_points=0)
+_NO_ERROR = (1, "Success")
 
 
 class SimulatedBroker:
@@ -32,97 +36,89 @@ class SimulatedBroker:
 
     def __init__(self, terminal: SimulatedTerminal) -> None:
         self._terminal = terminal
+        self._translation = Translation({}, terminal.rules.zone)
+        self._symbols = {name: _describe(market) for name, market in terminal.markets.items()}
 
     async def observe(self, symbol: str, after_deal: int) -> Observation:
-        """Return quote, account, positions and the deals with tickets above `after_deal`."""
+        """Return quote, account, positions, resting orders and the deals above `after_deal`."""
         terminal = self._terminal
         return Observation(
             terminal.quote(symbol),
             terminal.account(),
             terminal.positions(),
             terminal.deals_after(after_deal),
+            self._resting() if terminal.server.pending.resting else (),
         )
 
     async def send(self, intent: Intent) -> OrderReply:
-        """Send an order, once, and return what came back."""
-        request = _request(intent, self._filling(intent.symbol))
-        return _reply(self._terminal.execute(request), self._terminal)
+        """Send an order, a change or a cancel, once, and return what came back."""
+        symbol = self._symbols.get(intent.symbol)
+        if symbol is None:
+            return not_sent(f"no prices of {intent.symbol}")
+        until_ns = intent.rests_until_ns
+        ends_at = self._translation.to_server_seconds(until_ns) if until_ns else 0
+        try:
+            request = build_request(intent, symbol, intent.quoted, _RULES, ends_at)
+        except InvalidInput as error:
+            return not_sent(str(error))
+        answer = self._terminal.execute(TradeRequest(**request))  # type: ignore[arg-type]  # its fields
+        return self._reply(intent, answer)
 
     async def find(self, intent: Intent) -> OrderReply | None:
-        """Return the fate of an order sent earlier, by its magic number; None without evidence.
-
-        A close carries its entry's magic: its deals are those that closed the position and bear
-        its comment, or any word of an order of ours where the server has changed the comment.
-        """
-        deals = [
-            deal
-            for deal in self._terminal.server.history.of_magic(intent.magic)
-            if _of(deal, intent)
+        """Return the fate of an order sent earlier; None without evidence."""
+        server, rules = self._terminal.server, self._terminal.rules
+        deals = [tell_deal(deal, rules) for deal in server.history.of_magic(intent.magic)]
+        finished = [
+            tell_order(order, self._terminal.markets[order.symbol], rules)
+            for order in server.history.orders.values()
+            if intent.magic == order.magic or order.ticket == intent.order
         ]
-        named = [deal for deal in deals if deal.comment == intent.comment]
-        return _fate(named or deals, intent)
+        positions = [
+            tell_position(held, self._terminal.markets[held.symbol], server.ledger)
+            for held in server.book.open.values()
+        ]
+        rows = Rows(deals, finished, self._resting_rows(), positions)
+        reply, _ = weigh(intent, intent.symbol, rows, Known())
+        return reply
 
-    def _filling(self, symbol: str) -> int:
-        """Return a filling policy that the symbol takes: fill what is there, else all or none."""
-        market = self._terminal.markets.get(symbol)
-        if market is None or market.rules.filling_modes & mt5.SYMBOL_FILLING_IOC:
-            return mt5.ORDER_FILLING_IOC
-        fok = market.rules.filling_modes & mt5.SYMBOL_FILLING_FOK
-        return mt5.ORDER_FILLING_FOK if fok else mt5.ORDER_FILLING_RETURN
+    def _reply(self, intent: Intent, result: OrderSendResult) -> OrderReply:
+        outcome, deals = (
+            judge_answer(result, _NO_ERROR, intent),
+            self._terminal.server.history.deals,
+        )
+        position = deals[result.deal - 1].position if result.deal else intent.position
+        is_taken = outcome.status in {OrderStatus.ACCEPTED, OrderStatus.DONE}
+        return OrderReply(
+            status=outcome.status,
+            retcode=result.retcode,
+            order=result.order or intent.order,
+            deal=result.deal,
+            position=position,
+            price=0.0 if is_taken else result.price,
+            volume_lots=0.0 if is_taken else result.volume,
+            comment=result.comment,
+        )
 
+    def _resting(self) -> tuple[RestingOrder, ...]:
+        return tuple(self._translation.order(row) for row in self._resting_rows())
 
-def _request(intent: Intent, filling: int) -> TradeRequest:
-    return TradeRequest(
-        action=mt5.TRADE_ACTION_DEAL,
-        magic=intent.magic,
-        symbol=intent.symbol,
-        volume=intent.volume_lots,
-        price=intent.quoted,
-        sl=intent.stop,
-        tp=intent.target,
-        type=mt5.ORDER_TYPE_BUY if intent.side is Side.BUY else mt5.ORDER_TYPE_SELL,
-        type_filling=filling,
-        comment=intent.comment,
-        position=intent.position,
-    )
-
-
-def _reply(result: OrderSendResult, terminal: SimulatedTerminal) -> OrderReply:
-    deals = terminal.server.history.deals
-    return OrderReply(
-        status=_STATUS.get(result.retcode, OrderStatus.REJECTED),
-        retcode=result.retcode,
-        order=result.order,
-        deal=result.deal,
-        position=deals[result.deal - 1].position if result.deal else 0,
-        price=result.price,
-        volume_lots=result.volume,
-        comment=result.comment,
-    )
+    def _resting_rows(self) -> list[TradeOrder]:
+        terminal = self._terminal
+        return [
+            tell_order(order, terminal.markets[order.symbol], terminal.rules)
+            for order in terminal.server.pending.resting.values()
+        ]
 
 
-def _of(deal: DealRow, intent: Intent) -> bool:
-    """Tell whether a deal of the intent's magic can be this intent's."""
-    if deal.reason != mt5.DEAL_REASON_EXPERT or deal.symbol != intent.symbol:
-        return False
-    if intent.purpose is Purpose.ENTRY:
-        return deal.entry != mt5.DEAL_ENTRY_OUT
-    return deal.entry == mt5.DEAL_ENTRY_OUT and deal.position == intent.position
-
-
-def _fate(deals: list[DealRow], intent: Intent) -> OrderReply | None:
-    if not deals:
-        return None
-    volume = sum(deal.volume for deal in deals)
-    worth = sum(deal.price * deal.volume for deal in deals)
-    partial = volume < intent.volume_lots - _SAME_VOLUME
-    return OrderReply(
-        status=OrderStatus.PARTIAL if partial else OrderStatus.FILLED,
-        retcode=mt5.TRADE_RETCODE_DONE_PARTIAL if partial else mt5.TRADE_RETCODE_DONE,
-        order=deals[-1].order,
-        deal=deals[-1].ticket,
-        position=deals[-1].position,
-        price=deals[0].price if len(deals) == 1 else worth / volume,
-        volume_lots=volume,
-        comment="found in the history",
+def _describe(market: Market) -> SymbolInfo:
+    """Return what a request must know of a symbol."""
+    instrument = market.instrument
+    return SymbolInfo(
+        name=instrument.symbol,
+        digits=instrument.digits,
+        point=instrument.point,
+        trade_tick_size=instrument.point,
+        volume_step=instrument.volume_step,
+        filling_mode=market.rules.filling_modes,
+        trade_exemode=market.rules.execution,
     )

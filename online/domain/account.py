@@ -38,6 +38,10 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         Size (> 0).
     stop, target
         Broker-side exits, prices; 0.0 where there is none.
+    identifier
+        Number that its deals carry and that never changes; 0 where it is the ticket.
+    swap
+        Accrued and not yet realised, account currency.
     """
 
     ticket: int
@@ -49,6 +53,44 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     opened_at_ns: int
     stop: float
     target: float
+    identifier: int = 0
+    swap: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """What its deals call it."""
+        return self.identifier or self.ticket
+
+
+class RestingOrder(msgspec.Struct, frozen=True, gc=False):
+    """An order that waits at the broker for its price.
+
+    Parameters
+    ----------
+    ticket
+        The broker's number.
+    magic, comment
+        Of the intent; 0 and a person's words if a person placed it.
+    kind
+        ``limit``, ``stop`` or ``stop_limit``; ``market`` while one is being executed.
+    volume_lots
+        Not filled yet.
+    price
+        That triggers it.
+    stop, target
+        Exits of the position it will open; 0.0 where there is none.
+    """
+
+    ticket: int
+    magic: int
+    symbol: str
+    side: Side
+    kind: str
+    volume_lots: float
+    price: float
+    stop: float
+    target: float
+    comment: str
 
 
 class Deal(msgspec.Struct, frozen=True, gc=False):
@@ -68,8 +110,8 @@ class Deal(msgspec.Struct, frozen=True, gc=False):
         ``expert`` for an order of ours, ``stop`` or ``target`` for a broker-side exit.
     price
         Fill price.
-    profit, commission
-        In the account's currency; commission is negative.
+    profit, commission, swap
+        In the account's currency; commission is negative. Profit is without the other two.
     """
 
     ticket: int
@@ -85,3 +127,9 @@ class Deal(msgspec.Struct, frozen=True, gc=False):
     at_ns: int
     profit: float
     commission: float
+    swap: float = 0.0
+
+    @property
+    def money(self) -> float:
+        """What it adds to the balance, account currency."""
+        return self.profit + self.commission + self.swap

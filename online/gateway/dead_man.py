@@ -7,8 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from online.domain.account import Position
+from online.domain.closing import cancel_order, close_position
 from online.domain.errors import SextantError, Unavailable
-from online.domain.order import Intent, OrderStatus, Purpose
+from online.domain.order import Intent, OrderStatus
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox
 from online.gateway.messages import TradingState
@@ -81,9 +82,14 @@ class DeadMan:
                 await self._flatten()
 
     async def _flatten(self) -> None:
-        """Close every position that came through this gateway; others are not ours to close."""
+        """Take back every order and position that came through this gateway, and no others."""
         seen = await self._look("")
         ours = self._inbox.entry_magics()
+        for resting in seen.orders or ():
+            if resting.magic in ours and not self._is_being_cancelled(resting.ticket):
+                number = self._inbox.count_up("flattened")
+                marks = f"flatten-order-{resting.ticket}-{number}", f"sx-flatten-{number}"
+                await self._send(cancel_order(resting, *marks))
         for position in seen.positions or ():
             if position.magic in ours and not self._has_pending(position):
                 await self._close(position)
@@ -91,35 +97,27 @@ class DeadMan:
     def _has_pending(self, position: Position) -> bool:
         return any(e.intent.position == position.ticket for e in self._inbox.unresolved())
 
+    def _is_being_cancelled(self, order: int) -> bool:
+        return any(e.intent.order == order for e in self._inbox.unresolved())
+
     async def _close(self, position: Position) -> None:
         quote = (await self._look(position.symbol)).quote
         if quote is None:
             return
-        side = position.side.opposite
         number = self._inbox.count_up("flattened")
-        intent = Intent(
-            intent_id=f"flatten-{position.ticket}-{number}",
-            magic=position.magic,
-            comment=f"sx-flatten-{number}",
-            purpose=Purpose.CLOSE,
-            symbol=position.symbol,
-            side=side,
-            volume_lots=position.volume_lots,
-            stop=0.0,
-            target=0.0,
-            position=position.ticket,
-            expires_at_ns=0,
-            quoted=quote.price_to_open(side),
-        )
+        marks = f"flatten-{position.ticket}-{number}", f"sx-flatten-{number}"
+        await self._send(close_position(position, quote, *marks))
+
+    async def _send(self, intent: Intent) -> None:
         try:
             reply = await self._flow.send(
                 intent, _CLOSE_PATIENCE_SECONDS, is_wanted=_always, accepted=_nothing
             )
         except Unavailable as error:
-            _log.warning("position %d is not closed: %s", position.ticket, error)
+            _log.warning("%s was not carried out: %s", intent.intent_id, error)
             return
-        if reply.status is not OrderStatus.FILLED:
-            _log.warning("position %d: %s, %s", position.ticket, reply.status, reply.comment)
+        if reply.status not in {OrderStatus.FILLED, OrderStatus.DONE}:
+            _log.warning("%s: %s, %s", intent.intent_id, reply.status, reply.comment)
 
 
 async def keep_climbing(dead_man: DeadMan, every_seconds: float) -> None:

@@ -58,10 +58,22 @@ class Look(_Errand, frozen=True):
 
 
 class Search(_Errand, frozen=True):
-    """Look for an order's fate."""
+    """Look for an order's fate.
+
+    Parameters
+    ----------
+    accepted_at_ns
+        0 if the gateway never accepted it.
+    ticket
+        The broker's number of the order; 0 if it was never told.
+    taken
+        Tickets of other orders on the same position.
+    """
 
     intent: Intent
     accepted_at_ns: int
+    ticket: int = 0
+    taken: tuple[int, ...] = ()
 
 
 class Probe(_Errand, frozen=True):

@@ -1,8 +1,8 @@
 """The gate: what the gateway lets through to the terminal, whoever asks.
 
 The scorer has its own limits. These are the ones that must hold where the scorer cannot: its link
-is down, the terminal is not connected, the server said no. Closing is let through whenever it can
-be; entries only while nothing speaks against them.
+is down, the terminal is not connected, the server said no. Closing, cancelling and moving exits is
+let through whenever it can be; entries only while nothing speaks against them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Gate:
 
     def refusal(self, intent: Intent) -> str:
         """Return why an order is not let through; empty if it is."""
-        if intent.purpose is Purpose.CLOSE:
+        if intent.purpose is not Purpose.ENTRY:
             return ""
         if self.state is not TradingState.ACTIVE:
             return f"the gateway is {self.state}: {self.reason}"

@@ -1,8 +1,9 @@
 """The durable inbox: every order the gateway ever accepted, once, and its fate.
 
 SQLite in WAL mode with ``synchronous=FULL``; what a method wrote is on the disk when it returns.
-An order is ``sending`` before the terminal hears of it and ``ended`` when its fate is known. One
-found ``sending`` when the inbox is opened was cut off by a crash: its fate is unknown.
+An order is ``sending`` before the terminal hears of it; from there it goes the ways of
+`online.domain.order_state` and no others. One found ``sending`` when the inbox is opened was cut
+off by a crash: its fate is unknown.
 """
 
 from __future__ import annotations
@@ -10,43 +11,57 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
-from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.order import Intent, OrderReply
+from online.domain.order_state import (
+    ENDED,
+    RESTING,
+    HandedOff,
+    IllegalTransition,
+    Sending,
+    Stage,
+    State,
+    follow,
+    restore,
+)
 
-_SCHEMA = """
+_VERSION = 2
+_OPEN = (Stage.SENDING, Stage.UNKNOWN, *sorted(RESTING))
+_OPEN_STAGES = ", ".join(f"'{stage}'" for stage in _OPEN)
+_STAGES = ", ".join(f"'{stage}'" for stage in (*_OPEN, *sorted(ENDED)))
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS orders (
     intent_id TEXT PRIMARY KEY,
     magic INTEGER NOT NULL,
     position INTEGER,
-    state TEXT NOT NULL CHECK (state IN ('sending', 'unknown', 'ended')),
+    state TEXT NOT NULL CHECK (state IN ({_STAGES})),
     intent BLOB NOT NULL,
     reply BLOB,
     accepted_at_ns INTEGER NOT NULL,
     ended_at_ns INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_unresolved ON orders (state) WHERE state != 'ended';
+CREATE INDEX IF NOT EXISTS orders_open ON orders (state) WHERE state IN ({_OPEN_STAGES});
 CREATE INDEX IF NOT EXISTS orders_of_position ON orders (position) WHERE position IS NOT NULL;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS ended_orders_stay BEFORE UPDATE ON orders WHEN OLD.state = 'ended'
+CREATE TRIGGER IF NOT EXISTS ended_orders_stay BEFORE UPDATE ON orders
+    WHEN OLD.state NOT IN ({_OPEN_STAGES})
     BEGIN SELECT RAISE(ABORT, 'an order that ended never changes'); END;
 CREATE TRIGGER IF NOT EXISTS orders_stay BEFORE DELETE ON orders
     BEGIN SELECT RAISE(ABORT, 'an accepted order is never forgotten'); END;
 """
+_FORMER = """
+DROP TRIGGER ended_orders_stay;
+DROP TRIGGER orders_stay;
+DROP INDEX orders_unresolved;
+DROP INDEX orders_of_position;
+ALTER TABLE orders RENAME TO former_orders;
+"""
 _COLUMNS = "intent, state, reply, accepted_at_ns"
-
-
-class OrderState(StrEnum):
-    """How far an accepted order is."""
-
-    SENDING = "sending"
-    UNKNOWN = "unknown"
-    ENDED = "ended"
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -54,12 +69,14 @@ class Entry(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    stage
+        How far it is.
     reply
         What came back; null while nothing has.
     """
 
     intent: Intent
-    state: OrderState
+    stage: Stage
     reply: OrderReply | None
     accepted_at_ns: int
 
@@ -75,6 +92,10 @@ class Inbox:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        rows = connection.execute(
+            f"SELECT intent_id, state FROM orders WHERE state IN ({_OPEN_STAGES})"  # noqa: S608 - constants
+        )
+        self._open: dict[str, State] = {name: restore(Stage(stage)) for name, stage in rows}
 
     def accept(self, intent: Intent, at_ns: int) -> None:
         """Write an order as ``sending``.
@@ -86,17 +107,17 @@ class Inbox:
         Unavailable
             With code ``INBOX_UNAVAILABLE`` if it is not durable; it must not be sent.
         """
-        self._insert(intent, OrderState.SENDING, None, at_ns)
+        self._insert(intent, HandedOff().begin_sending(), None, at_ns)
 
     def decline(self, intent: Intent, reply: OrderReply, at_ns: int) -> None:
-        """Write an order that will never be sent, so that a late copy of it is not either.
+        """Write the fate of an order that never came, so that a late copy of it is not sent.
 
         Raises
         ------
         InvalidInput, Unavailable
             As `accept`.
         """
-        self._insert(intent, OrderState.ENDED, reply, at_ns)
+        self._insert(intent, follow(HandedOff(), reply.status), reply, at_ns)
 
     def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:
         """Write what came back for an order that has not ended.
@@ -106,21 +127,26 @@ class Inbox:
 
         Raises
         ------
+        IllegalTransition
+            If the order has ended, or cannot become so.
         Unavailable
             With code ``INBOX_UNAVAILABLE``; the order then stays without a known fate.
         """
-        unknown = reply.status is OrderStatus.UNKNOWN
-        state = OrderState.UNKNOWN if unknown else OrderState.ENDED
-        ended_at_ns = None if unknown else at_ns
+        before = self._open.get(intent_id)
+        if before is None:
+            raise IllegalTransition(f"order {intent_id} has ended or was never accepted")
+        state = follow(before, reply.status)
+        ended_at_ns = at_ns if state.stage in ENDED else None
         self._run("PRAGMA synchronous=NORMAL")
         try:
             self._run(
                 "UPDATE orders SET state = ?, reply = ?, position = ?, ended_at_ns = ? "
                 "WHERE intent_id = ?",
-                (state, _pack(reply), reply.position or None, ended_at_ns, intent_id),
+                (state.stage, _pack(reply), reply.position or None, ended_at_ns, intent_id),
             )
         finally:
             self._run("PRAGMA synchronous=FULL")
+        self._keep(intent_id, state)
 
     def find(self, intent: Intent) -> Entry | None:
         """Return what is recorded of an order; None if it was never accepted.
@@ -142,13 +168,26 @@ class Inbox:
             )
         return entry
 
-    def unresolved(self) -> tuple[Entry, ...]:
-        """Return the orders without a known fate, oldest first."""
+    def open_orders(self) -> tuple[Entry, ...]:
+        """Return the orders that have not ended, oldest first."""
         query = (
-            f"SELECT {_COLUMNS} FROM orders WHERE state != 'ended' "  # noqa: S608 - constants
-            "ORDER BY accepted_at_ns"
+            f"SELECT {_COLUMNS} FROM orders "  # noqa: S608 - constants
+            f"WHERE state IN ({_OPEN_STAGES}) ORDER BY accepted_at_ns"
         )
         return tuple(_entry(row) for row in self._run(query))
+
+    def unresolved(self) -> tuple[Entry, ...]:
+        """Return the orders without a known fate, oldest first."""
+        return tuple(entry for entry in self.open_orders() if entry.stage not in RESTING)
+
+    def orders_of(self, position: int, except_for: str) -> tuple[int, ...]:
+        """Return the broker's tickets of the orders on a position, one intent's left out."""
+        query = "SELECT reply FROM orders WHERE position = ? AND intent_id != ?"
+        replies = (
+            msgspec.msgpack.decode(raw, type=OrderReply)
+            for (raw,) in self._run(query, (position, except_for))
+        )
+        return tuple(sorted({reply.order for reply in replies if reply.order}))
 
     def entry_magics(self) -> frozenset[int]:
         """Return the magic numbers of all accepted orders: the positions that are ours."""
@@ -184,18 +223,22 @@ class Inbox:
         """Let another gateway open the inbox."""
         self._connection.close()
 
-    def _insert(
-        self, intent: Intent, state: OrderState, reply: OrderReply | None, at_ns: int
-    ) -> None:
+    def _keep(self, intent_id: str, state: State) -> None:
+        if state.stage in ENDED:
+            self._open.pop(intent_id, None)
+        else:
+            self._open[intent_id] = state
+
+    def _insert(self, intent: Intent, state: State, reply: OrderReply | None, at_ns: int) -> None:
         row = (
             intent.intent_id,
             intent.magic,
             None if reply is None else reply.position or None,
-            state,
+            state.stage,
             _pack(intent),
             None if reply is None else _pack(reply),
             at_ns,
-            None if reply is None else at_ns,
+            at_ns if state.stage in ENDED else None,
         )
         try:
             self._connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -205,6 +248,7 @@ class Inbox:
             ) from error
         except sqlite3.Error as error:
             raise _unavailable(error) from error
+        self._keep(intent.intent_id, state)
 
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -229,8 +273,9 @@ def open_inbox(path: Path) -> Inbox:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA fullfsync=ON")
-            connection.executescript(_SCHEMA)
-            connection.execute("UPDATE orders SET state = 'unknown' WHERE state = 'sending'")
+            _migrate(connection)
+            cut_off, found = Sending().stage, Sending().lose().stage
+            connection.execute("UPDATE orders SET state = ? WHERE state = ?", (found, cut_off))
             with closing(connection.cursor()) as cursor:
                 fresh = (uuid.uuid4().hex,)
                 cursor.execute("INSERT OR IGNORE INTO facts VALUES ('inbox', ?)", fresh)
@@ -248,6 +293,26 @@ def open_inbox(path: Path) -> Inbox:
     return Inbox(connection)
 
 
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an older Sextant up to date, all at once."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone()
+    is_former = known is not None and version < _VERSION
+    connection.executescript(f"BEGIN IMMEDIATE; {_FORMER if is_former else ''} {_SCHEMA}")
+    if is_former:  # it knew no other end than ``ended``; the reply tells which
+        for row in connection.execute("SELECT * FROM former_orders").fetchall():
+            intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns = row
+            if state == "ended":
+                state = msgspec.msgpack.decode(reply, type=OrderReply).status.value
+            connection.execute(
+                "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns),
+            )
+        connection.execute("DROP TABLE former_orders")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("COMMIT")
+
+
 def _pack(value: msgspec.Struct) -> bytes:
     return msgspec.msgpack.encode(value)
 
@@ -256,7 +321,7 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     intent, state, reply, accepted_at_ns = row
     return Entry(
         intent=msgspec.msgpack.decode(intent, type=Intent),
-        state=OrderState(state),
+        stage=Stage(state),
         reply=None if reply is None else msgspec.msgpack.decode(reply, type=OrderReply),
         accepted_at_ns=accepted_at_ns,
     )

@@ -21,15 +21,6 @@ def restore_magic(seen: Observation, magic_of: Callable[[int], int]) -> Observat
     if all(position.magic for position in positions) and all(deal.magic for deal in deals):
         return seen
     replace = msgspec.structs.replace
-    return Observation(
-        seen.quote,
-        seen.account,
-        None
-        if seen.positions is None
-        else tuple(
-            held if held.magic else replace(held, magic=magic_of(held.ticket)) for held in positions
-        ),
-        tuple(
-            deal if deal.magic else replace(deal, magic=magic_of(deal.position)) for deal in deals
-        ),
-    )
+    held = tuple(p if p.magic else replace(p, magic=magic_of(p.ticket)) for p in positions)
+    told = tuple(d if d.magic else replace(d, magic=magic_of(d.position)) for d in deals)
+    return replace(seen, positions=None if seen.positions is None else held, deals=told)

@@ -11,7 +11,7 @@ import msgspec
 from online.domain.account import Deal
 from online.domain.errors import Unavailable
 from online.domain.order import Intent
-from online.gateway.evidence import Evidence, weigh
+from online.gateway.evidence import Evidence, Known, Rows, weigh
 from online.gateway.outcome import BROKEN_PIPE
 from online.gateway.terminal import Terminal
 from online.gateway.translation import Translation, to_account
@@ -89,8 +89,8 @@ class MarketDesk:
         tick = terminal.symbol_info_tick(self._select(symbol)) if symbol else None
         quote = None if tick is None else translation.quote(symbol, tick)
         account = self._look_at_account()
-        rows = terminal.positions_get()
-        if rows is None:
+        rows, resting = terminal.positions_get(), terminal.orders_get()
+        if rows is None or resting is None:
             self._fail("positions_get")
         self._refresh_deals()
         known = self._deals
@@ -100,15 +100,22 @@ class MarketDesk:
             None if account is None else to_account(account),
             None if rows is None else tuple(translation.position(row) for row in rows),
             tuple(known[new:]),
+            None if resting is None else tuple(translation.order(row) for row in resting),
         )
 
-    def search(self, intent: Intent, accepted_at_ns: int) -> Evidence:
+    def search(
+        self, intent: Intent, accepted_at_ns: int, ticket: int = 0, taken: tuple[int, ...] = ()
+    ) -> Evidence:
         """Return what the terminal knows of an order.
 
         Parameters
         ----------
         accepted_at_ns
             When the gateway accepted it, UTC; 0 if it never did.
+        ticket
+            The broker's number of it; 0 if it was never told.
+        taken
+            Tickets of other orders on the same position.
 
         Raises
         ------
@@ -119,23 +126,18 @@ class MarketDesk:
         account = self._look_at_account()
         told = self._refresh_deals(whole=True) and account is not None
         deals = [self._rows[ticket] for ticket in sorted(self._rows)]
-        resting = terminal.orders_get()
+        resting, positions = terminal.orders_get(), terminal.positions_get()
         accepted = translation.to_server_seconds(accepted_at_ns) if accepted_at_ns else None
         newest = self._newest_seconds
         since = max(0, (newest if accepted is None else min(newest, accepted)) - _DAY_SECONDS)
         finished = terminal.history_orders_get(since, self._until())
         info = terminal.terminal_info()
-        if resting is None or finished is None:
+        if resting is None or finished is None or positions is None:
             self._fail("orders_get")
-        reply, is_resting = weigh(
-            intent,
-            translation.to_broker(intent.symbol),
-            deals,
-            finished or (),
-            resting or (),
-            accepted,
-        )
-        told = told and resting is not None and finished is not None
+            return Evidence(None, resting=False, connected=False)
+        rows = Rows(deals, finished, resting, positions)
+        known = Known(accepted, ticket, taken)
+        reply, is_resting = weigh(intent, translation.to_broker(intent.symbol), rows, known)
         return Evidence(reply, is_resting, told and info is not None and info.connected)
 
     def health(self, symbol: str) -> Health:

@@ -13,7 +13,7 @@ import msgspec
 from online.domain.order import Intent, OrderReply
 from online.ports import Observation
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised by every change of a message that an older peer would misread."""
 
 

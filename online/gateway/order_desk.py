@@ -68,8 +68,10 @@ class OrderDesk:
             sent = self._send(intent)
             if isinstance(sent, OrderReply):
                 # What the server said of an earlier send stands where a fresh price is no good.
-                return sent if outcome is None else _reply(outcome)
+                return sent if outcome is None else _reply(outcome, intent)
             outcome, result = sent
+            if result is not None and outcome.status in {OrderStatus.ACCEPTED, OrderStatus.DONE}:
+                return _reply(outcome, intent, result.order)
             if outcome.status in {OrderStatus.FILLED, OrderStatus.PARTIAL} and result is not None:
                 return self._prove(intent, outcome, result)
             if outcome.retcode not in REPRICED:
@@ -79,7 +81,7 @@ class OrderDesk:
         if outcome.reconnect:
             self._symbols.clear()
             self._reconnect()
-        return _reply(outcome)
+        return _reply(outcome, intent)
 
     def _send(self, intent: Intent) -> OrderReply | tuple[Outcome, OrderSendResult | None]:
         """Return the terminal's answer, or a reply where nothing was sent."""
@@ -89,23 +91,27 @@ class OrderDesk:
         symbol = None
         if told is not None:
             symbol = self._find_symbol(self._translation.to_broker(intent.symbol))
-        tick = None if symbol is None else self._terminal.symbol_info_tick(symbol.name)
-        if symbol is None or tick is None:
+        tick = None
+        if symbol is not None and intent.trades:
+            tick = self._terminal.symbol_info_tick(symbol.name)
+        if symbol is None or (intent.trades and tick is None):
             outcome = judge_answer(None, self._terminal.last_error())
             if outcome.reconnect:
                 self._symbols.clear()
                 self._reconnect()
             return not_sent(f"no prices of {intent.symbol}: {outcome.comment}")
-        price = _price(tick, intent.side)
+        price = 0.0 if tick is None else _price(tick, intent.side)
         too_far_points = beyond_collar(intent, price, symbol.point, self._rules)
         if too_far_points:
             return not_sent(f"{price} is {too_far_points:.1f} points beyond the collar")
         try:
-            request = build_request(intent, symbol, price, self._rules)
+            until_ns = intent.rests_until_ns
+            ends_at = self._translation.to_server_seconds(until_ns) if until_ns else 0
+            request = build_request(intent, symbol, price, self._rules, ends_at)
         except InvalidInput as error:
             return not_sent(str(error))
         result = self._terminal.order_send(request)
-        return judge_answer(result, self._terminal.last_error()), result
+        return judge_answer(result, self._terminal.last_error(), intent), result
 
     def _find_symbol(self, name: str) -> SymbolInfo | None:
         known = self._symbols.get(name)
@@ -157,8 +163,13 @@ def not_sent(why: str) -> OrderReply:
     return OrderReply(OrderStatus.NOT_SENT, 0, 0, 0, 0, 0.0, 0.0, why)
 
 
-def _reply(outcome: Outcome) -> OrderReply:
-    return OrderReply(outcome.status, outcome.retcode, 0, 0, 0, 0.0, 0.0, outcome.comment)
+def _reply(outcome: Outcome, intent: Intent, order: int = 0) -> OrderReply:
+    """Return the reply to what left no deal."""
+    status, position = outcome.status, intent.position
+    ticket = order or intent.order
+    if status is OrderStatus.ACCEPTED and not order:  # taken, and nothing to follow it by
+        status = OrderStatus.UNKNOWN
+    return OrderReply(status, outcome.retcode, ticket, 0, position, 0.0, 0.0, outcome.comment)
 
 
 def _price(tick: Tick, side: Side) -> float:

@@ -18,11 +18,12 @@ import msgspec
 
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.order_state import ENDED, RESTING
 from online.gateway.channel import WorkerAbsent, WorkerChannel
 from online.gateway.errands import Execute, Executed, Search, Searched
 from online.gateway.evidence import Evidence
 from online.gateway.gate import Gate
-from online.gateway.inbox import Entry, Inbox, OrderState
+from online.gateway.inbox import Entry, Inbox
 from online.gateway.order_desk import not_sent
 from online.gateway.request import check_intent
 
@@ -145,19 +146,19 @@ class OrderFlow:
         entry = self._inbox.find(intent)
         if entry is None:
             return await self._find_stranger(intent)
-        if entry.state is OrderState.ENDED:
+        if entry.stage in ENDED:
             return entry.reply
         return await self._resolve(entry)
 
     async def resolve_all(self) -> int:
-        """Look for every order without a known fate; return how many are left.
+        """Look for what became of every order that has not ended; return how many are unknown.
 
         Raises
         ------
         Unavailable
             As `find`.
         """
-        entries = self._inbox.unresolved()
+        entries = self._inbox.open_orders()
         return sum([await self._resolve(entry) is None for entry in entries])
 
     def _why_not(self, intent: Intent, is_wanted: Callable[[], bool], left_seconds: float) -> str:
@@ -189,7 +190,7 @@ class OrderFlow:
 
     async def _find_stranger(self, intent: Intent) -> OrderReply | None:
         check_intent(intent)
-        evidence = await self._search(intent, 0)
+        evidence = await self._search(intent, 0, 0)
         reply = evidence.reply
         if reply is None:
             loop = asyncio.get_running_loop()
@@ -207,12 +208,18 @@ class OrderFlow:
         intent = entry.intent
         if intent.intent_id == self._in_hand or not self._orders.ready:
             return None  # still being sent, or by an older worker that may yet live
-        evidence = await self._search(intent, entry.accepted_at_ns)
-        reply = evidence.reply or self._judge_absence(intent.intent_id, evidence)
-        if reply is None:
-            return None
+        told = entry.reply
+        ticket = told.order if told is not None and intent.trades else 0
+        evidence = await self._search(intent, entry.accepted_at_ns, ticket)
+        reply = evidence.reply
+        if entry.stage in RESTING:  # its fate is known; that it is not seen proves nothing
+            reply = reply or told
+        else:
+            reply = reply or self._judge_absence(intent.intent_id, evidence)
+        if reply is None or _says_nothing_new(reply, told):
+            return reply
         now = self._inbox.find(intent)
-        if now is not None and now.state is OrderState.ENDED:
+        if now is not None and now.stage in ENDED:
             return now.reply
         self._inbox.record(intent.intent_id, reply, self._now_ns())
         self._absences.pop(intent.intent_id, None)
@@ -231,11 +238,21 @@ class OrderFlow:
             return None
         return not_sent(f"absent from the terminal in {absence.polls} looks over {seconds:.0f} s")
 
-    async def _search(self, intent: Intent, accepted_at_ns: int) -> Evidence:
-        result = await self._market.run(Search(intent, accepted_at_ns))
+    async def _search(self, intent: Intent, accepted_at_ns: int, ticket: int) -> Evidence:
+        taken: tuple[int, ...] = ()
+        if intent.position:
+            taken = self._inbox.orders_of(intent.position, intent.intent_id)
+        result = await self._market.run(Search(intent, accepted_at_ns, ticket, taken))
         if isinstance(result, Searched):
             return result.evidence
         raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
+
+
+def _says_nothing_new(reply: OrderReply, told: OrderReply | None) -> bool:
+    """Tell whether a resting order is as it was."""
+    if told is None or reply.status is not told.status:
+        return False
+    return reply.volume_lots == told.volume_lots
 
 
 def _unknown(why: str) -> OrderReply:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from online.domain.order import OrderStatus
+from online.domain.order import Intent, OrderStatus, Purpose
 from online.simulator import constants as mt5
 from online.simulator.trade_tuples import OrderSendResult
 
@@ -49,6 +49,9 @@ _REJECTED = frozenset(
     }
 )
 """The server has answered and nothing was opened or closed."""
+
+_TAKEN = frozenset({mt5.TRADE_RETCODE_DONE, mt5.TRADE_RETCODE_PLACED})
+"""The server has carried out what leaves no deal: a resting order, a modify, a cancel."""
 
 REPRICED = frozenset(
     {
@@ -101,8 +104,15 @@ class Outcome(msgspec.Struct, frozen=True):
     reconnect: bool = False
 
 
-def judge_answer(result: OrderSendResult | None, error: tuple[int, str]) -> Outcome:
+def judge_answer(
+    result: OrderSendResult | None, error: tuple[int, str], intent: Intent | None = None
+) -> Outcome:
     """Return what `order_send` answered, `error` being the `last_error` after it.
+
+    Parameters
+    ----------
+    intent
+        What was sent; None is a market order.
 
     Examples
     --------
@@ -113,10 +123,15 @@ def judge_answer(result: OrderSendResult | None, error: tuple[int, str]) -> Outc
         code, words = error
         status = OrderStatus.NOT_SENT if code in _NOT_SENT else OrderStatus.UNKNOWN
         return Outcome(status, 0, f"{words} ({code})", reconnect=code in BROKEN_PIPE)
-    return Outcome(_status(result.retcode), result.retcode, result.comment)
+    return Outcome(_status(result.retcode, intent), result.retcode, result.comment)
 
 
-def _status(retcode: int) -> OrderStatus:
+def _status(retcode: int, intent: Intent | None) -> OrderStatus:
+    if intent is not None and retcode in _TAKEN and (intent.rests or not intent.trades):
+        return OrderStatus.ACCEPTED if intent.rests else OrderStatus.DONE
+    is_modify = intent is not None and intent.purpose is Purpose.MODIFY
+    if is_modify and retcode == mt5.TRADE_RETCODE_NO_CHANGES:
+        return OrderStatus.DONE  # the position has these exits already
     if retcode == mt5.TRADE_RETCODE_DONE:
         return OrderStatus.FILLED
     if retcode == mt5.TRADE_RETCODE_DONE_PARTIAL:

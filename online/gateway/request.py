@@ -13,7 +13,14 @@ import msgspec
 
 from online.domain.errors import InvalidInput
 from online.domain.market import Side
-from online.domain.order import COMMENT_LIMIT, SEQUENCE_BITS, STRATEGY_BITS, Intent, Purpose
+from online.domain.order import (
+    COMMENT_LIMIT,
+    SEQUENCE_BITS,
+    STRATEGY_BITS,
+    Intent,
+    OrderKind,
+    Purpose,
+)
 from online.simulator import constants as mt5
 from online.simulator.info_tuples import SymbolInfo
 
@@ -21,6 +28,12 @@ SYMBOL_LIMIT = 29
 """Characters of a symbol that the package takes."""
 
 Request = dict[str, int | float | str]
+_RESTING_TYPES = {
+    (OrderKind.LIMIT, Side.BUY): mt5.ORDER_TYPE_BUY_LIMIT,
+    (OrderKind.LIMIT, Side.SELL): mt5.ORDER_TYPE_SELL_LIMIT,
+    (OrderKind.STOP, Side.BUY): mt5.ORDER_TYPE_BUY_STOP,
+    (OrderKind.STOP, Side.SELL): mt5.ORDER_TYPE_SELL_STOP,
+}
 
 
 class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +70,8 @@ def check_intent(intent: Intent) -> None:
     InvalidInput
         Naming the field, what was expected and what came.
     """
-    levels = (intent.stop, intent.target, intent.quoted)
+    levels = (intent.stop, intent.target, intent.quoted, intent.price)
+    is_entry, trades = intent.purpose is Purpose.ENTRY, intent.trades
     faults = (
         (not intent.intent_id, "intent_id must not be empty"),
         (
@@ -73,21 +87,33 @@ def check_intent(intent: Intent) -> None:
             f"symbol must have 1 to {SYMBOL_LIMIT} characters, got {intent.symbol!r}",
         ),
         (
-            not (math.isfinite(intent.volume_lots) and intent.volume_lots > 0.0),
+            not math.isfinite(intent.volume_lots) or (trades and not intent.volume_lots > 0.0),
             f"volume_lots must be finite and positive, got {intent.volume_lots}",
         ),
         (
             not all(math.isfinite(level) and level >= 0.0 for level in levels),
-            f"stop, target and quoted must be finite and not negative, got {levels}",
+            f"stop, target, quoted and price must be finite and not negative, got {levels}",
         ),
-        (intent.position < 0, f"position must not be negative, got {intent.position}"),
         (
-            intent.purpose is Purpose.ENTRY and not intent.stop > 0.0,
-            "an entry needs a stop loss at the broker",
+            min(intent.position, intent.order, intent.rests_until_ns) < 0,
+            "position, order and rests_until_ns must not be negative",
+        ),
+        (is_entry and not intent.stop > 0.0, "an entry needs a stop loss at the broker"),
+        (
+            intent.rests is not (intent.price > 0.0) or (intent.rests and not is_entry),
+            f"a resting entry, and it alone, has a price; got {intent.kind} at {intent.price}",
         ),
         (
             intent.purpose is Purpose.CLOSE and not intent.position,
             "a close needs the position's ticket: without it a hedging account opens another",
+        ),
+        (
+            intent.purpose is Purpose.MODIFY and not (intent.position and intent.stop > 0.0),
+            "a modify needs the position's ticket and leaves it with a stop loss",
+        ),
+        (
+            (intent.purpose is Purpose.CANCEL) is not (intent.order > 0),
+            f"a cancel, and it alone, names a resting order; got {intent.order}",
         ),
     )
     for wrong, message in faults:
@@ -95,8 +121,10 @@ def check_intent(intent: Intent) -> None:
             raise InvalidInput(message, code="INVALID_INTENT")
 
 
-def build_request(intent: Intent, symbol: SymbolInfo, price: float, rules: OrderRules) -> Request:
-    """Return the request of a market order.
+def build_request(
+    intent: Intent, symbol: SymbolInfo, price: float, rules: OrderRules, expiration: int = 0
+) -> Request:
+    """Return the request that carries out an intent.
 
     Parameters
     ----------
@@ -105,24 +133,46 @@ def build_request(intent: Intent, symbol: SymbolInfo, price: float, rules: Order
     symbol
         What the terminal says of it; its name is the broker's.
     price
-        Fresh, of the order's side.
+        Fresh, of the order's side; of a market order alone.
+    expiration
+        When a resting order ends, seconds of server time; 0 if it does not.
 
     Raises
     ------
     InvalidInput
         With code ``NO_FILLING_MODE`` if the symbol allows none that fits.
     """
-    return {
-        "action": mt5.TRADE_ACTION_DEAL,
+    marks: Request = {
         "symbol": str(symbol.name),
+        "magic": int(intent.magic),
+        "comment": str(intent.comment),
+    }
+    if intent.purpose is Purpose.CANCEL:
+        return {**marks, "action": mt5.TRADE_ACTION_REMOVE, "order": int(intent.order)}
+    exits = {"sl": to_tick_size(intent.stop, symbol), "tp": to_tick_size(intent.target, symbol)}
+    if intent.purpose is Purpose.MODIFY:
+        position = int(intent.position)
+        return {**marks, **exits, "action": mt5.TRADE_ACTION_SLTP, "position": position}
+    if intent.rests:
+        return {
+            **marks,
+            **exits,
+            "action": mt5.TRADE_ACTION_PENDING,
+            "volume": floor_to_step(intent.volume_lots, symbol.volume_step),
+            "type": _RESTING_TYPES[intent.kind, intent.side],
+            "price": to_tick_size(intent.price, symbol),
+            "type_time": mt5.ORDER_TIME_SPECIFIED if expiration else mt5.ORDER_TIME_GTC,
+            "expiration": int(expiration),
+            "type_filling": mt5.ORDER_FILLING_RETURN,
+        }
+    return {
+        **marks,
+        **exits,
+        "action": mt5.TRADE_ACTION_DEAL,
         "volume": floor_to_step(intent.volume_lots, symbol.volume_step),
         "type": mt5.ORDER_TYPE_BUY if intent.side is Side.BUY else mt5.ORDER_TYPE_SELL,
         "price": to_tick_size(price, symbol),
-        "sl": to_tick_size(intent.stop, symbol),
-        "tp": to_tick_size(intent.target, symbol),
         "deviation": int(rules.deviation_points),
-        "magic": int(intent.magic),
-        "comment": str(intent.comment),
         "position": int(intent.position),
         "type_time": mt5.ORDER_TIME_GTC,
         "type_filling": choose_filling(symbol.filling_mode, symbol.trade_exemode),
@@ -187,7 +237,7 @@ def to_tick_size(price: float, symbol: SymbolInfo) -> float:
 
 def beyond_collar(intent: Intent, price: float, point: float, rules: OrderRules) -> float:
     """Return by how many points too bad a fresh price is for an entry; 0.0 within the collar."""
-    if intent.purpose is Purpose.CLOSE or not intent.quoted > 0.0:
+    if intent.purpose is not Purpose.ENTRY or intent.rests or not intent.quoted > 0.0:
         return 0.0
     worse_points = intent.side.sign * (price - intent.quoted) / point
     return max(0.0, worse_points - rules.collar_points)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from online.domain.account import Account, Deal, Position
+from online.domain.account import Account, Deal, Position, RestingOrder
 from online.domain.market import NANOSECONDS_PER_SECOND, Quote, Side
 from online.simulator import constants as mt5
 from online.simulator.info_tuples import AccountInfo, Tick
 from online.simulator.server_time import ServerTime
-from online.simulator.trade_tuples import TradeDeal, TradePosition
+from online.simulator.trade_tuples import TradeDeal, TradeOrder, TradePosition
 
 _MILLISECOND_NS = 1_000_000
 _REASONS = {
@@ -19,6 +19,8 @@ _REASONS = {
     mt5.DEAL_REASON_SO: "stop_out",
 }
 _BY_HAND = "client"
+_KINDS = ("market", "limit", "stop", "stop_limit")
+"""Of order types 0 and 1, 2 and 3, and so on; the even ones buy."""
 CLOSING = frozenset({mt5.DEAL_ENTRY_OUT, mt5.DEAL_ENTRY_OUT_BY})
 
 
@@ -73,6 +75,23 @@ class Translation:
             opened_at_ns=self.to_utc_ns(row.time_msc),
             stop=row.sl,
             target=row.tp,
+            identifier=row.identifier,
+            swap=row.swap,
+        )
+
+    def order(self, row: TradeOrder) -> RestingOrder:
+        """Return an order that rests."""
+        return RestingOrder(
+            ticket=row.ticket,
+            magic=row.magic,
+            symbol=self.to_ours(row.symbol),
+            side=Side.SELL if row.type % 2 else Side.BUY,
+            kind=_KINDS[row.type // 2] if row.type // 2 < len(_KINDS) else "market",
+            volume_lots=row.volume_current,
+            price=row.price_open,
+            stop=row.sl,
+            target=row.tp,
+            comment=row.comment,
         )
 
     def deal(self, row: TradeDeal) -> Deal:
@@ -89,8 +108,9 @@ class Translation:
             volume_lots=row.volume,
             price=row.price,
             at_ns=self.to_utc_ns(row.time_msc),
-            profit=row.profit + row.swap,
+            profit=row.profit,
             commission=row.commission + row.fee,
+            swap=row.swap,
         )
 
 

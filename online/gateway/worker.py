@@ -118,7 +118,9 @@ def _run(errand: Errand, orders: OrderDesk, market: MarketDesk) -> Result:
         case Look():
             return Looked(market.observe(errand.symbol, errand.after_deal))
         case Search():
-            return Searched(market.search(errand.intent, errand.accepted_at_ns))
+            return Searched(
+                market.search(errand.intent, errand.accepted_at_ns, errand.ticket, errand.taken)
+            )
         case Probe():
             return Probed(market.health(errand.symbol))
         case Setup():

@@ -91,4 +91,5 @@ def _as_told(deal: DealRow) -> Deal:
         at_ns=deal.at_ns,
         profit=deal.profit,
         commission=deal.commission,
+        swap=deal.swap,
     )

@@ -99,6 +99,7 @@ class PositionBook:
         """Add swap to a position, account currency; it is booked when the position closes."""
         self._ledger.leave(held)
         held.swap = self._ledger.round(held.swap + swap)
+        self._told = None
         self._ledger.enter(held)
 
     def _open(self, order: Order, volume: float, price: float, at_ns: int) -> DealRow:

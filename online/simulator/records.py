@@ -172,4 +172,6 @@ class HeldPosition:
             opened_at_ns=self.opened_at_ns,
             stop=self.stop,
             target=self.target,
+            identifier=self.identifier,
+            swap=self.swap,
         )

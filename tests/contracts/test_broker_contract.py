@@ -2,87 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from online.adapters.simulated_broker import SimulatedBroker
-from online.domain.market import Instrument, Quote, Side
-from online.domain.order import Intent, OrderStatus, Purpose, make_magic
-from online.ports import Broker
-from online.simulator.terminal import SimulatedTerminal
-from tests.gateway_world import running_terminal, running_world
-
-T = TypeVar("T")
-EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
+from online.domain.order import OrderStatus
+from tests.brokers import KINDS, Standing, opened, run
 
 
-class Runner:
-    """Drives a broker's answers, whether they wait or not."""
-
-    loop = asyncio.new_event_loop()
-
-    def __call__(self, story: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(story)
-
-
-run = Runner()
+@pytest.fixture(scope="module", params=KINDS)
+def flat(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Standing]]:
+    with opened(request.param, tmp_path_factory.mktemp("broker")) as fresh:
+        yield fresh
 
 
-@pytest.fixture(params=["simulated", pytest.param("gateway", marks=pytest.mark.integration)])
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
-    """Return a broker that quotes EURUSD 1.1 to 1.1002 and holds nothing."""
-    if request.param == "simulated":
-        terminal = SimulatedTerminal([EURUSD])
-        terminal.on_quote(Quote("EURUSD", 1.1, 1.1002, 1))
-        yield SimulatedBroker(terminal)
-        return
-    with running_terminal() as process, running_world(tmp_path, process, absence=60.0) as world:
-        run(world.ready())
-        gateway = world.broker()
-        yield gateway
-        run(gateway.close())
+@pytest.fixture
+def desk(flat: Callable[[], Standing]) -> Standing:
+    return flat()
 
 
-def entry(number: int = 1, volume_lots: float = 0.1) -> Intent:
-    return Intent(
-        intent_id=f"entry-{number}",
-        magic=make_magic(1, number),
-        comment=f"sx-{number}",
-        purpose=Purpose.ENTRY,
-        symbol="EURUSD",
-        side=Side.BUY,
-        volume_lots=volume_lots,
-        stop=1.09,
-        target=1.12,
-        position=0,
-        expires_at_ns=1,
-        quoted=1.1002,
-    )
-
-
-def close(number: int, magic: int, position: int) -> Intent:
-    return Intent(
-        intent_id=f"close-{number}",
-        magic=magic,
-        comment=f"sx-{number}",
-        purpose=Purpose.CLOSE,
-        symbol="EURUSD",
-        side=Side.SELL,
-        volume_lots=0.1,
-        stop=0.0,
-        target=0.0,
-        position=position,
-        expires_at_ns=0,
-        quoted=1.1,
-    )
-
-
-def test_flat_account_is_observed_with_its_quote(broker: Broker) -> None:
-    seen = run(broker.observe("EURUSD", 0))
+def test_flat_account_is_observed_with_its_quote(desk: Standing) -> None:
+    seen = desk.observe()
     assert seen.quote is not None
     assert (seen.quote.symbol, seen.quote.bid, seen.quote.ask) == ("EURUSD", 1.1, 1.1002)
     assert seen.positions == ()
@@ -91,32 +33,32 @@ def test_flat_account_is_observed_with_its_quote(broker: Broker) -> None:
     assert seen.account.balance == seen.account.equity
 
 
-def test_filled_entry_is_a_position_with_broker_side_exits(broker: Broker) -> None:
-    reply = run(broker.send(entry()))
+def test_filled_entry_is_a_position_with_broker_side_exits(desk: Standing) -> None:
+    reply = desk.send(desk.entry(1))
     assert reply.status is OrderStatus.FILLED
-    seen = run(broker.observe("EURUSD", 0))
+    seen = desk.observe()
     assert seen.positions is not None
     (held,) = seen.positions
-    assert (held.magic, held.stop, held.target) == (entry().magic, 1.09, 1.12)
+    assert (held.magic, held.stop, held.target) == (desk.entry(1).magic, 1.09, 1.12)
     (deal,) = seen.deals
     assert (deal.order, deal.ticket, deal.entry) == (reply.order, reply.deal, True)
-    assert run(broker.observe("EURUSD", deal.ticket)).deals == ()
+    assert run(desk.broker.observe("EURUSD", deal.ticket)).deals == ()
 
 
-def test_refused_entry_leaves_nothing(broker: Broker) -> None:
-    small = entry(volume_lots=0.001)
-    reply = run(broker.send(small))
+def test_refused_entry_leaves_nothing(desk: Standing) -> None:
+    small = desk.entry(1, volume_lots=0.001)
+    reply = desk.send(small)
     assert reply.status is OrderStatus.REJECTED
     assert reply.retcode == 10014
-    found = run(broker.find(small))
+    found = run(desk.broker.find(small))
     assert found is None or found.status is OrderStatus.REJECTED
-    assert run(broker.observe("EURUSD", 0)).positions == ()
+    assert desk.observe().positions == ()
 
 
-def test_fate_of_an_order_is_found_by_its_magic(broker: Broker) -> None:
-    assert run(broker.find(entry())) is None
-    sent = run(broker.send(entry()))
-    found = run(broker.find(entry()))
+def test_fate_of_an_order_is_found_by_its_magic(desk: Standing) -> None:
+    assert run(desk.broker.find(desk.entry(1))) is None
+    sent = desk.send(desk.entry(1))
+    found = run(desk.broker.find(desk.entry(1)))
     assert found is not None
     assert (found.status, found.order, found.deal, found.price, found.volume_lots) == (
         OrderStatus.FILLED,
@@ -127,20 +69,20 @@ def test_fate_of_an_order_is_found_by_its_magic(broker: Broker) -> None:
     )
 
 
-def test_entry_is_no_evidence_of_its_close(broker: Broker) -> None:
-    sent = run(broker.send(entry()))
-    closing = close(2, entry().magic, sent.position)
-    assert run(broker.find(closing)) is None
-    closed = run(broker.send(closing))
-    found = run(broker.find(closing))
+def test_entry_is_no_evidence_of_its_close(desk: Standing) -> None:
+    sent = desk.send(desk.entry(1))
+    order = desk.closing(2, desk.entry(1), sent.position)
+    assert run(desk.broker.find(order)) is None
+    closed = desk.send(order)
+    found = run(desk.broker.find(order))
     assert found is not None
     assert found.deal == closed.deal
-    assert run(broker.observe("EURUSD", 0)).positions == ()
+    assert desk.observe().positions == ()
 
 
-def test_close_of_a_closed_position_opens_nothing(broker: Broker) -> None:
-    sent = run(broker.send(entry()))
-    run(broker.send(close(2, entry().magic, sent.position)))
-    again = run(broker.send(close(3, entry().magic, sent.position)))
+def test_close_of_a_closed_position_opens_nothing(desk: Standing) -> None:
+    sent = desk.send(desk.entry(1))
+    desk.send(desk.closing(2, desk.entry(1), sent.position))
+    again = desk.send(desk.closing(3, desk.entry(1), sent.position))
     assert again.status is OrderStatus.REJECTED
-    assert run(broker.observe("EURUSD", 0)).positions == ()
+    assert desk.observe().positions == ()

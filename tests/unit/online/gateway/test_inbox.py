@@ -4,11 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import OrderReply, OrderStatus
-from online.gateway.inbox import Inbox, OrderState, open_inbox
+from online.domain.order_state import IllegalTransition, Stage
+from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.order_desk import not_sent
 from tests.gateway_world import entry
 
@@ -46,7 +48,7 @@ def test_order_cut_off_by_a_crash_is_unknown_when_opened_again(tmp_path: Path) -
     again = open_inbox(tmp_path / "inbox.db")
     found = again.find(entry(1))
     assert found is not None
-    assert (found.state, found.reply) == (OrderState.UNKNOWN, None)
+    assert (found.stage, found.reply) == (Stage.UNKNOWN, None)
     assert [e.intent for e in again.unresolved()] == [entry(1)]
     again.close()
 
@@ -57,8 +59,10 @@ def test_unknown_order_ends_by_evidence_and_never_changes_again(inbox: Inbox) ->
     assert len(inbox.unresolved()) == 1
     inbox.record("entry-1", FILLED, 7)
     assert inbox.unresolved() == ()
-    with pytest.raises(Unavailable, match="never changes"):
+    with pytest.raises(IllegalTransition, match="has ended"):
         inbox.record("entry-1", not_sent("no"), 8)
+    with pytest.raises(sqlite3.IntegrityError, match="never changes"):
+        inbox._connection.execute("UPDATE orders SET state = 'rejected'")
 
 
 def test_declined_order_can_no_more_be_accepted(inbox: Inbox) -> None:
@@ -99,3 +103,62 @@ def test_accepted_order_cannot_be_deleted(inbox: Inbox) -> None:
     inbox.accept(entry(1), 5)
     with pytest.raises(sqlite3.IntegrityError, match="never forgotten"):
         inbox._connection.execute("DELETE FROM orders")
+
+
+def test_resting_order_is_open_until_it_ends_and_is_never_lost_again(inbox: Inbox) -> None:
+    inbox.accept(entry(1), 5)
+    inbox.record("entry-1", resting(OrderStatus.ACCEPTED), 6)
+    assert [e.stage for e in inbox.open_orders()] == [Stage.ACCEPTED]
+    assert inbox.unresolved() == ()
+    with pytest.raises(IllegalTransition, match="accepted cannot become unknown"):
+        inbox.record("entry-1", UNKNOWN, 7)
+    inbox.record("entry-1", resting(OrderStatus.EXPIRED), 8)
+    assert inbox.open_orders() == ()
+
+
+def resting(status: OrderStatus) -> OrderReply:
+    """Return what is told of an order that waits for its price."""
+    return OrderReply(status, 10009, 7, 0, 0, 0.0, 0.0, "")
+
+
+def test_orders_on_a_position_are_told_apart_by_their_tickets(inbox: Inbox) -> None:
+    for number, order in ((1, 11), (2, 12)):
+        inbox.accept(entry(number), 5)
+        told = OrderReply(OrderStatus.FILLED, 10009, order, 20, 7, 1.1, 0.1, "")
+        inbox.record(f"entry-{number}", told, 6)
+    assert inbox.orders_of(7, "entry-1") == (12,)
+    assert inbox.orders_of(8, "") == ()
+
+
+FORMER = """
+CREATE TABLE orders (intent_id TEXT PRIMARY KEY, magic INTEGER NOT NULL, position INTEGER,
+    state TEXT NOT NULL CHECK (state IN ('sending', 'unknown', 'ended')), intent BLOB NOT NULL,
+    reply BLOB, accepted_at_ns INTEGER NOT NULL, ended_at_ns INTEGER) WITHOUT ROWID;
+CREATE INDEX orders_unresolved ON orders (state) WHERE state != 'ended';
+CREATE INDEX orders_of_position ON orders (position) WHERE position IS NOT NULL;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER ended_orders_stay BEFORE UPDATE ON orders WHEN OLD.state = 'ended'
+    BEGIN SELECT RAISE(ABORT, 'an order that ended never changes'); END;
+CREATE TRIGGER orders_stay BEFORE DELETE ON orders
+    BEGIN SELECT RAISE(ABORT, 'an accepted order is never forgotten'); END;
+INSERT INTO facts VALUES ('inbox', 'the old one');
+"""
+
+
+def test_inbox_of_the_first_version_keeps_its_orders_and_their_fates(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.db"
+    with sqlite3.connect(path) as former:
+        former.executescript(FORMER)
+        pack = msgspec.msgpack.encode
+        for number, state, reply in ((1, "ended", pack(FILLED)), (2, "sending", None)):
+            row = (f"entry-{number}", number, None, state, pack(entry(number)), reply, number, None)
+            former.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    former.close()
+    for _ in range(2):
+        opened = open_inbox(path)
+        ended, cut_off = opened.find(entry(1)), opened.find(entry(2))
+        assert ended is not None
+        assert cut_off is not None
+        assert (ended.stage, ended.reply, cut_off.stage) == (Stage.FILLED, FILLED, Stage.UNKNOWN)
+        assert opened.fact("inbox") == "the old one"
+        opened.close()
