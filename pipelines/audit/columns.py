@@ -160,7 +160,7 @@ _ORDERS = (
     Column("send_requested", "boolean", "-", "record.request.send", "False: it was never sent"),
     Column("magic", "integer", "-", "record.intent.magic", "Number the broker keeps on it"),
     Column("comment", "text", "-", "record.intent.comment", "Text the broker keeps on it"),
-    Column("purpose", "text", "-", "record.intent.purpose", "entry or close"),
+    Column("purpose", "text", "-", "record.intent.purpose", "entry, close, modify or cancel"),
     Column("symbol", "text", "-", "record.intent.symbol", "Instrument"),
     Column("side", "text", "-", "record.intent.side", "buy or sell"),
     Column("volume_lots", "number", "lots", "record.intent.volume_lots", "Size"),
@@ -178,7 +178,7 @@ _REPLIES = (
            "Decision that made the order; empty where evidence was found later"),
     Column("replied_at", "time", "UTC", "record.at_ns", "When it was recorded"),
     Column("status", "text", "-", "record.reply.status",
-           "filled, partial, rejected, not_sent or unknown"),
+           "What became of it, e.g. filled, partial, done, rejected, not_sent, unknown"),
     Column("retcode", "integer", "-", "record.reply.retcode", "MetaTrader's return code"),
     Column("order_ticket", "integer", "ticket", "record.reply.order", "0 where there is none"),
     Column("deal_ticket", "integer", "ticket", "record.reply.deal", "0 where there is none"),
@@ -205,6 +205,7 @@ _DEALS = (
     Column("profit", "number", "account currency", "record.deal.profit", "Realised by it"),
     Column("commission", "number", "account currency", "record.deal.commission",
            "Charged for it, negative"),
+    Column("swap", "number", "account currency", "record.deal.swap", "Realised by it"),
 )  # fmt: skip
 
 TABLES: dict[str, tuple[Column, ...]] = {
