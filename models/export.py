@@ -20,7 +20,13 @@ from models.dataset import Features
 from models.families.family import Exportable
 from models.families.graph import INPUT, OUTPUT
 from models.labels import Outcome
-from online.domain.bundle import GOLDEN_FILE, GOLDEN_TOLERANCE, MANIFEST_FILE, bundle_digest
+from online.domain.bundle import (
+    GOLDEN_FILE,
+    GOLDEN_TOLERANCE,
+    MANIFEST_FILE,
+    PROOFS,
+    bundle_digest,
+)
 from online.domain.errors import ModelRefused
 from online.domain.manifest import Manifest, decode_manifest, encode_manifest
 
@@ -222,6 +228,11 @@ def digest_folder(folder: Path) -> str:
     """Return the bundle digest of the files in `folder`."""
     files = [path for path in folder.iterdir() if path.is_file()]
     return bundle_digest({p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files})
+
+
+def read_proofs(folder: Path) -> dict[str, bytes]:
+    """Return the certificates that lie beside the bundle in `folder`, by file name."""
+    return {name: (folder / name).read_bytes() for name in PROOFS if (folder / name).is_file()}
 
 
 def _npz(**arrays: npt.NDArray[np.float32]) -> bytes:

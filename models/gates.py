@@ -8,36 +8,29 @@ deflated Sharpe ratio and enough trades. A figure that is missing or not finite 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from models.compare import Comparison
 from online.domain.bundle import GOLDEN_TOLERANCE
-
-AT_MOST: Final = "<="
-AT_LEAST: Final = ">="
-ABOVE: Final = ">"
-_HOLDS: dict[str, Callable[[float, float], bool]] = {
-    AT_MOST: lambda measured, threshold: measured <= threshold,
-    AT_LEAST: lambda measured, threshold: measured >= threshold,
-    ABOVE: lambda measured, threshold: measured > threshold,
-}
-
-
-class Policy(StrEnum):
-    """How much a model must show."""
-
-    PAPER = "paper"
-    LIVE = "live"
+from online.domain.certificate import (
+    ABOVE,
+    AT_LEAST,
+    AT_MOST,
+    CHAMPION,
+    GateLine,
+    Policy,
+    failed_gates,
+    holds,
+    needed_policy,
+)
 
 
 class Alias(StrEnum):
     """What an alias of a registered model allows."""
 
     PAPER = "paper"
-    CHAMPION = "champion"
+    CHAMPION = CHAMPION
     CHALLENGER = "challenger"
 
 
@@ -126,8 +119,16 @@ class Gate:
     @property
     def passed(self) -> bool:
         """Whether the figure is finite and holds."""
-        finite = math.isfinite(self.measured) and math.isfinite(self.threshold)
-        return finite and _HOLDS[self.relation](self.measured, self.threshold)
+        return holds(self.measured, self.relation, self.threshold)
+
+    @property
+    def line(self) -> GateLine:
+        """The gate as a certificate holds it."""
+        measured = float(self.measured) if math.isfinite(self.measured) else None
+        return GateLine(
+            *(self.name, self.policy, measured),
+            *(self.relation, float(self.threshold), self.passed),
+        )
 
     def __str__(self) -> str:
         """Return the gate as one line."""
@@ -143,8 +144,12 @@ class Verdict:
 
     def passes(self, policy: Policy) -> bool:
         """Tell whether the model passes `policy`; ``live`` includes ``paper``."""
-        asked = [g for g in self.gates if policy is Policy.LIVE or g.policy is policy]
-        return bool(asked) and all(gate.passed for gate in asked)
+        return not failed_gates(self.lines, policy)
+
+    @property
+    def lines(self) -> tuple[GateLine, ...]:
+        """The gates as a certificate holds them."""
+        return tuple(gate.line for gate in self.gates)
 
     @property
     def best_alias(self) -> Alias | None:
@@ -155,7 +160,7 @@ class Verdict:
 
     def allows(self, alias: Alias) -> bool:
         """Tell whether `alias` may point at the model; a challenger needs what paper needs."""
-        return self.passes(Policy.LIVE if alias is Alias.CHAMPION else Policy.PAPER)
+        return self.passes(needed_policy(alias))
 
     def table(self) -> list[dict[str, str | float]]:
         """Return one row a gate, for people."""

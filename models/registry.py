@@ -1,7 +1,8 @@
 """MLflow: where runs, figures and model versions live. The only file that imports it.
 
 A run that fails is marked FAILED with its reason and registers nothing. Every gate is a tag of
-its version, for people to read; so is the best alias the gates allowed, which `promote` obeys.
+its version, for people to read; the proof is the certificate beside the bundle's files, which
+`promote` and `rollback` obey as the scorer does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.export import Bundle, digest_folder
+from models.export import Bundle, digest_folder, read_proofs
 from models.gates import Alias, Verdict
 from models.version import (
     BEST_ALIAS_TAG,
@@ -29,6 +30,7 @@ from models.version import (
     Account,
     Version,
 )
+from online.domain.certificate import Certificate, Trust, needed_policy, permit
 from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
 
 # MLflow reads these when it is imported.
@@ -267,29 +269,10 @@ class Registry:
             pairs: dict[str, str] = dict(self._client.get_registered_model(name).aliases)
         return {alias: str(version) for alias, version in pairs.items()}
 
-    def promote(self, name: str, version: str, alias: Alias) -> Version:
-        """Move an alias to a version and remember where it pointed.
-
-        Raises
-        ------
-        NotFound
-            If there is no such version.
-        ModelRefused
-            With code ``GATES_FAILED`` if the version's gates do not allow the alias.
-        """
+    def promote(self, name: str, version: str, alias: Alias, trust: Trust) -> Version:
+        """Move an alias to a version that may carry it (`check`); remember where it pointed."""
         found = self.find(name, version)
-        best = found.best_alias
-        if best is None or (alias is Alias.CHAMPION and best is not Alias.CHAMPION):
-            failed = [
-                f"{tag.removeprefix(GATE_PREFIX)} {text}"
-                for tag, text in found.tags.items()
-                if tag.startswith(GATE_PREFIX) and text.startswith("FAIL")
-            ]
-            raise ModelRefused(
-                f"version {version} of {name} may not be {alias}: {'; '.join(failed)}",
-                code="GATES_FAILED",
-                remedy="Read the gates; a model that fails them is not promoted.",
-            )
+        self.check(found, alias, trust)
         before = self.aliases(name).get(str(alias))
         with _mlflow(self.uri):
             if before is not None and before != version:
@@ -299,13 +282,15 @@ class Registry:
         logger.info("%s version %s is %s now (before: %s)", name, version, alias, before)
         return found
 
-    def rollback(self, name: str, alias: Alias) -> Version:
+    def rollback(self, name: str, alias: Alias, trust: Trust) -> Version:
         """Move an alias back to the version it pointed at before.
 
         Raises
         ------
         NotFound
             With code ``NO_PREVIOUS_VERSION`` if it never pointed elsewhere.
+        ModelRefused
+            If that version may not carry the alias (`check`).
         """
         current = self.resolve(name, alias)
         before = current.tags.get(f"{PREVIOUS_PREFIX}{alias}")
@@ -315,10 +300,29 @@ class Registry:
                 code="NO_PREVIOUS_VERSION",
             )
         found = self.find(name, before)
+        self.check(found, alias, trust)
         with _mlflow(self.uri):
             self._client.set_registered_model_alias(name, str(alias), before)
         logger.info("%s rolled %s back from %s to %s", name, alias, current.version, before)
         return found
+
+    def check(self, version: Version, alias: Alias, trust: Trust) -> Certificate:
+        """Return the certificate by which a version may carry an alias, as the scorer will ask.
+
+        Raises
+        ------
+        ModelRefused
+            As `online.domain.certificate.permit`.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            bundle = self.download_bundle(version, Path(scratch) / "bundle")
+            proofs = read_proofs(bundle.folder)
+        return permit(proofs, version.name, bundle.digest, needed_policy(alias), trust)
+
+    def attach(self, version: Version, file: Path) -> None:
+        """Keep a file beside those of a version's bundle."""
+        with _mlflow(self.uri):
+            self._client.log_artifact(version.run_id, str(file), BUNDLE_FOLDER)
 
     def download_bundle(self, version: Version, folder: Path) -> Bundle:
         """Fetch a version's bundle into `folder`, whole and verified, or not at all.

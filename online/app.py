@@ -6,6 +6,7 @@ that needs them.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching: asyncio.Task[None] | None = None
         try:
             try:
                 await scorer.start()
@@ -74,8 +76,12 @@ def create_app(settings: Settings) -> FastAPI:
             gc.collect()
             gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
             gc.set_threshold(*GC_THRESHOLDS)
+            if settings.model.watch_seconds:
+                watching = asyncio.create_task(scorer.watch(settings.model.watch_seconds))
             yield
         finally:
+            if watching is not None:
+                watching.cancel()
             await close()
             gc.set_threshold(*thresholds)
             gc.unfreeze()
@@ -119,6 +125,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         model_alias=settings.model.alias,
         simulation=simulation,
         read_decision=partial(read_decision, settings.journal.path),
+        trust=settings.models.trust,
     )
     return Scorer(parts, meters), close
 

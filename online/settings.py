@@ -120,6 +120,11 @@ class FolderModelsSettings(_Section):
 
     kind: Literal["folder"] = Field(default="folder", description="Bundles in a local folder.")
     root: Path = Field(description="Holds one folder a registered name.")
+    trust: Path | None = Field(
+        default=None,
+        description="Folder of the public keys whose certificates count; without one none is "
+        "asked for, which mode live refuses.",
+    )
 
 
 class MlflowModelsSettings(_Section):
@@ -130,6 +135,10 @@ class MlflowModelsSettings(_Section):
     cache: Path = Field(
         default=Path("var/bundles/scorer"),
         description="Keeps the last verified bundle for MLflow's outage.",
+    )
+    trust: Path = Field(
+        default=Path("var/trusted"),
+        description="Folder of the public keys whose certificates count.",
     )
     timeout_seconds: float = Field(
         default=10.0, gt=0, le=120, description="Longest wait for an answer."
@@ -152,6 +161,12 @@ class ModelChoice(_Section):
     )
     alias: str = Field(
         default="champion", pattern=r"^[A-Za-z0-9_-]+$", description="Alias it is loaded by."
+    )
+    watch_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="How often to look whether the alias was moved, seconds; 0 for never.",
     )
 
 
@@ -225,6 +240,8 @@ class Settings(_Section):
             raise ValueError("mode replay runs on clock virtual")
         if self.mode == "replay" and self.broker.kind != "simulated":
             raise ValueError(f"mode replay moves a simulated market, broker is {self.broker.kind}")
+        if self.mode == "live" and self.models.trust is None:
+            raise ValueError("mode live needs models.trust: a model trades by its certificate")
         return self
 
     def read_token(self) -> str | None:

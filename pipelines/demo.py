@@ -46,7 +46,10 @@ from pipelines.replay import Step
 from pipelines.rule_model import RuleModel
 from pipelines.scorer_client import ScorerClient
 
-_MADE_HERE = ("lake", "feast", "run", "mlflow", "prefect", "journal", "bundles", "secrets")
+_MADE_HERE = (
+    *("lake", "feast", "run", "mlflow", "prefect", "journal", "bundles"),
+    *("secrets", "keys", "trusted"),
+)
 REPORTS = ("report.json", "report.html")
 MARK = "demonstration"
 """File that says: what lies here was made by a demonstration and may be emptied."""

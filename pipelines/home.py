@@ -59,6 +59,16 @@ class Home:
         return self.root / "bundles"
 
     @property
+    def keys(self) -> Path:
+        """Private keys that sign certificates; for this host alone."""
+        return self.root / "keys"
+
+    @property
+    def trusted(self) -> Path:
+        """Public keys whose certificates count; the scorer reads them."""
+        return self.root / "trusted"
+
+    @property
     def token(self) -> Path:
         """Secret file with the bearer token of the order and halt routes."""
         return self.root / "secrets" / "token"

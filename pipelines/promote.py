@@ -1,8 +1,9 @@
-"""Promote a model: its gates decide which alias may point at it."""
+"""Promote a model: its certificate decides which alias may point at it."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from prefect.artifacts import create_table_artifact
 from models.gates import Alias
 from models.registry import Registry
 from models.version import GATE_PREFIX, Version
+from online.adapters.key_files import read_trust
+from online.domain.certificate import Trust
 from online.domain.errors import InvalidInput, ModelRefused
+from pipelines.certify import approve
 from pipelines.home import Home
 from pipelines.training import open_registry
 
@@ -56,8 +60,10 @@ def promote(
     version: str | None = None,
     alias: str | None = None,
     mlflow_uri: str | None = None,
+    approver: str | None = None,
+    key_file: Path | str | None = None,
 ) -> PromoteReport:
-    """Move an alias to a version, if its gates allow it.
+    """Move an alias to a version, if its certificate allows it.
 
     Parameters
     ----------
@@ -68,20 +74,29 @@ def promote(
     version
         None for the newest.
     alias
-        ``champion``, ``challenger`` or ``paper``; None for the best the gates allow.
+        ``champion``, ``challenger`` or ``paper``; None for the best the certificate allows.
     mlflow_uri
         A server's or a ``sqlite:///`` URI; None for that of ``MLFLOW_TRACKING_URI``, else the
         home's own database.
+    approver
+        Who lets it trade real money, by signing first; None where nobody does.
+    key_file
+        The approver's private key; None for one in the home, made on first use.
 
     Raises
     ------
     NotFound
         If there is no such model or version.
     ModelRefused
-        With code ``GATES_FAILED`` if the gates do not allow the alias.
+        With code ``GATES_FAILED``, ``NOT_APPROVED`` or one of the certificate's, if the version
+        may not carry the alias.
     """
     home = Home(Path(home_root))
-    report = run_promote(home, open_registry(home, mlflow_uri), name, version, alias)
+    registry = open_registry(home, mlflow_uri)
+    if approver is not None:
+        key = None if key_file is None else Path(key_file)
+        sign_approval(home, registry, find_version(registry, name, version), approver, key)
+    report = run_promote(home, registry, name, version, alias)
     create_table_artifact(
         report.gates,
         key=f"promote-{name}".replace(".", "-").replace("_", "-").lower(),
@@ -104,24 +119,44 @@ def rollback(
     home = Home(Path(home_root))
     registry, wanted = open_registry(home, mlflow_uri), parse_alias(alias)
     current = registry.resolve(name, wanted).version
-    return _report(home, registry, registry.rollback(name, wanted), wanted, current)
+    return _report(
+        home, registry, registry.rollback(name, wanted, read_trust(home.trusted)), wanted, current
+    )
 
 
 def run_promote(
     home: Home, registry: Registry, name: str, version: str | None, alias: str | None
 ) -> PromoteReport:
     """Do what the flow does, without Prefect; parameters as of `promote`."""
-    found = registry.latest(name) if version is None else registry.find(name, version)
-    wanted = found.best_alias if alias is None else parse_alias(alias)
-    if wanted is None:
-        failed = [f"{row['gate']}: {row['verdict']}" for row in gate_table(found)]
-        raise ModelRefused(
-            f"version {found.version} of {name} passes no policy: {'; '.join(failed)}",
-            code="GATES_FAILED",
-            remedy="Read the gates; a model that fails them is not promoted.",
-        )
+    found, trust = find_version(registry, name, version), read_trust(home.trusted)
+    wanted = parse_alias(alias) if alias is not None else best_alias(registry, found, trust)
     before = registry.aliases(name).get(str(wanted))
-    return _report(home, registry, registry.promote(name, found.version, wanted), wanted, before)
+    moved = registry.promote(name, found.version, wanted, trust)
+    return _report(home, registry, moved, wanted, before)
+
+
+def find_version(registry: Registry, name: str, version: str | None) -> Version:
+    """Return a version of a model; the newest where none is named."""
+    return registry.latest(name) if version is None else registry.find(name, version)
+
+
+def best_alias(registry: Registry, version: Version, trust: Trust) -> Alias:
+    """Return ``champion`` where the version is certified and approved for it, else ``paper``."""
+    try:
+        registry.check(version, Alias.CHAMPION, trust)
+    except ModelRefused:
+        return Alias.PAPER
+    return Alias.CHAMPION
+
+
+def sign_approval(
+    home: Home, registry: Registry, version: Version, approver: str, key_file: Path | None = None
+) -> None:
+    """Sign a version as `approver` and keep the approval beside its bundle; see `approve`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = registry.download_bundle(version, Path(scratch) / "bundle")
+        registry.attach(version, approve(home, bundle, approver, key_file))
+    logger.info("%s version %s is approved by %s", version.name, version.version, approver)
 
 
 def parse_alias(text: str) -> Alias:
@@ -156,7 +191,7 @@ def _report(
     folder = home.bundles / "promoted" / version.name / version.version
     bundle = registry.download_bundle(version, folder)
     headline = f"{alias} of {version.name} is version {version.version}"
-    if version.best_alias is Alias.PAPER:
+    if alias is not Alias.CHAMPION and version.best_alias is Alias.PAPER:
         headline += ", a model for paper trading alone: it did not pass the gates of live"
     logger.info(headline)
     return PromoteReport(

@@ -21,6 +21,7 @@ from models.learn import Study, learn
 from models.registry import Registry
 from online.domain.errors import NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
+from pipelines.certify import certify
 from pipelines.home import Home
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
@@ -65,6 +66,7 @@ def conduct(
         record_study(run, plan, data, found)
         bundle = bind(plan, data, found, trials)
         verdict = judge_study(plan, data, found, bundle, registry)
+        certify(plan.home, plan.name, bundle, verdict)
         run.log_table(verdict.table(), "gates.json")
         manifest = read_manifest(bundle.folder)
         run.log_text(write_card(manifest, bundle.digest, found, verdict), "model_card.md")

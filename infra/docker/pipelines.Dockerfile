@@ -12,7 +12,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 \
 
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/sextant sextant \
     && install --directory --owner=sextant --group=sextant --mode=0750 \
-       /var/lib/sextant /var/lib/sextant/run /var/lib/sextant/artifacts
+       /var/lib/sextant /var/lib/sextant/run /var/lib/sextant/trusted \
+       /var/lib/sextant/artifacts
 
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

@@ -6,7 +6,8 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 DO_NOT_TRACK
 
 RUN useradd --system --uid 10001 --user-group --no-create-home sextant \
     && install --directory --owner=sextant --group=sextant --mode=0750 \
-       /var/lib/sextant /var/lib/sextant/run /var/lib/sextant/journal /var/lib/sextant/bundles
+       /var/lib/sextant /var/lib/sextant/run /var/lib/sextant/journal \
+       /var/lib/sextant/bundles /var/lib/sextant/trusted
 
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

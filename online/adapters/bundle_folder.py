@@ -36,6 +36,21 @@ class BundleFolder:
         NotFound
             With code ``NO_MODEL`` if there is no such folder.
         """
+        folder = self._find(name, alias)
+        return FetchedBundle(folder, folder.name, f"folder {self._root}")
+
+    async def look(self, name: str, alias: str) -> str:
+        """Return the name of the folder an alias points at; errors as of `fetch`."""
+        return self._find(name, alias).name
+
+    def kept(self, name: str, alias: str) -> FetchedBundle | None:  # noqa: ARG002 - nothing is kept apart
+        """Return None: what was verified before is known to the folder alone."""
+        return None
+
+    def keep(self, name: str, alias: str, bundle: FetchedBundle) -> None:
+        """Do nothing: the folder is kept already."""
+
+    def _find(self, name: str, alias: str) -> Path:
         folder = (self._root / name / alias).resolve()
         inside = self._root.resolve()
         if not folder.is_dir() or inside not in folder.parents:
@@ -44,7 +59,4 @@ class BundleFolder:
                 code="NO_MODEL",
                 remedy="Train and promote a model, then POST /v1/model/reload.",
             )
-        return FetchedBundle(folder, folder.name, f"folder {self._root}")
-
-    def keep(self, name: str, alias: str, bundle: FetchedBundle) -> None:
-        """Do nothing: the folder is kept already."""
+        return folder

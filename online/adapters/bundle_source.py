@@ -43,5 +43,17 @@ class BundleSource(Protocol):
             If the source does not answer and nothing was kept from before.
         """
 
+    async def look(self, name: str, alias: str) -> str:
+        """Return the version an alias points at now, as the source calls it.
+
+        Raises
+        ------
+        NotFound, Unavailable
+            As `fetch`, but nothing kept is returned.
+        """
+
+    def kept(self, name: str, alias: str) -> FetchedBundle | None:
+        """Return the bundle that was verified last under an alias; None if there is none."""
+
     def keep(self, name: str, alias: str, bundle: FetchedBundle) -> None:
         """Remember a bundle that passed its verification."""

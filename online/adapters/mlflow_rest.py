@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -66,19 +67,43 @@ class MlflowRegistry:
             If MLflow does not answer and nothing was kept.
         """
         try:
-            async with httpx.AsyncClient(
-                base_url=self._url, timeout=self._timeout_seconds, trust_env=False
-            ) as client:
+            async with self._client() as client:
                 return await self._download(client, name, alias)
         except (httpx.HTTPError, Unavailable) as error:
-            kept = self._read_kept(name, alias)
+            kept = self.kept(name, alias)
             if kept is None:
                 raise Unavailable(
                     f"MLflow at {self._url} does not answer ({type(error).__name__}: {error}) "
                     f"and no verified bundle of {name}@{alias} was kept"
                 ) from error
-            origin = f"kept bundle; MLflow at {self._url} does not answer"
-            return FetchedBundle(Path(kept.folder), kept.version, origin, kept.digest)
+            origin = f"{kept.origin}; MLflow at {self._url} does not answer"
+            return replace(kept, origin=origin)
+
+    async def look(self, name: str, alias: str) -> str:
+        """Return the version an alias points at now.
+
+        Raises
+        ------
+        NotFound
+            With code ``NO_MODEL`` if MLflow knows no such name or alias.
+        Unavailable
+            If MLflow does not answer.
+        """
+        try:
+            async with self._client() as client:
+                found = await _ask(client, _ALIAS, {"name": name, "alias": alias})
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"MLflow at {self._url} does not answer ({type(error).__name__}: {error})"
+            ) from error
+        return str(_dig(found, "model_version", "version"))
+
+    def kept(self, name: str, alias: str) -> FetchedBundle | None:
+        """Return the bundle that was verified last under an alias; None if there is none."""
+        kept = self._read_kept(name, alias)
+        if kept is None:
+            return None
+        return FetchedBundle(Path(kept.folder), kept.version, "kept bundle", kept.digest)
 
     def keep(self, name: str, alias: str, bundle: FetchedBundle) -> None:
         """Remember a verified bundle for the time MLflow does not answer."""
@@ -90,6 +115,9 @@ class MlflowRegistry:
         )
         new.replace(pointer)
         self._prune(name)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._url, timeout=self._timeout_seconds, trust_env=False)
 
     async def _download(self, client: httpx.AsyncClient, name: str, alias: str) -> FetchedBundle:
         found = await _ask(client, _ALIAS, {"name": name, "alias": alias})

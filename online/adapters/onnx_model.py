@@ -27,7 +27,13 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotInRuntime
 
-from online.domain.bundle import GOLDEN_FILE, GOLDEN_TOLERANCE, MANIFEST_FILE, bundle_digest
+from online.domain.bundle import (
+    GOLDEN_FILE,
+    GOLDEN_TOLERANCE,
+    MANIFEST_FILE,
+    PROOFS,
+    bundle_digest,
+)
 from online.domain.errors import InvalidInput, InvalidManifest, ModelRefused
 from online.domain.manifest import Manifest, Member, decode_manifest
 from online.domain.signal import MemberOutput
@@ -195,7 +201,8 @@ def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -
     Parameters
     ----------
     folder
-        Holds ``manifest.json``, the members' ONNX files and ``golden.npz``, nothing else.
+        Holds ``manifest.json``, the members' ONNX files and ``golden.npz``, and nothing else but
+        certificates, which are judged by `online.domain.certificate.permit`.
     alias
         The alias it was fetched by.
     version
@@ -225,6 +232,20 @@ def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -
     for _ in range(_WARM_UP_RUNS):
         model.score(*zeros)
     return model
+
+
+def read_proofs(folder: Path) -> dict[str, bytes]:
+    """Return the certificates that lie in a bundle's folder, by file name.
+
+    Raises
+    ------
+    ModelRefused
+        If one is there and cannot be read.
+    """
+    try:
+        return {name: (folder / name).read_bytes() for name in PROOFS if (folder / name).exists()}
+    except OSError as error:
+        raise ModelRefused(f"bundle {folder} cannot be read: {error}") from error
 
 
 def runtime_fingerprint() -> str:

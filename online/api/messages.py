@@ -118,6 +118,8 @@ class ModelAnswer(msgspec.Struct, frozen=True):
     bit_equal: bool
     n_golden: int
     runtime: str
+    policy: str = ""
+    approver: str = ""
 
 
 class MarketAnswer(msgspec.Struct, frozen=True):

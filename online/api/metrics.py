@@ -95,6 +95,12 @@ class Meters:
         self._problems = Counter(
             "sextant_http_problems", "HTTP errors answered.", ["code"], registry=self.registry
         )
+        self._refusals = Counter(
+            "sextant_model_refusals",
+            "Models that an alias asked for and that were refused.",
+            ["code"],
+            registry=self.registry,
+        )
         self.stage = {name: StageTimes() for name in STAGES}
         self.registry.register(_StageCollector(self.stage))
         self._halted = Gauge("sextant_halted", "1 while halted.", registry=self.registry)
@@ -127,6 +133,10 @@ class Meters:
     def count_problem(self, code: str) -> None:
         """Count an HTTP error."""
         self._problems.labels(code).inc()
+
+    def count_refusal(self, code: str) -> None:
+        """Count a model that was asked for and refused."""
+        self._refusals.labels(code).inc()
 
     def tell_model(self, name: str, alias: str, version: str, sha256: str) -> None:
         """Show which model trades."""

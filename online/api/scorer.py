@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
-from online.adapters.bundle_source import BundleSource, FetchedBundle
+from online.adapters.bundle_source import BundleSource
 from online.adapters.clocks import VirtualClock
-from online.adapters.onnx_model import OnnxModel, load_bundle
+from online.api.loading import Loaded, Loader
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedJournal, TimedModel
 from online.domain.book import Book
-from online.domain.errors import InvalidInput, SextantError, Unavailable
+from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
 from online.domain.manifest import encode_manifest
 from online.domain.market import Instrument
 from online.domain.record import HaltRecord, LimitsRecord, ModelRecord, Record, Request
@@ -24,6 +26,7 @@ from online.simulator.terminal import SimulatedTerminal
 from online.trade import Desk, Outcome, consider, resolve_pending
 
 logger = logging.getLogger(__name__)
+_NOT_YET = "no model was loaded yet"
 
 
 class Pingable(Protocol):
@@ -59,6 +62,8 @@ class Parts:
         None outside replay mode.
     read_decision
         Reads a decision's records from the journal.
+    trust
+        Folder of the public keys whose certificates count; None asks for none.
     """
 
     mode: str
@@ -76,6 +81,12 @@ class Parts:
     model_alias: str
     simulation: Simulation | None
     read_decision: Callable[[str], Iterable[Record]]
+    trust: Path | None = None
+
+    @property
+    def loader(self) -> Loader:
+        """What gets the model behind the alias."""
+        return Loader(self.source, self.model_name, self.model_alias, self.trust)
 
 
 class NoModel(Unavailable):
@@ -101,7 +112,7 @@ class Scorer:
     meters: Meters
     loaded: ModelAnswer | None = None
     _desk: Desk | None = None
-    _refusal: SextantError = field(default_factory=lambda: NoModel("no model was loaded yet"))
+    _refusal: SextantError | None = None
     _trading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -113,7 +124,10 @@ class Scorer:
         try:
             await self.reload()
         except SextantError as error:
-            logger.warning("started without a model: %s", error)
+            if isinstance(error, (ModelRefused, InvalidInput)):
+                await self._fall_back()
+            if self.loaded is None:
+                logger.warning("started without a model: %s", error)
         await self._resolve()
 
     async def decide(self, request: Request) -> Outcome:
@@ -138,24 +152,34 @@ class Scorer:
         Raises
         ------
         NotFound, Unavailable, ModelRefused
-            As the source and the verification say.
+            As the source, the verification and the certificate say.
         """
-        parts = self.parts
         async with self._loading:
             try:
-                bundle = await parts.source.fetch(parts.model_name, parts.model_alias)
-                model = await asyncio.to_thread(
-                    load_bundle, bundle.folder, parts.model_alias, bundle.version, bundle.digest
-                )
-                self._check_model(model)
+                found = await self.parts.loader.request()
             except SextantError as error:
-                self._refusal = error
+                self._refuse(error)
                 raise
-            await self._install(model, bundle)
-            parts.source.keep(parts.model_name, parts.model_alias, bundle)
-        if self.loaded is None:
-            raise self._refusal
-        return self.loaded
+            answer = await self._install(found)
+            self._refusal = None
+            self.parts.source.keep(self.parts.model_name, self.parts.model_alias, found.bundle)
+            return answer
+
+    async def watch(self, seconds: float) -> None:
+        """Look for a moved alias for ever; a version that is refused is asked for again.
+
+        Parameters
+        ----------
+        seconds
+            Between two looks (> 0).
+        """
+        parts = self.parts
+        while True:
+            await asyncio.sleep(seconds)
+            with suppress(SextantError):  # told by readiness, meters and log
+                version = await parts.source.look(parts.model_name, parts.model_alias)
+                if self.loaded is None or self.loaded.version != version:
+                    await self.reload()
 
     async def halt(self, reason: str, by: str) -> None:
         """Halt trading, or resume it (empty `reason`); durable when this returns.
@@ -228,7 +252,7 @@ class Scorer:
         if self._desk is None:
             raise NoModel(
                 f"no model is loaded: {self.parts.model_name}@{self.parts.model_alias}: "
-                f"{self._refusal}"
+                f"{self._refusal or _NOT_YET}"
             )
         return self._desk
 
@@ -237,20 +261,36 @@ class Scorer:
         return self.parts.model_name.partition(".")[0]
 
     def _model_state(self) -> PartState:
+        """Tell which model trades, and why one that was asked for does not."""
+        refusal = self._refusal
         if self.loaded is None:
-            return PartState(ready=False, code="NO_MODEL", detail=str(self._refusal))
+            return PartState(ready=False, code="NO_MODEL", detail=str(refusal or _NOT_YET))
         loaded = self.loaded
         detail = f"{loaded.name}@{loaded.alias} version {loaded.version} from {loaded.origin}"
-        return PartState(ready=True, code="", detail=detail)
+        if refusal is None:
+            return PartState(ready=True, code="", detail=detail)
+        detail += f"; what {loaded.alias} points at now is refused: {refusal}"
+        return PartState(ready=True, code=refusal.code, detail=detail)
 
-    def _check_model(self, model: OnnxModel) -> None:
-        found = model.manifest.name
-        if found != self.parts.model_name:
-            raise InvalidInput(f"the bundle is {found}, {self.parts.model_name} was asked for")
+    def _refuse(self, error: SextantError) -> None:
+        """Remember why a request for a model was not honoured, and say it once."""
+        if str(error) != str(self._refusal):
+            name = f"{self.parts.model_name}@{self.parts.model_alias}"
+            logger.warning("%s is refused, %s: %s", name, error.code, error)
+        self._refusal = error
+        self.meters.count_refusal(error.code)
 
-    async def _install(self, model: OnnxModel, bundle: FetchedBundle) -> None:
+    async def _fall_back(self) -> None:
+        """Start from the bundle that was verified last, if there is one."""
+        async with self._loading:
+            found = await self.parts.loader.last()
+            if found is not None:
+                await self._install(found)
+
+    async def _install(self, found: Loaded) -> ModelAnswer:
         """Journal the model, then let it trade."""
-        parts, manifest, found = self.parts, model.manifest, model.verification
+        parts, model, certificate = self.parts, found.model, found.certificate
+        manifest, verified = model.manifest, model.verification
         record = ModelRecord(
             at_ns=parts.clock.now_ns(),
             name=manifest.name,
@@ -258,8 +298,10 @@ class Scorer:
             version=model.version,
             sha256=model.sha256,
             manifest=encode_manifest(manifest).decode(),
-            runtime=found.runtime,
-            bit_equal=found.bit_equal,
+            runtime=verified.runtime,
+            bit_equal=verified.bit_equal,
+            policy=str(certificate.policy or "") if certificate else "",
+            approver=certificate.approver if certificate else "",
         )
         await self._record(record)
         timed = TimedModel(model, self.meters)
@@ -283,13 +325,16 @@ class Scorer:
             model.alias,
             model.version,
             model.sha256,
-            bundle.origin,
-            found.bit_equal,
-            found.n_golden,
-            found.runtime,
+            found.bundle.origin,
+            verified.bit_equal,
+            verified.n_golden,
+            verified.runtime,
+            record.policy,
+            record.approver,
         )
         self.meters.tell_model(manifest.name, model.alias, model.version, model.sha256)
         logger.info("model %s version %s trades", manifest.name, model.version)
+        return self.loaded
 
     async def _record(self, record: Record) -> None:
         await self.parts.journal.append(record)

@@ -38,7 +38,10 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
-    """A model was loaded and verified; the manifest is its JSON text."""
+    """A model was loaded and verified; the manifest is its JSON text.
+
+    `policy` and `approver` are those of its certificate, empty where none was asked for.
+    """
 
     at_ns: int
     name: str
@@ -48,6 +51,8 @@ class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
     manifest: str
     runtime: str
     bit_equal: bool
+    policy: str = ""
+    approver: str = ""
 
 
 class LimitsRecord(msgspec.Struct, frozen=True, tag="limits"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -112,17 +113,23 @@ def promote(
     version: Annotated[str | None, typer.Option(help="Instead of the newest.")] = None,
     alias: Annotated[
         str | None,
-        typer.Option(help="champion, challenger or paper, instead of the best the gates allow."),
+        typer.Option(help="champion, challenger or paper, instead of the best it may carry."),
+    ] = None,
+    approve: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Sign first that it may trade real money.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Private key of WHO, instead of one in the home.")
     ] = None,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
-    """Point an alias at a registered model, if its gates allow it."""
+    """Point an alias at a registered model, if its certificate allows it."""
     prepare_environment(Home(home))
     from pipelines.promote import promote as run_promote
 
     with mlflow_server(Home(home)) as mlflow_uri, notes.status(f"promoting {name}"):
-        report = run_promote(home, name, version, alias, mlflow_uri)
+        report = run_promote(home, name, version, alias, mlflow_uri, approve, key)
     if json:
         write_json(report)
         return

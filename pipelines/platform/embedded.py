@@ -131,6 +131,7 @@ def scorer_settings(home: Home, mlflow_url: str, port: int) -> Mapping[str, str]
         "SEXTANT_MODELS__KIND": "mlflow",
         "SEXTANT_MODELS__URL": mlflow_url,
         "SEXTANT_MODELS__CACHE": str((home.bundles / "scorer").resolve()),
+        "SEXTANT_MODELS__TRUST": str(home.trusted.resolve()),
         "SEXTANT_MODEL__NAME": MODEL_NAME,
         "SEXTANT_MODEL__ALIAS": MODEL_ALIAS,
         "SEXTANT_JOURNAL__PATH": str(home.journal.resolve()),

@@ -13,11 +13,12 @@ from feature_repo.engine import compute_batch
 from models.bars import Bars, Floats
 from models.dataset import Dataset, build_dataset
 from models.export import OnnxScorer
-from models.gates import Evidence, Policy, judge
+from models.gates import Evidence, judge
 from models.labels import Costs
 from models.learn import Study, learn
 from models.recipe import LabelChoice, Recipe
 from models.trading import perform, span_seconds, trade
+from online.domain.certificate import Policy
 from online.domain.market import PriceSide, Timeframe
 from online.domain.rules import RULE_FEATURES
 from online.domain.vector import VectorContract, ViewContract

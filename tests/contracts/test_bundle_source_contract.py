@@ -19,10 +19,16 @@ import pytest
 from models.export import digest_folder
 from online.adapters.bundle_folder import BundleFolder
 from online.adapters.bundle_source import BundleSource, FetchedBundle
+from online.adapters.memory_journal import MemoryJournal
 from online.adapters.mlflow_rest import DIGEST_TAG, MlflowRegistry
 from online.adapters.onnx_model import load_bundle
+from online.api.scorer import Scorer
+from online.domain.book import Book
 from online.domain.errors import ModelRefused, NotFound, Unavailable
 from tests.bundles import write_bundle
+from tests.certificates import BAD, GOOD, Signers, put
+from tests.fakes import FakeBroker
+from tests.unit.online.test_scorer import make_scorer
 
 pytestmark = pytest.mark.integration
 NAME = "EURUSD.H1.barrier"
@@ -154,6 +160,49 @@ def test_a_moved_alias_gives_the_other_version(registered: Registered, tmp_path:
     after = fetch(registered.source)
     assert after.version != before.version
     assert len(load_bundle(after.folder, "paper").manifest.members) == 2
+
+
+def test_the_version_under_an_alias_is_looked_up_without_fetching(registered: Registered) -> None:
+    assert asyncio.run(registered.source.look(NAME, "paper")) == fetch(registered.source).version
+    with pytest.raises(NotFound):
+        asyncio.run(registered.source.look(NAME, "nobody"))
+
+
+def test_a_scorer_starts_from_its_last_verified_bundle_whatever_the_alias_points_at_now(
+    mlflow_server: Server, tmp_path: Path
+) -> None:
+    signers, name = Signers(), "EURUSD.H1.barrier"
+    trusted = signers.publish(tmp_path / "trusted")
+    for made, gates in (("good", (GOOD,)), ("bad", (BAD,))):
+        write_bundle(tmp_path / made, names=(made,))
+        put(tmp_path / made, signers.certify(digest_folder(tmp_path / made), *gates))
+    register(mlflow_server.url, "asked", tmp_path / "good")
+
+    async def start(url: str) -> Scorer:
+        scorer = make_scorer(tmp_path, FakeBroker(), MemoryJournal(), Book())
+        scorer.parts.source = MlflowRegistry(url, tmp_path / "cache")
+        scorer.parts.model_name, scorer.parts.model_alias = name, "asked"
+        scorer.parts.trust = trusted
+        await scorer.start()
+        return scorer
+
+    async def story() -> None:
+        good = (await start(mlflow_server.url)).loaded
+        assert good is not None
+        assert good.policy == "paper"
+        register(mlflow_server.url, "asked", tmp_path / "bad")
+        again = await start(mlflow_server.url)
+        down = await start("http://127.0.0.1:9")
+        for scorer in (again, down):
+            assert scorer.loaded is not None
+            assert scorer.loaded.sha256 == good.sha256
+        state = (await again.readiness()).parts["model"]
+        assert (state.ready, state.code) == (True, "GATES_FAILED")
+        kept = next((tmp_path / "cache" / name).rglob("good.onnx"))
+        kept.write_bytes(kept.read_bytes()[:-1])
+        assert (await start("http://127.0.0.1:9")).loaded is None
+
+    asyncio.run(story())
 
 
 def test_a_verified_bundle_outlives_a_registry_that_is_down(

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from models.export import Bundle, digest_folder
-from models.gates import Alias, Gate, Policy, Verdict
+from models.gates import Alias, Gate, Verdict
 from models.progress import Progress, Steps, listening
 from models.registry import Registry
+from online.adapters.key_files import read_trust
+from online.domain.certificate import APPROVAL_FILE, CERTIFICATE_FILE, Policy
+from pipelines.certify import certify
 from pipelines.cli import run
 from pipelines.home import Home
 from pipelines.model_views import CARD
@@ -22,6 +25,7 @@ pytestmark = [
 ]
 NAME = "EURUSD.H1.barrier"
 GOOD = Gate("calibrated", Policy.PAPER, 0.02, "<=", 0.05, "")
+RICH = Gate("positive_net", Policy.LIVE, 4.0, ">", 0.0, "")
 POOR = Gate("positive_net", Policy.LIVE, -4.0, ">", 0.0, "")
 
 
@@ -32,21 +36,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     made.mlflow.mkdir(parents=True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made.mlflow / 'mlflow.db'}")
     registry = open_registry(made, None)
-    first = register(registry, tmp_path / "first", -3.5)
-    register(registry, tmp_path / "second", 2.25)
-    registry.promote(NAME, first, Alias.PAPER)
+    first = register(made, registry, "first", -3.5)
+    register(made, registry, "second", 2.25)
+    registry.promote(NAME, first, Alias.PAPER, read_trust(made.trusted))
     return made
 
 
-def register(registry: Registry, folder: Path, total_units: float) -> str:
+def register(home: Home, registry: Registry, name: str, total_units: float, *gates: Gate) -> str:
+    folder = home.root / name
     folder.mkdir()
     (folder / "manifest.json").write_text(folder.name)
     with registry.record("EURUSD.H1", folder.name) as recorded:
         recorded.log_params({"families": "xgboost,lightgbm"})
         recorded.log_figures({"total_units": total_units, "deflated_sharpe": 0.25})
         recorded.log_text(f"# The card of {folder.name}", CARD)
-        bundle = Bundle(folder, digest_folder(folder))
-        return registry.register(recorded, NAME, bundle, Verdict((GOOD, POOR))).version
+        bundle, verdict = Bundle(folder, digest_folder(folder)), Verdict(gates or (GOOD, POOR))
+        certify(home, NAME, bundle, verdict)
+        return registry.register(recorded, NAME, bundle, verdict).version
 
 
 def ask(home: Home, capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -87,6 +93,37 @@ def test_an_alias_is_moved_and_rolled_back(home: Home, capsys: pytest.CaptureFix
     told = json.loads(ask(home, capsys, "rollback", NAME, "paper", "--json"))
     assert (told["version"], told["before"]) == ("1", "2")
     assert open_registry(home, None).aliases(NAME) == {"paper": "1"}
+
+
+def test_a_person_approves_by_name_and_only_what_passed_the_gates_of_live(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "promote", NAME, "--approve", "ada", "--home", str(home.root)]) == 1
+    assert "positive_net" in capsys.readouterr().err
+    assert not (home.keys / "approver-ada.pem").exists()
+    registry = open_registry(home, None)
+    rich = register(home, registry, "third", 9.0, GOOD, RICH)
+    assert run(["models", "promote", NAME, "--alias", "champion", "--home", str(home.root)]) == 1
+    assert "nobody approved" in capsys.readouterr().err
+    told = json.loads(ask(home, capsys, "promote", NAME, "--approve", "ada", "--json"))
+    assert (told["alias"], told["version"]) == ("champion", rich)
+    files = {path.name for path in Path(told["bundle"]).iterdir()}
+    assert files >= {CERTIFICATE_FILE, APPROVAL_FILE}
+    assert (home.keys / "approver-ada.pem").stat().st_mode & 0o777 == 0o600
+    assert registry.aliases(NAME)["champion"] == rich
+
+
+def test_an_approvers_own_key_must_be_the_one_that_is_trusted(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register(home, open_registry(home, None), "third", 9.0, GOOD, RICH)
+    own = tmp_path / "stick" / "ada.pem"
+    words = ["models", "promote", NAME, "--approve", "ada", "--home", str(home.root)]
+    assert run([*words, "--key", str(own)]) == 0
+    assert run([*words, "--key", str(tmp_path / "other.pem")]) == 2
+    assert "public half" in capsys.readouterr().err
+    assert run([*words, "--key", str(home.keys / "gates.pem")]) == 2
+    assert "is not the key" in capsys.readouterr().err
 
 
 def test_a_model_that_is_not_there_is_named(home: Home) -> None:

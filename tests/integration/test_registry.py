@@ -16,12 +16,16 @@ import numpy as np
 import pytest
 
 from models.export import Bundle, digest_folder
-from models.gates import Alias, Gate, Policy, Verdict
+from models.gates import Alias, Gate, Verdict
 from models.registry import BUNDLE_FOLDER, Registry
 from models.version import TRIAL_TAG
+from online.domain.certificate import APPROVAL_FILE, Policy
 from online.domain.errors import InvalidInput, ModelRefused, NotFound, Unavailable
+from tests.certificates import Signers, put
 
 pytestmark = pytest.mark.integration
+SIGNERS = Signers()
+TRUST = SIGNERS.trust
 NAME = "EURUSD.H1.barrier"
 
 GOOD = Gate("calibrated", Policy.PAPER, 0.02, "<=", 0.05, "")
@@ -95,7 +99,11 @@ def make_bundle(folder: Path, content: str) -> Bundle:
     return Bundle(folder, digest_folder(folder))
 
 
-def register(registry: Registry, name: str, bundle: Bundle, *gates: Gate) -> str:
+def register(
+    registry: Registry, name: str, bundle: Bundle, *gates: Gate, approved: bool = False
+) -> str:
+    lines = Verdict(gates).lines
+    put(bundle.folder, SIGNERS.certify(bundle.digest, *lines, model=name, approved=approved))
     with registry.record(name, "run") as run:
         return registry.register(run, name, bundle, Verdict(gates)).version
 
@@ -105,7 +113,7 @@ def test_a_registered_bundle_comes_back_byte_by_byte(
 ) -> None:
     bundle = make_bundle(tmp_path / "made", "one")
     version = register(registry, name, bundle, GOOD, POOR)
-    registry.promote(name, version, Alias.PAPER)
+    registry.promote(name, version, Alias.PAPER, TRUST)
     found = registry.resolve(name, Alias.PAPER)
     fetched = registry.download_bundle(found, tmp_path / "fetched")
     assert found.version == version
@@ -130,14 +138,34 @@ def test_only_a_model_that_passes_live_may_be_champion(
     registry: Registry, name: str, tmp_path: Path
 ) -> None:
     paper = register(registry, name, make_bundle(tmp_path / "paper", "paper"), GOOD, POOR)
-    live = register(registry, name, make_bundle(tmp_path / "live", "live"), GOOD, RICH)
+    live_bundle = make_bundle(tmp_path / "live", "live")
+    live = register(registry, name, live_bundle, GOOD, RICH, approved=True)
     with pytest.raises(ModelRefused, match="positive_net") as caught:
-        registry.promote(name, paper, Alias.CHAMPION)
+        registry.promote(name, paper, Alias.CHAMPION, TRUST)
     assert caught.value.code == "GATES_FAILED"
     assert registry.aliases(name) == {}
-    registry.promote(name, live, Alias.CHAMPION)
-    registry.promote(name, paper, Alias.CHALLENGER)
+    registry.promote(name, live, Alias.CHAMPION, TRUST)
+    registry.promote(name, paper, Alias.CHALLENGER, TRUST)
     assert registry.aliases(name) == {"champion": live, "challenger": paper}
+
+
+def test_a_tag_proves_nothing_and_an_approval_can_be_added_later(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    bundle = make_bundle(tmp_path / "made", "made")
+    version = register(registry, name, bundle, GOOD, RICH)
+    assert registry.find(name, version).best_alias is Alias.CHAMPION
+    with pytest.raises(ModelRefused) as caught:
+        registry.promote(name, version, Alias.CHAMPION, TRUST)
+    assert caught.value.code == "NOT_APPROVED"
+    lines = Verdict((GOOD, RICH)).lines
+    put(bundle.folder, SIGNERS.certify(bundle.digest, *lines, model=name, approved=True))
+    registry.attach(registry.find(name, version), bundle.folder / APPROVAL_FILE)
+    with pytest.raises(ModelRefused) as caught:  # the certificate there was signed before
+        registry.promote(name, version, Alias.CHAMPION, Signers().trust)
+    assert caught.value.code == "CERTIFICATE_INVALID"
+    registry.promote(name, version, Alias.CHAMPION, TRUST)
+    assert registry.aliases(name) == {"champion": version}
 
 
 def test_a_model_that_fails_paper_carries_no_alias(
@@ -146,20 +174,20 @@ def test_a_model_that_fails_paper_carries_no_alias(
     version = register(registry, name, make_bundle(tmp_path / "bad", "bad"), BAD, RICH)
     for alias in Alias:
         with pytest.raises(ModelRefused, match="calibrated"):
-            registry.promote(name, version, alias)
+            registry.promote(name, version, alias, TRUST)
 
 
 def test_rolling_back_returns_to_the_version_before(
     registry: Registry, name: str, tmp_path: Path
 ) -> None:
-    first = register(registry, name, make_bundle(tmp_path / "a", "a"), GOOD, RICH)
-    second = register(registry, name, make_bundle(tmp_path / "b", "b"), GOOD, RICH)
-    registry.promote(name, first, Alias.CHAMPION)
+    first = register(registry, name, make_bundle(tmp_path / "a", "a"), GOOD, RICH, approved=True)
+    second = register(registry, name, make_bundle(tmp_path / "b", "b"), GOOD, RICH, approved=True)
+    registry.promote(name, first, Alias.CHAMPION, TRUST)
     with pytest.raises(NotFound) as caught:
-        registry.rollback(name, Alias.CHAMPION)
+        registry.rollback(name, Alias.CHAMPION, TRUST)
     assert caught.value.code == "NO_PREVIOUS_VERSION"
-    registry.promote(name, second, Alias.CHAMPION)
-    assert registry.rollback(name, Alias.CHAMPION).version == first
+    registry.promote(name, second, Alias.CHAMPION, TRUST)
+    assert registry.rollback(name, Alias.CHAMPION, TRUST).version == first
     assert registry.resolve(name, Alias.CHAMPION).version == first
 
 

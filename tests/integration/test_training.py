@@ -155,7 +155,10 @@ def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainRepor
         params = fold.data.params
         assert int(params["train_ended_at_ns"]) < int(params["test_began_at_ns"])
     bundle = {item.path for item in client.list_artifacts(trained.run_id, "bundle")}
-    assert bundle == {"bundle/manifest.json", "bundle/xgboost.onnx", "bundle/golden.npz"}
+    assert bundle == {
+        f"bundle/{file}"
+        for file in ("manifest.json", "xgboost.onnx", "golden.npz", "certificate.json")
+    }
 
 
 def test_a_window_that_is_too_short_fails_the_run_and_registers_nothing(home: Home) -> None:

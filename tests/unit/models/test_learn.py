@@ -13,11 +13,12 @@ from models.dataset import Dataset
 from models.families.build import build_family
 from models.families.xgboost import XgboostConfig
 from models.fit import FoldFit, fit_folds
-from models.gates import Alias, Evidence, Gate, Policy, Verdict, judge
+from models.gates import Alias, Evidence, Gate, Verdict, judge
 from models.labels import horizon_ns
 from models.learn import Study, learn
 from models.recipe import Recipe
 from models.splits import Fold, walk_forward
+from online.domain.certificate import Policy
 from online.domain.errors import InvalidInput
 from tests.unit.models.markets import (
     CONTRACT,

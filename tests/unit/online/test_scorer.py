@@ -11,15 +11,18 @@ import pytest
 
 from online.adapters.bundle_folder import BundleFolder
 from online.adapters.memory_journal import MemoryJournal
+from online.adapters.onnx_model import load_bundle
 from online.api.messages import MarketStep
 from online.api.metrics import Meters, TimedBroker, TimedJournal
 from online.api.scorer import NoModel, Parts, Scorer
 from online.domain.book import Book
-from online.domain.errors import InvalidInput, NotFound
+from online.domain.certificate import GateLine
+from online.domain.errors import InvalidInput, ModelRefused, NotFound
 from online.domain.market import Timeframe
 from online.domain.order import OrderStatus
 from online.domain.record import ModelRecord, Request, ResultRecord
 from tests.bundles import write_bundle
+from tests.certificates import APPROVER, BAD, GOOD, RICH, Signers, put
 from tests.fakes import (
     BAR_NS,
     INSTRUMENTS,
@@ -31,6 +34,7 @@ from tests.fakes import (
 
 pytestmark = pytest.mark.lean
 NAME = "EURUSD.H1.barrier"
+SIGNERS = Signers()
 REQUEST = Request("EURUSD", Timeframe.H1, BAR_NS, send=True)
 
 
@@ -135,6 +139,118 @@ def test_every_load_is_recorded_with_its_runtime_and_the_next_request_uses_it(
     loads = [record for record in journal.records() if isinstance(record, ModelRecord)]
     assert [load.version for load in loads] == ["1", "2"]
     assert all(load.bit_equal and load.runtime.startswith("onnxruntime") for load in loads)
+
+
+def certified(
+    folder: Path, *gates: GateLine, approved: bool = False, alias: str = "paper"
+) -> Scorer:
+    """Return a scorer that asks for certificates, with version 1 under its alias."""
+    scorer = make_scorer(folder, FakeBroker(), MemoryJournal(), Book())
+    scorer.parts.trust = SIGNERS.publish(folder / "trusted")
+    scorer.parts.model_alias = alias
+    add_version(folder, "1", *gates, approved=approved)
+    (folder / NAME / alias).symlink_to("1")
+    return scorer
+
+
+def add_version(folder: Path, version: str, *gates: GateLine, approved: bool = False) -> None:
+    """Write a certified bundle."""
+    write_bundle(folder / NAME / version, names=("linear", version))
+    digest = load_bundle(folder / NAME / version, "paper").sha256
+    put(folder / NAME / version, SIGNERS.certify(digest, *gates, approved=approved))
+
+
+def move(folder: Path, alias: str, version: str) -> None:
+    """Point an alias at another version, as anybody may who can write there."""
+    (folder / NAME / alias).unlink()
+    (folder / NAME / alias).symlink_to(version)
+
+
+def test_a_moved_alias_is_a_request_that_only_a_certificate_grants(tmp_path: Path) -> None:
+    scorer = certified(tmp_path, GOOD, RICH, approved=True, alias="champion")
+    add_version(tmp_path, "2", GOOD, RICH)
+
+    async def story() -> None:
+        await scorer.start()
+        assert scorer.loaded is not None
+        assert (scorer.loaded.policy, scorer.loaded.approver) == ("live", APPROVER)
+        move(tmp_path, "champion", "2")
+        for _ in range(2):
+            with pytest.raises(ModelRefused, match="nobody approved"):
+                await scorer.reload()
+        assert scorer.loaded.version == "1"
+        state = (await scorer.readiness()).parts["model"]
+        assert state.ready
+        assert state.code == "NOT_APPROVED"
+        assert "version 1" in state.detail
+        assert "refused" in state.detail
+        assert (await scorer.decide(REQUEST)).record.model_sha256 == scorer.loaded.sha256
+        move(tmp_path, "champion", "1")
+        await scorer.reload()
+        assert (await scorer.readiness()).parts["model"].code == ""
+
+    asyncio.run(story())
+    told = scorer.meters.render().decode()
+    assert 'sextant_model_refusals_total{code="NOT_APPROVED"} 2.0' in told
+
+
+def test_a_scorer_that_asks_for_certificates_starts_with_none_that_lacks_one(
+    tmp_path: Path,
+) -> None:
+    scorer = certified(tmp_path, BAD)
+    asyncio.run(scorer.start())
+    told = asyncio.run(scorer.readiness())
+    assert not told.parts["model"].ready
+    assert "calibrated" in told.parts["model"].detail
+    with pytest.raises(NoModel, match="calibrated"):
+        asyncio.run(scorer.decide(REQUEST))
+
+
+def test_any_tampered_file_of_a_certified_bundle_is_refused(tmp_path: Path) -> None:
+    scorer = certified(tmp_path, GOOD, RICH, approved=True)
+    asyncio.run(scorer.reload())
+    folder = tmp_path / NAME / "1"
+    for path in sorted(folder.iterdir()):
+        raw = path.read_bytes()
+        for place in (0, len(raw) // 2, len(raw) - 1):
+            changed = bytearray(raw)
+            changed[place] ^= 1
+            path.write_bytes(bytes(changed))
+            with pytest.raises((ModelRefused, InvalidInput)):
+                asyncio.run(scorer.reload())
+        path.write_bytes(raw)
+    (folder / "added.json").write_text("{}")
+    with pytest.raises(ModelRefused):
+        asyncio.run(scorer.reload())
+    (folder / "added.json").unlink()
+    asyncio.run(scorer.reload())
+
+
+def test_a_watching_scorer_sees_a_moved_alias_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = certified(tmp_path, GOOD)
+    add_version(tmp_path, "2", GOOD)
+
+    async def story() -> None:
+        await scorer.start()
+        swapped = asyncio.Event()
+        tell = scorer.meters.tell_model
+
+        def tell_and_say(*told: str) -> None:
+            tell(*told)
+            swapped.set()
+
+        monkeypatch.setattr(scorer.meters, "tell_model", tell_and_say)
+        watching = asyncio.create_task(scorer.watch(0.001))
+        move(tmp_path, "paper", "2")
+        async with asyncio.timeout(20.0):
+            await swapped.wait()
+        watching.cancel()
+        assert scorer.loaded is not None
+        assert scorer.loaded.version == "2"
+
+    asyncio.run(story())
 
 
 def test_only_a_replay_has_a_market_to_move(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.fakes import make_limits
 
 pytestmark = pytest.mark.lean
 TOKEN = "s3cret-" * 6
+CERTIFIED = {"kind": "folder", "root": "bundles", "trust": "trusted"}
 MODES = ("replay", "paper", "live")
 
 
@@ -225,9 +226,17 @@ def test_a_bind_beyond_loopback_needs_a_token(host: str) -> None:
     assert caught.value.code == "TOKEN_REQUIRED"
 
 
+def test_live_trades_by_certificate_alone() -> None:
+    with pytest.raises(ValidationError, match=r"mode live needs models\.trust"):
+        without_token(mode="live")
+    assert without_token(mode="paper").models.trust is None
+    mlflow = MlflowModelsSettings(url="http://127.0.0.1:5000")
+    assert mlflow.trust == Path("var/trusted")
+
+
 def test_live_needs_a_token_even_on_loopback() -> None:
     with pytest.raises(InvalidSettings) as caught:
-        without_token(mode="live").read_token()
+        without_token(mode="live", models=CERTIFIED).read_token()
     assert caught.value.code == "TOKEN_REQUIRED"
 
 

@@ -1,0 +1,84 @@
+"""Loading: an alias is a request, honoured only for a bundle that verifies and is certified."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from online.adapters.bundle_source import BundleSource, FetchedBundle
+from online.adapters.key_files import read_trust
+from online.adapters.onnx_model import OnnxModel, load_bundle, read_proofs
+from online.domain.certificate import Certificate, needed_policy, permit
+from online.domain.errors import InvalidInput, ModelRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that may serve.
+
+    Parameters
+    ----------
+    model
+        Verified on its golden vectors.
+    bundle
+        Where it came from.
+    certificate
+        By which it serves; None where none is asked for.
+    """
+
+    model: OnnxModel
+    bundle: FetchedBundle
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Gets the model behind one alias.
+
+    Parameters
+    ----------
+    source
+        Of bundles.
+    name, alias
+        What is asked for.
+    trust
+        Folder of public keys, read at every load; None asks for no certificate.
+    """
+
+    source: BundleSource
+    name: str
+    alias: str
+    trust: Path | None
+
+    async def request(self) -> Loaded:
+        """Return the model the alias points at, and remember its bundle as verified.
+
+        Raises
+        ------
+        NotFound, Unavailable, ModelRefused, InvalidInput
+            As the source, the verification and the certificate say.
+        """
+        bundle = await self.source.fetch(self.name, self.alias)
+        return await asyncio.to_thread(self._verify, bundle)
+
+    async def last(self) -> Loaded | None:
+        """Return the model that was verified last, verified again; None if there is none."""
+        bundle = self.source.kept(self.name, self.alias)
+        if bundle is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._verify, bundle)
+        except (ModelRefused, InvalidInput):
+            return None
+
+    def _verify(self, bundle: FetchedBundle) -> Loaded:
+        model = load_bundle(bundle.folder, self.alias, bundle.version, bundle.digest)
+        found = model.manifest.name
+        if found != self.name:
+            raise InvalidInput(f"the bundle is {found}, {self.name} was asked for")
+        if self.trust is None:
+            return Loaded(model, bundle, None)
+        proofs, trust = read_proofs(bundle.folder), read_trust(self.trust)
+        policy = needed_policy(self.alias)
+        return Loaded(model, bundle, permit(proofs, found, model.sha256, policy, trust))

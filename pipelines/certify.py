@@ -1,0 +1,108 @@
+"""Certificates of this home's bundles: the gates' by its own key, an approval by a person's."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from models.export import Bundle, read_proofs
+from models.gates import Verdict
+from online.adapters.key_files import APPROVER, GATES, check_name, open_key, read_trust
+from online.domain.certificate import (
+    APPROVAL_FILE,
+    CERTIFICATE_FILE,
+    CERTIFICATE_SCHEMA,
+    Certificate,
+    Policy,
+    best_policy,
+    failed_gates,
+    read_certificate,
+    seal,
+)
+from online.domain.errors import InvalidSettings, ModelRefused
+from pipelines.home import Home
+
+
+def certify(home: Home, name: str, bundle: Bundle, verdict: Verdict) -> None:
+    """Write the certificate of the gates beside a bundle's files, whatever they say.
+
+    Parameters
+    ----------
+    home
+        Its key signs; it is made on first use.
+    name
+        Registered name.
+    bundle, verdict
+        What was judged, and how.
+    """
+    certificate = Certificate(
+        schema=CERTIFICATE_SCHEMA,
+        model=name,
+        bundle_sha256=bundle.digest,
+        policy=best_policy(verdict.lines),
+        gates=verdict.lines,
+        approver="",
+        issued_at_ns=time.time_ns(),
+    )
+    key = open_key(home.keys / f"{GATES}.pem", home.trusted / f"{GATES}.pem")
+    _write(bundle.folder / CERTIFICATE_FILE, seal(certificate, key.sign))
+
+
+def approve(home: Home, bundle: Bundle, approver: str, key_file: Path | None = None) -> Path:
+    """Write a person's approval beside a bundle that passed the gates of ``live``.
+
+    Parameters
+    ----------
+    home
+        Whose trusted keys judge the certificate.
+    bundle
+        With its certificate.
+    approver
+        Name of the person.
+    key_file
+        Their private key; None for one in the home, made on first use.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ModelRefused
+        With code ``GATES_FAILED`` if it may not trade live whoever approves, or as `permit`.
+    InvalidSettings
+        If the key is not the one trusted under that name.
+    """
+    trusted = home.trusted / f"{APPROVER}{check_name(approver)}.pem"
+    known = read_certificate(read_proofs(bundle.folder), read_trust(home.trusted))
+    failed = failed_gates(known.gates, Policy.LIVE)
+    if failed:
+        raise ModelRefused(
+            f"bundle {bundle.digest[:12]} of {known.model} may not trade live, whoever approves: "
+            f"its gates fail: {', '.join(failed)}",
+            code="GATES_FAILED",
+            remedy="Read the gates; a model that fails them is not promoted.",
+        )
+    own = home.keys / f"{APPROVER}{approver}.pem"
+    key = open_key(key_file or own, trusted)
+    if read_trust(home.trusted).approvers.get(approver) != key.public_key().public_bytes_raw():
+        raise InvalidSettings(
+            f"{key_file or own} is not the key that {home.trusted} trusts as {approver}",
+            remedy=f"Put its public half into {trusted}, or give the key that belongs to it.",
+        )
+    approval = msgspec.structs.replace(
+        known, policy=Policy.LIVE, approver=approver, issued_at_ns=time.time_ns()
+    )
+    path = bundle.folder / APPROVAL_FILE
+    _write(path, seal(approval, key.sign))
+    return path
+
+
+def _write(path: Path, raw: bytes) -> None:
+    """Replace a file whole."""
+    new = path.with_suffix(".new")
+    new.write_bytes(raw)
+    new.replace(path)
