@@ -27,6 +27,7 @@ from pipelines import feature_steps
 from pipelines.feature_report import FeaturizeReport, report
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.window_steps import store_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def featurize_many(
         root, features = home.lake / "features", available(bars.inputs)
         quarters = list(periods(bars.closed_at_ns))
         remove_other_periods(root, symbol, length, features, quarters)
-        feature_steps.store_windows(home, symbol, length, bars)
+        store_windows(home, symbol, length, bars)
         newest_ns = feature_steps.serve_newest(home, symbol, length, bars, project)
         computed = sum(n for n, w in zip(needed, work, strict=True) if w.symbol == symbol)
         counts = (computed, len(quarters) - computed)

@@ -26,6 +26,7 @@ from online.domain.vector import VectorReading, judge_reading
 from pipelines import feature_steps
 from pipelines.home import Home
 from pipelines.push import VectorPusher
+from pipelines.window_steps import open_windows, recent_vectors
 from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, served_home
 
 pytestmark = pytest.mark.integration
@@ -67,8 +68,8 @@ class Line:
         """Push every bar after `bars` and hold what the scorer reads against the batch."""
         start = len(bars)
         stream = FeatureStream(bars, self.features)
-        seed = feature_steps.recent_vectors(bars, self.features, WINDOW.length - 1)
-        windows = feature_steps.open_windows([WINDOW], H1, self.features, seed)
+        seed = recent_vectors(bars, self.features, WINDOW.length - 1)
+        windows = open_windows([WINDOW], H1, self.features, seed)
         for index in range(start, start + 20):
             bar = self.bars.bar(index)
             vector = stream.update(bar)

@@ -20,6 +20,7 @@ from online.domain.errors import InvalidInput, NotFound
 from online.domain.market import Timeframe
 from pipelines import feature_steps
 from pipelines.home import Home
+from pipelines.window_steps import open_windows, recent_vectors, store_windows
 from tests.laws.feature_data import random_bars, real_bars, with_another_future
 
 H1 = Timeframe.H1
@@ -42,8 +43,8 @@ def live_windows(bars: BarArrays, start: int, end: int) -> dict[int, bytes]:
     """Return the windows of a stream that is opened before bar `start`, as after a restart."""
     history = bars.part(0, start)
     stream = FeatureStream(history, FEATURES)
-    seed = feature_steps.recent_vectors(history, FEATURES, WINDOW.length - 1)
-    windows = feature_steps.open_windows([WINDOW], H1, FEATURES, seed)
+    seed = recent_vectors(history, FEATURES, WINDOW.length - 1)
+    windows = open_windows([WINDOW], H1, FEATURES, seed)
     found = {}
     for index in range(start, end):
         packed = windows.update(stream.update(bars.bar(index)))[WINDOW.field]
@@ -116,7 +117,7 @@ def test_the_stored_windows_are_those_of_the_stored_vectors(tmp_path: Path) -> N
 def test_windows_are_made_again_only_where_their_vectors_changed(tmp_path: Path) -> None:
     home, bars = Home(tmp_path), made_bars()
     feature_steps.compute_offline(home, "EURUSD", H1, bars)
-    assert feature_steps.store_windows(home, "EURUSD", H1, bars) == 0
+    assert store_windows(home, "EURUSD", H1, bars) == 0
     quarters = list(periods(bars.closed_at_ns))
     first, last = quarters[0], quarters[-1]
     root = home.lake / "features"
