@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -51,6 +51,8 @@ from online.ports import (
 )
 
 LIVE_ALIAS = "champion"
+_MINUTE_NS, _DAY_MINUTES = 60 * NANOSECONDS_PER_SECOND, 1_440
+_TIMES = tuple(f"T{minute // 60:02d}{minute % 60:02d}Z" for minute in range(_DAY_MINUTES))
 _NOTHING_SEEN = Observation(None, None, None, ())
 T = TypeVar("T")
 
@@ -122,8 +124,10 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     record = judge(request, facts, number, desk, model, limits)
     deals = desk.book.claim(facts.observation.deals)
     try:
-        seen = (DealRecord(facts.now_ns, deal) for deal in deals)
-        await append(desk, *seen, record, durable=record.intent is not None and request.send)
+        records: tuple[Record, ...] = (record,)
+        if deals:
+            records = (*(DealRecord(facts.now_ns, deal) for deal in deals), record)
+        await append(desk, *records, durable=record.intent is not None and request.send)
     except Unavailable:
         desk.book.disclaim()
         raise
@@ -180,7 +184,11 @@ def judge(
     """Turn facts into a decision record, pure: the same facts give the same record."""
     manifest, seen = model.manifest, facts.observation
     instrument = desk.instruments[request.symbol]
-    position = next((p for p in seen.positions or () if p.symbol == request.symbol), None)
+    position = None
+    for held in seen.positions or ():
+        if held.symbol == request.symbol:
+            position = held
+            break
     vetoes = facts.troubles
     if facts.reading is not None:
         vetoes += judge_reading(
@@ -230,18 +238,17 @@ def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, t
     """Return the model's signal for a reading that was judged sound, or why there is none."""
     if reading is None:
         return None, ()
-    values = tuple(v for v in reading.values if v is not None)
+    values = cast("tuple[float, ...]", reading.values)  # judged sound: none is missing
     outputs = model.score(values, reading.window)
-    vetoes = tuple(
-        Veto(Reason.NON_FINITE_SCORE, f"member {o.name} returned {o.raw}")
-        for o in outputs
-        if not is_distribution(o.raw)
-    )
-    if vetoes:
-        return None, vetoes
-    members = model.manifest.members
-    calibrations = tuple(m.calibration for m in members)
-    return combine(outputs, calibrations, tuple(m.weight for m in members)), ()
+    broken: tuple[Veto, ...] = ()
+    for output in outputs:
+        if not is_distribution(output.raw):
+            detail = f"member {output.name} returned {output.raw}"
+            broken += (Veto(Reason.NON_FINITE_SCORE, detail),)
+    if broken:
+        return None, broken
+    manifest = model.manifest
+    return combine(outputs, manifest.calibrations, manifest.weights), ()
 
 
 def close_when_due(
@@ -368,14 +375,20 @@ def _lost(why: str) -> OrderReply:
     return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
+def _day_text(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * _DAY_MINUTES * 60, tz=UTC):%Y%m%d}"
+
+
 def _bar_text(closed_at_ns: int) -> str:
-    closed_at = datetime.fromtimestamp(closed_at_ns // NANOSECONDS_PER_SECOND, tz=UTC)
-    return f"{closed_at:%Y%m%dT%H%MZ}"
+    minute = closed_at_ns // _MINUTE_NS
+    day = minute // _DAY_MINUTES
+    return _day_text(day) + _TIMES[minute - day * _DAY_MINUTES]
 
 
 def _decision_id(request: Request, number: int) -> str:
-    return f"{request.symbol}-{request.timeframe}-{_bar_text(request.bar_closed_at_ns)}-{number}"
+    bar = _bar_text(request.bar_closed_at_ns)
+    return "-".join((request.symbol, request.timeframe, bar, str(number)))
 
 
 def _intent_id(request: Request, purpose: Purpose) -> str:

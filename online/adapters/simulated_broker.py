@@ -41,13 +41,13 @@ class SimulatedBroker:
 
     async def observe(self, symbol: str, after_deal: int) -> Observation:
         """Return quote, account, positions, resting orders and the deals above `after_deal`."""
-        terminal = self._terminal
+        market, server = self._terminal.markets.get(symbol), self._terminal.server
         return Observation(
-            terminal.quote(symbol),
-            terminal.account(),
-            terminal.positions(),
-            terminal.deals_after(after_deal),
-            self._resting() if terminal.server.pending.resting else (),
+            None if market is None else market.quote,
+            server.ledger.as_told(),
+            server.book.as_told(),
+            server.history.trades_after(after_deal),
+            self._resting() if server.pending.resting else (),
         )
 
     async def send(self, intent: Intent) -> OrderReply:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from online.domain.account import Deal, Position
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import Intent, Purpose
-from online.domain.orders import Orders
-from online.domain.reasons import Reason
+from online.domain.orders import Order, Orders
+from online.domain.reasons import Reason, Veto
 from online.domain.record import (
     DealRecord,
     DecisionRecord,
@@ -57,11 +57,13 @@ class Book:
         order = self.orders.find(intent_id)
         return "" if order is None else order.decision_id
 
-    def claim(self, deals: Iterable[Deal]) -> tuple[Deal, ...]:
+    def claim(self, deals: Collection[Deal]) -> tuple[Deal, ...]:
         """Return the deals that nobody journaled or claimed before; the caller journals them.
 
         Two decisions may observe the same fill at once: it is recorded by one of them.
         """
+        if not deals:
+            return ()
         known = max(self.last_deal, self._claimed_deal)
         fresh = tuple(deal for deal in deals if deal.ticket > known)
         self._claimed_deal = max((known, *(deal.ticket for deal in fresh)))
@@ -96,14 +98,18 @@ class Book:
         times = self._entry_times_ns
         while times and times[0] < window_start_ns:
             times.popleft()
+        foreign: tuple[int, ...] = ()
+        for position in positions:
+            if self.entry(position.magic) is None:
+                foreign += (position.ticket,)
         return RiskState(
             halted=self.halted,
             loss_latched=self._loss_day == now_ns // _DAY_NS,
             day_start_equity=self.day_start_equity if self._day == now_ns // _DAY_NS else 0.0,
             peak_equity=self.peak_equity,
             entries_in_window=len(times),
-            unresolved=tuple(sorted({order.intent.symbol for order in self.orders.pending})),
-            foreign_tickets=tuple(p.ticket for p in positions if self.entry(p.magic) is None),
+            unresolved=_symbols(self.orders.pending),
+            foreign_tickets=foreign,
         )
 
     def apply(self, record: Record) -> None:
@@ -130,7 +136,8 @@ class Book:
         self.last_number = max(self.last_number, record.number)
         if record.account is not None:
             self._observe_equity(record.account.equity, record.at_ns)
-        self._latch(record)
+        if record.vetoes:
+            self._latch(record.vetoes, record.at_ns)
         intent = record.intent
         if intent is None or not record.request.send:
             return
@@ -143,10 +150,10 @@ class Book:
         if not record.reason:  # resumed by hand: the fall so far is accepted
             self.peak_equity = self._equity
 
-    def _latch(self, record: DecisionRecord) -> None:
-        for veto in record.vetoes:
+    def _latch(self, vetoes: tuple[Veto, ...], at_ns: int) -> None:
+        for veto in vetoes:
             if veto.reason is Reason.DAILY_LOSS_LIMIT:
-                self._loss_day = record.at_ns // _DAY_NS
+                self._loss_day = at_ns // _DAY_NS
             elif veto.reason is Reason.DRAWDOWN_LIMIT and not self.halted:
                 self.halted = f"drawdown limit: {veto.detail}"
 
@@ -156,3 +163,7 @@ class Book:
             self._day, self.day_start_equity = day, equity
         self._equity = equity
         self.peak_equity = max(self.peak_equity, equity)
+
+
+def _symbols(orders: tuple[Order, ...]) -> tuple[str, ...]:
+    return tuple(sorted({order.intent.symbol for order in orders})) if orders else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -43,6 +44,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     reasons: tuple[Veto, ...] = ()
 
 
+@lru_cache(maxsize=64, typed=True)
+def _keep(ticket: int, side: Side, volume_lots: float) -> Decision:
+    held = f"position {ticket}, {side} {volume_lots} lots"
+    return Decision(Action.HOLD, (Veto(Reason.POSITION_OPEN, held),))
+
+
 def decide(signal: Signal | None, min_edge: float, position: Position | None) -> Decision:
     """Decide on an entry.
 
@@ -58,9 +65,9 @@ def decide(signal: Signal | None, min_edge: float, position: Position | None) ->
     if signal is None:
         return Decision(Action.HOLD)
     if position is not None:
-        held = f"position {position.ticket}, {position.side} {position.volume_lots} lots"
-        return Decision(Action.HOLD, (Veto(Reason.POSITION_OPEN, held),))
-    if signal.confidence < min_edge or signal.edge == 0.0:
-        detail = f"edge {signal.edge:+.6f}, at least {min_edge:.6f} either way is traded"
+        return _keep(position.ticket, position.side, position.volume_lots)
+    edge = signal.edge
+    if abs(edge) < min_edge or edge == 0.0:
+        detail = f"edge {edge:+.6f}, at least {min_edge:.6f} either way is traded"
         return Decision(Action.HOLD, (Veto(Reason.NO_EDGE, detail),))
-    return Decision(Action.BUY if signal.edge > 0.0 else Action.SELL)
+    return Decision(Action.BUY if edge > 0.0 else Action.SELL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -84,7 +85,7 @@ class Training(msgspec.Struct, frozen=True):
     n_trials: int
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, dict=True):
     """A model's contract with the scorer.
 
     Parameters
@@ -139,6 +140,16 @@ class Manifest(msgspec.Struct, frozen=True):
         lost = [m.name for m in self.members if m.reads == "window"]
         if lost and self.vector.window is None:
             raise InvalidManifest(f"members {', '.join(lost)} read a window, the vector has none")
+
+    @cached_property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """Of every member, in order."""
+        return tuple(member.calibration for member in self.members)
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """Of every member, in order."""
+        return tuple(member.weight for member in self.members)
 
     @property
     def name(self) -> str:

@@ -70,7 +70,7 @@ class HaltRecord(msgspec.Struct, frozen=True, tag="halt"):
     by: str
 
 
-class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", omit_defaults=True):
+class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit_defaults=True):
     """One decision with every fact it rests on.
 
     Parameters
@@ -121,7 +121,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", omit_defaults=
     window_stamp_ns: int | None = None
 
 
-class ResultRecord(msgspec.Struct, frozen=True, tag="result"):
+class ResultRecord(msgspec.Struct, frozen=True, gc=False, tag="result"):
     """What came back for an intent."""
 
     decision_id: str
@@ -130,7 +130,7 @@ class ResultRecord(msgspec.Struct, frozen=True, tag="result"):
     reply: OrderReply
 
 
-class DealRecord(msgspec.Struct, frozen=True, tag="deal"):
+class DealRecord(msgspec.Struct, frozen=True, gc=False, tag="deal"):
     """A fill the broker reported."""
 
     at_ns: int

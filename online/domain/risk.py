@@ -115,9 +115,9 @@ def judge_quote(
     if quote.symbol != instrument.symbol:
         return (Veto(Reason.NO_QUOTE, f"{quote.symbol} is quoted, not {instrument.symbol}"),)
     bid, ask = quote.bid, quote.ask
-    if not (math.isfinite(bid) and math.isfinite(ask) and 0.0 < bid <= ask):
+    if not 0.0 < bid <= ask < math.inf:
         return (Veto(Reason.CROSSED_QUOTE, f"bid {bid}, ask {ask}"),)
-    vetoes = []
+    vetoes: tuple[Veto, ...] = ()
     age_ns = now_ns - quote.at_ns
     allowed_ns = limits.max_quote_age_milliseconds * _NANOSECONDS_PER_MILLISECOND
     if not 0 <= age_ns <= allowed_ns:
@@ -125,12 +125,12 @@ def judge_quote(
             f"quote is {age_ns / _NANOSECONDS_PER_MILLISECOND:.3f} ms old, "
             f"0 to {limits.max_quote_age_milliseconds} ms are allowed"
         )
-        vetoes.append(Veto(Reason.STALE_QUOTE, detail))
+        vetoes += (Veto(Reason.STALE_QUOTE, detail),)
     spread_points = (ask - bid) * instrument.scale
     if spread_points > limits.max_spread_points + 1e-6:
         detail = f"spread {spread_points:.1f} points, cap {limits.max_spread_points}"
-        vetoes.append(Veto(Reason.SPREAD_TOO_WIDE, detail))
-    return tuple(vetoes)
+        vetoes += (Veto(Reason.SPREAD_TOO_WIDE, detail),)
+    return vetoes
 
 
 def judge_state(
@@ -153,13 +153,12 @@ def judge_state(
         vetoes.append(Veto(Reason.ACCOUNT_UNAVAILABLE, "the broker told no account state"))
         return tuple(vetoes)
     equity = account.equity
-    if not (math.isfinite(equity) and equity > 0.0 and math.isfinite(account.balance)):
+    if not (0.0 < equity < math.inf and -math.inf < account.balance < math.inf):
         vetoes.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"equity is {equity}"))
         return tuple(vetoes)
-    vetoes += [
-        Veto(Reason.FOREIGN_POSITION, f"position {ticket} is not of this journal")
-        for ticket in state.foreign_tickets
-    ]
+    for ticket in state.foreign_tickets:
+        detail = f"position {ticket} is not of this journal"
+        vetoes.append(Veto(Reason.FOREIGN_POSITION, detail))
     floor = state.day_start_equity * (1.0 - limits.max_daily_loss_fraction)
     if state.loss_latched or not equity >= floor:  # not "<": a limit that is no number vetoes
         detail = f"equity {equity:.2f}, the day began with {state.day_start_equity:.2f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import exp, isfinite, log
 
 import msgspec
 
@@ -33,21 +33,18 @@ class Calibration(msgspec.Struct, frozen=True):
     biases: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(x) for x in (*self.weights, *self.biases)):
+        if not all(isfinite(x) for x in (*self.weights, *self.biases)):
             raise InvalidManifest(f"calibration must be finite, got {self}")
 
     def apply(self, raw: Probabilities) -> Probabilities:
         """Return the calibrated probabilities of one raw output."""
         w, b = self.weights, self.biases
-        short = w[0] * math.log(max(raw[0], _TINY)) + b[0]
-        neither = w[1] * math.log(max(raw[1], _TINY)) + b[1]
-        long = w[2] * math.log(max(raw[2], _TINY)) + b[2]
+        short, neither, long = raw
+        short = w[0] * log(max(short, _TINY)) + b[0]
+        neither = w[1] * log(max(neither, _TINY)) + b[1]
+        long = w[2] * log(max(long, _TINY)) + b[2]
         top = max(short, neither, long)
-        e_short, e_neither, e_long = (
-            math.exp(short - top),
-            math.exp(neither - top),
-            math.exp(long - top),
-        )
+        e_short, e_neither, e_long = exp(short - top), exp(neither - top), exp(long - top)
         total = e_short + e_neither + e_long
         return e_short / total, e_neither / total, e_long / total
 
@@ -86,9 +83,9 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
 
 def is_distribution(raw: Probabilities) -> bool:
     """Tell whether `raw` is finite, within [0, 1] and adds up to one."""
-    return all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in raw) and (
-        abs(sum(raw) - 1.0) <= _SUM_TOLERANCE
-    )
+    short, neither, long = raw  # what is no number is not within [0, 1] either
+    within = 0.0 <= short <= 1.0 and 0.0 <= neither <= 1.0 and 0.0 <= long <= 1.0
+    return within and abs(short + neither + long - 1.0) <= _SUM_TOLERANCE
 
 
 def combine(

@@ -116,6 +116,8 @@ def drop_non_finite(
 
     The journal holds numbers and null: what is judged must be what it can hold.
     """
+    if None not in reading.values and math.isfinite(sum(reading.values)):  # type: ignore[arg-type] # no None in it
+        return reading, ()  # float32 values never add up to more than a double holds
     if all(value is None or math.isfinite(value) for value in reading.values):
         return reading, ()
     kept = tuple(v if v is not None and math.isfinite(v) else None for v in reading.values)
@@ -167,9 +169,12 @@ def judge_reading(
                         f"0 to {view.max_age_seconds} s are allowed",
                     )
                 )
-    for name, value in zip(contract.names, reading.values, strict=True):
-        if value is None:
-            vetoes.append(Veto(Reason.MISSING_FEATURE, f"{name} has no value"))
+    if None in reading.values or len(reading.values) != len(contract.names):
+        vetoes += [
+            Veto(Reason.MISSING_FEATURE, f"{name} has no value")
+            for name, value in zip(contract.names, reading.values, strict=True)
+            if value is None
+        ]
     if contract.window is not None:
         newest = dict(zip(contract.names, reading.values, strict=True))
         vetoes += judge_window(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from online.domain.account import Account
 from online.domain.market import Side
-from online.simulator.markets import Market
+from online.simulator.markets import Market, Pulse
 from online.simulator.records import DealRow, HeldPosition
 from online.simulator.rules import AccountRules
 
@@ -31,6 +31,10 @@ class Ledger:
         self._told = Account(rules.currency, 0.0, 0.0)
         self._open_profit = 0.0
         self._priced = -1
+        self._pulse = Pulse()
+        self._digits = rules.currency_digits
+        for market in markets.values():
+            market.pulse = self._pulse
 
     def post(self, deal: DealRow) -> None:
         """Book a deal: the balance is the sum of all deals, to the cent."""
@@ -57,18 +61,25 @@ class Ledger:
 
     def round(self, amount: float) -> float:
         """Round an amount to the account's currency."""
-        return round(amount, self.rules.currency_digits)
+        return round(amount, self._digits)
 
     @property
     def equity(self) -> float:
         """Balance, open profit and accrued swap."""
         if not self._positions:
             return self.balance
-        if not self._is_priced():
-            total = sum(map(self.open_profit, self._positions.values()))
-            self._open_profit = self.round(total)
-            self._priced = sum(market.n_quotes for market in self._markets.values())
+        if self._priced != self._pulse.quotes:
+            self._open_profit = self._value()
+            self._priced = self._pulse.quotes
         return self.balance + self._open_profit
+
+    def _value(self) -> float:
+        positions = self._positions
+        if len(positions) == 1:
+            (position,) = positions.values()
+            if position.swap == 0.0:  # its profit is rounded already
+                return self.open_profit(position) + 0.0
+        return self.round(sum(map(self.open_profit, positions.values())))
 
     @property
     def free_margin(self) -> float:
@@ -89,14 +100,13 @@ class Ledger:
         """Return the account in the words of the domain."""
         if not self._positions:
             return self._told
-        return Account(self.rules.currency, self.balance, self.round(self.equity))
+        return Account(self.rules.currency, self.balance, round(self.equity, self._digits))
 
     def open_profit(self, position: HeldPosition) -> float:
         """Return profit and swap of a position at the prices that would close it."""
-        market = self._markets[position.symbol]
-        price = market.closing_price(position.side)
-        volume, opened = position.volume, position.price
-        return self.profit(market, position.side, volume, opened, price) + position.swap
+        market, side = self._markets[position.symbol], position.side
+        price = market.bid if side is Side.BUY else market.ask
+        return self.profit(market, side, position.volume, position.price, price) + position.swap
 
     def profit(
         self, market: Market, side: Side, volume: float, opened: float, closed: float
@@ -115,9 +125,10 @@ class Ledger:
             Prices.
         """
         instrument = market.instrument
-        amount = side.sign * (closed - opened) * volume * instrument.contract_size
+        move = closed - opened if side is Side.BUY else -(closed - opened)
+        amount = move * volume * instrument.contract_size
         if instrument.profit_currency == self.rules.currency:
-            return self.round(amount)
+            return round(amount, self._digits)
         if instrument.base_currency == self.rules.currency:
             return self.round(amount / closed)
         return self.round(amount * self.rate_of_profit(market))
@@ -156,7 +167,7 @@ class Ledger:
 
     def _is_priced(self) -> bool:
         """Tell whether open profit was worked out at the latest prices of every market."""
-        return self._priced == sum(market.n_quotes for market in self._markets.values())
+        return self._priced == self._pulse.quotes
 
     def values(self, market: Market) -> bool:
         """Tell whether profit in a market can be expressed in the account's currency."""

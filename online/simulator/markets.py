@@ -9,6 +9,15 @@ from online.simulator.records import HeldPosition, Order
 from online.simulator.rules import TradingRules
 
 
+class Pulse:
+    """Counts the quotes of all markets of an account."""
+
+    __slots__ = ("quotes",)
+
+    def __init__(self) -> None:
+        self.quotes = 0
+
+
 class Market:
     """A symbol's latest prices, its positions and its resting orders.
 
@@ -26,8 +35,8 @@ class Market:
     ----------
     ask_floor, ask_ceiling, bid_floor, bid_ceiling
         The bounds, prices.
-    n_quotes
-        Number of quotes so far.
+    pulse
+        Counts the quotes so far; the account's markets share one.
     bought, sold
         Volume taken from the latest quote's ask and bid, lots.
     """
@@ -45,9 +54,9 @@ class Market:
         "bid_floor",
         "bought",
         "instrument",
-        "n_quotes",
         "orders",
         "positions",
+        "pulse",
         "rules",
         "sold",
     )
@@ -57,7 +66,7 @@ class Market:
         self.rules = rules
         self.bid = self.ask = 0.0
         self.at_ns = -1
-        self.n_quotes = 0
+        self.pulse = Pulse()
         self.bought = self.sold = 0.0
         self.positions: list[HeldPosition] = []
         self.orders: list[Order] = []
@@ -76,7 +85,7 @@ class Market:
     def set_prices(self, bid: float, ask: float, at_ns: int) -> None:
         """Replace the latest prices."""
         self.bid, self.ask, self.at_ns = bid, ask, at_ns
-        self.n_quotes += 1
+        self.pulse.quotes += 1
         self.bought = self.sold = 0.0
         self._quote = None
 

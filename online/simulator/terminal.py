@@ -112,7 +112,8 @@ class SimulatedTerminal:
         InvalidMarketData
             If the bar opens before the symbol's latest price.
         """
-        self._quote(self._market(symbol), bar.bid_open, bar.ask_open, bar.opened_at_ns)
+        market = self.markets.get(symbol) or self._market(symbol)
+        self._quote(market, bar.bid_open, bar.ask_open, bar.opened_at_ns)
 
     def finish_bar(self, symbol: str, bar: BidAskBar) -> None:
         """Close a bar: positions whose exits it reaches end, then its last prices are quoted.
@@ -122,7 +123,7 @@ class SimulatedTerminal:
         NotFound, InvalidMarketData
             As `begin_bar`.
         """
-        market = self._market(symbol)
+        market = self.markets.get(symbol) or self._market(symbol)
         if bar.closed_at_ns < market.at_ns:  # told before a position is ended by it
             raise InvalidMarketData(
                 f"{symbol} needs times in order, got a bar that closes at {bar.closed_at_ns} "

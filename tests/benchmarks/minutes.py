@@ -10,27 +10,28 @@ import pandas as pd
 from feature_repo.bars import BarArrays, Floats
 from pipelines.sources.delimited import CsvBars, CsvConfig
 
-REAL = Path(__file__).resolve().parents[3] / "shared/data/histdata_m1/EURUSD_2017.zip"
+FOLDER = Path(__file__).resolve().parents[3] / "shared/data/histdata_m1"
 BARS = 371_635
 """As many as there are in EURUSD's 2017."""
 
 
-def year_of_minutes() -> tuple[BarArrays, str]:
+def year_of_minutes(year: int = 2017) -> tuple[BarArrays, str]:
     """Return a year of minute bars and what they are.
 
     HistData has neither volume nor quotes, so seeded ones are added: the whole catalogue shall be
     measured.
     """
-    if not REAL.is_file():
+    real = FOLDER / f"EURUSD_{year}.zip"
+    if not real.is_file():
         return generated_minutes(BARS), f"{BARS} generated minutes"
-    rows = CsvBars(CsvConfig(path=REAL, preset="histdata")).read().rows
+    rows = CsvBars(CsvConfig(path=real, preset="histdata")).read().rows
     rows = rows[rows["fault"] == ""].drop_duplicates("closed_at_ns").sort_values("closed_at_ns")
     bars = BarArrays.from_frame(rows)
     told = generated_quotes_of(len(bars))
     found = BarArrays(
         bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close, told[0].copy(), told
     )
-    return found, f"{len(found)} real minutes of EURUSD 2017 (HistData), their quotes generated"
+    return found, f"{len(found)} real minutes of EURUSD {year} (HistData), their quotes generated"
 
 
 def generated_minutes(count: int, seed: int = 7) -> BarArrays:

@@ -30,7 +30,7 @@ class Target:
 
 def render(
     name: str,
-    figures: Mapping[str, float],
+    figures: Mapping[str, float | None],
     targets: Sequence[Target],
     peer: str,
     packages: Sequence[str],
@@ -42,7 +42,7 @@ def render(
     name
         Of the benchmark.
     figures
-        What was measured; the unit is in each name.
+        What was measured, the unit in each name; None where the peer could not be.
     targets
         What was aimed at; `met` is false where the figure is missing.
     peer
@@ -55,7 +55,7 @@ def render(
             "figure": t.figure,
             "op": t.op,
             "target": t.target,
-            "met": t.figure in figures and _OPERATORS[t.op](figures[t.figure], t.target),
+            "met": _is_met(t, figures.get(t.figure)),
         }
         for t in targets
     ]
@@ -74,6 +74,10 @@ def render(
         },
         indent=1,
     )
+
+
+def _is_met(target: Target, figure: float | None) -> bool:
+    return figure is not None and _OPERATORS[target.op](figure, target.target)
 
 
 def percentile_milliseconds(seconds: Sequence[float], percent: float) -> float:

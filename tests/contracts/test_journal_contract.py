@@ -51,7 +51,7 @@ def _memory() -> Subject:
     journal = MemoryJournal()
 
     def change(number: int) -> None:
-        body = journal._bodies[number - 1]
+        body = journal.bodies[number - 1]
         journal._bodies[number - 1] = body.replace(b"halted", b"halved")
 
     return Subject(journal, lambda: list(journal.records()), journal.verify, change)
