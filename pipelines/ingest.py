@@ -34,6 +34,7 @@ from pipelines.sources.clock import find_clock
 from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.raw import Fault
 from pipelines.sources.source import SourceConfig, open_source
+from pipelines.sources.terminal import TerminalConfig
 
 _log = logging.getLogger(__name__)
 RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
@@ -97,6 +98,11 @@ def read_and_check(
 ) -> CheckedBars:
     """Read every row of the source and judge it."""
     instrument = find_instrument(symbol)
+    if isinstance(source, TerminalConfig) and source.symbol != symbol:
+        raise InvalidInput(
+            f"the source is set to {source.symbol}, it was given as {symbol}",
+            code="SYMBOL_MISMATCH",
+        )
     opened = open_source(source)
     _require_symbol(symbol, opened.files())
     return check(opened.read(known), instrument, now_ns=time.time_ns())

@@ -6,11 +6,13 @@ import logging
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from pydantic import Field
 
 from online.domain.errors import InvalidInput
 from online.domain.market import PriceSide, Timeframe
@@ -24,10 +26,13 @@ from pipelines.quality_gaps import calendar_of
 from pipelines.quality_report import draw_reasons, utc_text, write_json
 from pipelines.quality_ticks import CheckedTicks, check_ticks
 from pipelines.resample import bars_from_ticks
+from pipelines.sources.terminal_ticks import FEED, TerminalTicksConfig, first_day_ns, read_days
 from pipelines.sources.text import read_text
 from pipelines.sources.ticks import LeanTicks, LeanTicksConfig, read_day
 
 _log = logging.getLogger(__name__)
+TickSourceConfig = Annotated[LeanTicksConfig | TerminalTicksConfig, Field(discriminator="kind")]
+"""Settings of any source of quotes; the field ``kind`` tells which."""
 
 
 class DayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,18 +93,18 @@ class TickReport(msgspec.Struct, frozen=True, kw_only=True):
 @flow(name="ingest-ticks")
 def ingest_ticks(
     home_root: Path | str,
-    source: LeanTicksConfig,
+    source: TickSourceConfig,
     symbol: str,
     timeframes: tuple[Timeframe, ...] = (),
 ) -> TickReport:
-    """Bring a folder of daily quote files into the lake; a file that is there adds nothing.
+    """Bring quotes into the lake, a day at a time; a day that is there adds nothing.
 
     Parameters
     ----------
     home_root
         Runtime folder (see `pipelines.home.Home`).
     source
-        Where the quotes are.
+        Where the quotes are: a folder of daily files, or the live terminal.
     symbol
         Whose quotes they are; one of ``infra/config/instruments.toml``.
     timeframes
@@ -111,12 +116,15 @@ def ingest_ticks(
         Named by their code, as `pipelines.ingest.ingest`; days before the one at fault are kept.
     """
     home = Home(Path(home_root))
-    paths = find_days(source, symbol)
-    days = [bring_day(home, source, symbol, path) for path in paths]
+    if isinstance(source, TerminalTicksConfig):
+        clock, days = bring_terminal(home, source, symbol)
+    else:
+        clock, paths = source.clock, find_days(source, symbol)
+        days = [bring_day(home, source, symbol, path) for path in paths]
     bars = {
         timeframe.value: make_bars(home, symbol, source.feed, timeframe) for timeframe in timeframes
     }
-    return report_ticks(home, source, symbol, days, bars)
+    return report_ticks(home, symbol, source.feed, clock, days, bars)
 
 
 @task(name="find days", cache_policy=NO_CACHE)
@@ -147,9 +155,47 @@ def bring_day(home: Home, source: LeanTicksConfig, symbol: str, path: Path) -> D
     added = TickLake(home.lake).write_ticks(
         symbol, source.feed, checked.source_file, checked.file_sha256, checked.ticks
     )
+    return _told(home, symbol, checked, added)
+
+
+@task(
+    name="bring the terminal's ticks",
+    retries=len(RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=RETRY_DELAYS_SECONDS,
+    retry_condition_fn=is_worth_a_retry,
+    cache_policy=NO_CACHE,  # the terminal tells more each time
+)
+def bring_terminal(
+    home: Home, source: TerminalTicksConfig, symbol: str
+) -> tuple[str, list[DayReport]]:
+    """Read the terminal's ticks, judge each, and write the fit and the unfit; tell its clock."""
+    instrument = find_instrument(symbol)
+    if source.symbol != symbol:
+        raise InvalidInput(
+            f"the source is set to {source.symbol}, it was given as {symbol}",
+            code="SYMBOL_MISMATCH",
+        )
+    clock, raws = read_days(source)
+    days = []
+    for raw in raws:
+        checked = check_ticks(raw, instrument)
+        _require_past(checked)
+        added = TickLake(home.lake).extend_ticks(
+            symbol, source.feed, checked.source_file, checked.ticks, first_day_ns(source)
+        )
+        days.append(_told(home, symbol, checked, added))
+    return clock, days
+
+
+def _told(home: Home, symbol: str, checked: CheckedTicks, added: int) -> DayReport:
+    """Keep a day's unfit quotes and return what became of all."""
     if len(checked.quarantine):
-        name = f"{source.feed}-{path.stem}-{checked.file_sha256[:12]}"
-        Lake(home.lake).write_quarantine(symbol, "ticks", name, checked.quarantine)
+        name = Path(checked.source_file).stem
+        if checked.feed != FEED:  # a live day's table grows with it
+            name += f"-{checked.file_sha256[:12]}"
+        Lake(home.lake).write_quarantine(
+            symbol, "ticks", f"{checked.feed}-{name}", checked.quarantine
+        )
     return DayReport(
         source_file=checked.source_file,
         rows_read=checked.rows_read,
@@ -165,6 +211,8 @@ def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe) -> int:
     instrument = find_instrument(symbol)
     ticks = TickLake(home.lake).read_ticks(symbol, feed)
     bars = bars_from_ticks(ticks, timeframe, calendar_of(instrument), point=instrument.point)
+    if feed == FEED:  # its history begins in the midst of a bar
+        bars = bars.iloc[1:].reset_index(drop=True)
     written = Lake(home.lake).write_bars(symbol, timeframe, PriceSide.BID, bars, f"ticks:{feed}")
     if len(written.conflicting):
         _log.warning(
@@ -179,8 +227,9 @@ def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe) -> int:
 @task(name="report quotes", cache_policy=NO_CACHE)
 def report_ticks(
     home: Home,
-    source: LeanTicksConfig,
     symbol: str,
+    feed: str,
+    clock: str,
     days: list[DayReport],
     bars: dict[str, int],
 ) -> TickReport:
@@ -191,13 +240,13 @@ def report_ticks(
     (entry,) = (
         entry
         for entry in TickLake(home.lake).describe()
-        if (entry.symbol, entry.feed) == (symbol, source.feed)
+        if (entry.symbol, entry.feed) == (symbol, feed)
     )
-    stem = home.lake / "reports" / f"ingest-ticks-{symbol}-{source.feed}"
+    stem = home.lake / "reports" / f"ingest-ticks-{symbol}-{feed}"
     report = TickReport(
         symbol=symbol,
-        feed=source.feed,
-        clock=source.clock,
+        feed=feed,
+        clock=clock,
         rows_read=sum(day.rows_read for day in days),
         ticks=sum(day.ticks for day in days),
         added=sum(day.added for day in days),
@@ -213,7 +262,7 @@ def report_ticks(
     write_json(Path(report.report_json), report)
     create_markdown_artifact(
         _to_markdown(report),
-        key=f"ingest-ticks-{symbol}-{source.feed}".lower(),
+        key=f"ingest-ticks-{symbol}-{feed}".lower(),
         description=report.headline,
     )
     _log.info(report.headline)

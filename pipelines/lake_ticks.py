@@ -1,11 +1,13 @@
 """Quote ticks in the lake: ``ticks/symbol=EURUSD/feed=oanda/2014-05/20140501_quote.parquet``.
 
 Quotes have no key (several may share a millisecond), so what is written once is a source's daily
-file: the same file again adds nothing, and another of the same name is refused.
+file: the same file again adds nothing, and another of the same name is refused. A live day grows at
+its end alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +89,8 @@ class TickLake:
             With code ``LAKE_UNWRITABLE``.
         """
         frame = CLEAN_TICKS.validate(frame)
-        first_ns, last_ns = int(frame["at_ns"].iloc[0]), int(frame["at_ns"].iloc[-1])
-        folder = self._folder(symbol, feed) / pd.Timestamp(first_ns).strftime("%Y-%m")
+        month = pd.Timestamp(int(frame["at_ns"].iloc[0])).strftime("%Y-%m")
+        folder = self._folder(symbol, feed) / month
         path = folder / f"{safe_name(Path(source_file).stem)}.parquet"
         with only_writer(folder):
             if path.exists():
@@ -101,14 +103,52 @@ class TickLake:
                         remedy=f"Remove {path} first if the new file is the right one.",
                     )
                 return 0
-            about = {
-                "sextant.sha256": file_sha256,
-                "sextant.first_ns": str(first_ns),
-                "sextant.last_ns": str(last_ns),
-            }
-            columns = [pa.array(frame[name].to_numpy()) for name in TICK_COLUMNS]
-            write_parquet(path, pa.table(columns, _SCHEMA.with_metadata(about)))
+            _write(path, frame, file_sha256)
         return len(frame)
+
+    def extend_ticks(
+        self, symbol: str, feed: str, source_file: str, frame: pd.DataFrame, from_ns: int
+    ) -> int:
+        """Add quotes to a day that still goes on; return how many were new.
+
+        Parameters
+        ----------
+        symbol, feed
+            What they are.
+        source_file
+            Name of the day.
+        frame
+            Cleaned quotes, at least one, all there are from `from_ns` on.
+        from_ns
+            Since when, UTC nanoseconds; what is kept of earlier stays.
+
+        Raises
+        ------
+        InvalidMarketData
+            With code ``CONFLICTS_WITH_LAKE`` if what is kept since `from_ns` is not how they begin.
+        Unavailable
+            With code ``LAKE_UNWRITABLE``.
+        """
+        frame = CLEAN_TICKS.validate(frame)
+        month = pd.Timestamp(int(frame["at_ns"].iloc[0])).strftime("%Y-%m")
+        folder = self._folder(symbol, feed) / month
+        path = folder / f"{safe_name(source_file)}.parquet"
+        with only_writer(folder):
+            kept = pq.ParquetFile(path).read().to_pandas() if path.exists() else frame.iloc[:0]
+            early = kept[kept["at_ns"] < from_ns]
+            again = kept.iloc[len(early) :].reset_index(drop=True)
+            if not again.equals(frame.iloc[: len(again)].reset_index(drop=True)):
+                raise InvalidMarketData(
+                    f"the lake's {feed} {symbol} of {source_file} has {len(again)} quotes since "
+                    f"{from_ns} that are not those which came",
+                    code="CONFLICTS_WITH_LAKE",
+                    remedy=f"Remove {path} first if what came is right.",
+                )
+            added = len(frame) - len(again)
+            if added:
+                whole = pd.concat([early, frame], ignore_index=True)
+                _write(path, whole, hashlib.sha256(whole.to_numpy().tobytes()).hexdigest())
+        return added
 
     def read_ticks(
         self, symbol: str, feed: str, start_ns: int | None = None, end_ns: int | None = None
@@ -175,6 +215,17 @@ class TickLake:
                 code="NO_TICKS",
             )
         return found
+
+
+def _write(path: Path, frame: pd.DataFrame, sha256: str) -> None:
+    """Write a day's quotes whole, or not at all."""
+    about = {
+        "sextant.sha256": sha256,
+        "sextant.first_ns": str(frame["at_ns"].iloc[0]),
+        "sextant.last_ns": str(frame["at_ns"].iloc[-1]),
+    }
+    columns = [pa.array(frame[name].to_numpy()) for name in TICK_COLUMNS]
+    write_parquet(path, pa.table(columns, _SCHEMA.with_metadata(about)))
 
 
 def _about(path: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
 from online.domain.errors import NotFound
 from pipelines.sources.source import open_source
+from pipelines.sources.terminal import TerminalConfig
 
 PREFIX = "sextant-reading-"
 BYTES_MAX = 128 * 1024**2
@@ -28,10 +29,11 @@ def name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> str
 
     The day is in it because bars that close in the future are refused. None, which is never
     cached, if a file cannot be read: the task then says so itself; nor is a reading cached whose
-    clock is compared with a series of the lake, which may have grown.
+    clock is compared with a series of the lake, which may have grown, or which comes of a live
+    terminal, which tells more each time.
     """
     source = parameters["source"]
-    if parameters.get("known") is not None:
+    if parameters.get("known") is not None or isinstance(source, TerminalConfig):
         return None
     try:
         contents = [_sha256(path) for path in open_source(source).files()]

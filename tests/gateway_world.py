@@ -107,6 +107,7 @@ class World:
     absence: float = 0.3
     port: int = 0
     process: subprocess.Popen[str] | None = None
+    more: str = ""
 
     def start(self, step: str = "") -> None:
         """Start the gateway; a port once taken is kept."""
@@ -119,7 +120,7 @@ class World:
             terminal=self.terminal.port,
         )
         path = self.folder / "gateway.toml"
-        path.write_text(text)
+        path.write_text(text + self.more)
         command = [sys.executable, "-m", "tests.gateway_process", str(path), step]
         with (self.folder / "gateway.log").open("a") as log:
             self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Certificates: an authority of one's own, a gateway's, a scorer's and an operator's."""
+"""Certificates: an authority of one's own, a gateway's, and its clients'."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from online.domain.errors import InvalidInput
 
 AUTHORITY, GATEWAY = "authority", "gateway"
-CLIENTS = ("scorer", "operator")
+CLIENTS = ("scorer", "operator", "reader")
 _AUTHORITY_DAYS = 3650
 _CLOCK_SKEW = timedelta(minutes=5)
 
@@ -32,7 +32,8 @@ def issue(
     Parameters
     ----------
     folder
-        Receives ``<name>.pem`` and ``<name>.key`` of authority, gateway, scorer and operator.
+        Receives ``<name>.pem`` and ``<name>.key`` of authority, gateway, scorer, operator and
+        reader.
     hosts
         Names and addresses by which the gateway is reached.
     days

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
 from online.gateway.evidence import Evidence
 from online.gateway.market_desk import Health
+from online.gateway.price_desk import PricePage
 from online.gateway.request import OrderRules
 from online.gateway.terminal_choice import TerminalChoice
 from online.ports import Observation
@@ -82,6 +84,23 @@ class Probe(_Errand, frozen=True):
     symbol: str
 
 
+class ReadBars(_Errand, frozen=True):
+    """Read closed bars; see `online.gateway.price_desk.PriceDesk.bars`."""
+
+    symbol: str
+    timeframe: Timeframe
+    position: int
+    count: int
+
+
+class ReadTicks(_Errand, frozen=True):
+    """Read ticks; see `online.gateway.price_desk.PriceDesk.ticks`."""
+
+    symbol: str
+    since_seconds: int
+    count: int
+
+
 class Ready(_Errand, frozen=True):
     """The worker is connected to the terminal, to this account."""
 
@@ -113,6 +132,12 @@ class Probed(_Errand, frozen=True):
     health: Health
 
 
+class PricesRead(_Errand, frozen=True):
+    """Answers `ReadBars` and `ReadTicks`."""
+
+    page: PricePage
+
+
 class Trouble(_Errand, frozen=True):
     """The errand could not be done."""
 
@@ -120,5 +145,5 @@ class Trouble(_Errand, frozen=True):
     message: str
 
 
-Errand = Setup | Execute | Look | Search | Probe
-Result = Ready | Executed | Looked | Searched | Probed | Trouble
+Errand = Setup | Execute | Look | Search | Probe | ReadBars | ReadTicks
+Result = Ready | Executed | Looked | Searched | Probed | PricesRead | Trouble

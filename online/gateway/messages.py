@@ -10,7 +10,9 @@ from enum import StrEnum
 
 import msgspec
 
+from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
+from online.gateway.price_desk import PricePage
 from online.ports import Observation
 
 PROTOCOL = 2
@@ -22,6 +24,7 @@ class Role(StrEnum):
 
     SCORER = "scorer"
     OPERATOR = "operator"
+    READER = "reader"
 
 
 class TradingState(StrEnum):
@@ -44,7 +47,7 @@ class Hello(_Message, frozen=True):
     protocol
         `PROTOCOL` of the sender.
     role
-        A scorer trades and is alone; an operator looks on and may resume.
+        A scorer trades and is alone; an operator looks on and may resume; a reader looks on.
     epoch
         The session that continues after a cut, as `Welcome` told it; 0 begins a new one.
     """
@@ -123,6 +126,25 @@ class Resume(_Message, frozen=True):
     by: str
 
 
+class AskBars(_Message, frozen=True):
+    """Asks for closed bars; see `online.gateway.price_desk.PriceDesk.bars`."""
+
+    number: int
+    symbol: str
+    timeframe: Timeframe
+    position: int
+    count: int
+
+
+class AskTicks(_Message, frozen=True):
+    """Asks for ticks; see `online.gateway.price_desk.PriceDesk.ticks`."""
+
+    number: int
+    symbol: str
+    since_seconds: int
+    count: int
+
+
 class Beat(_Message, frozen=True):
     """Says that the sender lives."""
 
@@ -132,6 +154,13 @@ class Observed(_Message, frozen=True):
 
     number: int
     observation: Observation
+
+
+class Prices(_Message, frozen=True):
+    """Answers `AskBars` and `AskTicks`."""
+
+    number: int
+    page: PricePage
 
 
 class Accepted(_Message, frozen=True):
@@ -209,5 +238,7 @@ class Status(_Message, frozen=True):
     workers: tuple[WorkerStatus, ...]
 
 
-ToGateway = Hello | Observe | Send | Find | AskStatus | Resume | Beat
-ToScorer = Welcome | Observed | Accepted | Replied | Found | Failed | Refused | Status | Beat
+ToGateway = Hello | Observe | Send | Find | AskStatus | Resume | AskBars | AskTicks | Beat
+ToScorer = (
+    Welcome | Observed | Prices | Accepted | Replied | Found | Failed | Refused | Status | Beat
+)

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, Unpack
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from online.gateway.frames import LENGTH_BYTES
 from online.gateway.terminal import Login
 from online.simulator import constants as mt5
 from online.simulator.info_tuples import AccountInfo, SymbolInfo, TerminalInfo, Tick
+from online.simulator.rates import RATES_DTYPE, TICKS_DTYPE
 from online.simulator.trade_tuples import OrderSendResult, TradeDeal, TradeOrder, TradePosition
 
 T = TypeVar("T")
@@ -91,6 +94,24 @@ class RemoteTerminal:
     def symbol_info_tick(self, symbol: str, /) -> Tick | None:
         """Return the latest prices of a symbol."""
         return self._ask(Tick, "symbol_info_tick", symbol)
+
+    def copy_rates_from_pos(
+        self, symbol: str, timeframe: int, start_pos: int, count: int, /
+    ) -> NDArray[np.void] | None:
+        """Return bars by place from the end, oldest first; place 0 is still forming."""
+        rows = self._ask(
+            list[tuple[float, ...]], "copy_rates_from_pos", symbol, timeframe, start_pos, count
+        )
+        return None if rows is None else np.array(rows, RATES_DTYPE)
+
+    def copy_ticks_from(
+        self, symbol: str, date_from: int, count: int, flags: int, /
+    ) -> NDArray[np.void] | None:
+        """Return the first ticks at or after a second of server time."""
+        rows = self._ask(
+            list[tuple[float, ...]], "copy_ticks_from", symbol, date_from, count, flags
+        )
+        return None if rows is None else np.array(rows, TICKS_DTYPE)
 
     def positions_get(self) -> tuple[TradePosition, ...] | None:
         """Return the open positions."""

@@ -9,12 +9,15 @@ from typing import Any, Protocol, assert_never
 
 from online.domain.errors import SextantError
 from online.domain.order import OrderReply
+from online.gateway.errands import ReadBars, ReadTicks
 from online.gateway.frames import MAX_TO_GATEWAY_BYTES
 from online.gateway.link import FrameLink
 from online.gateway.messages import (
     PROTOCOL,
     Accepted,
+    AskBars,
     AskStatus,
+    AskTicks,
     Beat,
     Failed,
     Find,
@@ -22,6 +25,7 @@ from online.gateway.messages import (
     Hello,
     Observe,
     Observed,
+    Prices,
     Replied,
     Resume,
     Role,
@@ -32,6 +36,7 @@ from online.gateway.messages import (
 )
 from online.gateway.order_desk import not_sent
 from online.gateway.order_flow import OrderFlow
+from online.gateway.price_desk import PricePage
 from online.ports import Observation
 
 MAX_OPEN_QUESTIONS = 1_024
@@ -54,6 +59,9 @@ class House(Protocol):
 
     async def observe(self, symbol: str, after_deal: int) -> Observation:
         """Look at the market and the account."""
+
+    async def prices(self, errand: ReadBars | ReadTicks) -> PricePage:
+        """Read price history off the terminal."""
 
     async def status(self, number: int, symbol: str) -> Status:
         """Return how the gateway is, and how old a symbol's newest tick."""
@@ -133,7 +141,9 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, message: Observe | Send | Find | AskStatus | Resume) -> None:
+    async def _serve(
+        self, message: Observe | Send | Find | AskStatus | Resume | AskBars | AskTicks
+    ) -> None:
         house, number = self._house, message.number
         match message:
             case Observe():
@@ -143,6 +153,12 @@ class Session:
                 self.link.say(Replied(number, await self._send(message)))
             case Find():
                 self.link.say(Found(number, await house.flow.find(message.intent)))
+            case AskBars():
+                asked = (message.symbol, message.timeframe, message.position, message.count)
+                self.link.say(Prices(number, await house.prices(ReadBars(*asked))))
+            case AskTicks():
+                ticks = ReadTicks(message.symbol, message.since_seconds, message.count)
+                self.link.say(Prices(number, await house.prices(ticks)))
             case AskStatus():
                 self.link.say(await house.status(number, message.symbol))
             case Resume():

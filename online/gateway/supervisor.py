@@ -12,13 +12,26 @@ from pathlib import Path
 from online.domain.errors import InvalidSettings, SextantError, Unavailable
 from online.gateway.channel import WorkerChannel
 from online.gateway.dead_man import DeadMan, keep_climbing
-from online.gateway.errands import MARKET, ORDERS, Look, Looked, Probe, Probed, Ready, Setup
+from online.gateway.errands import (
+    MARKET,
+    ORDERS,
+    Look,
+    Looked,
+    PricesRead,
+    Probe,
+    Probed,
+    ReadBars,
+    ReadTicks,
+    Ready,
+    Setup,
+)
 from online.gateway.gate import Gate
 from online.gateway.handshake import HANDSHAKE_SECONDS, shake_hands
 from online.gateway.inbox import Inbox
 from online.gateway.lost_magic import restore_magic
 from online.gateway.messages import PROTOCOL, Hello, Role, Status, Welcome
 from online.gateway.order_flow import AbsenceRule, OrderFlow
+from online.gateway.price_desk import PricePage
 from online.gateway.session import Session
 from online.gateway.settings import GatewaySettings
 from online.gateway.tls import describe_refusal, gateway_context
@@ -127,6 +140,13 @@ class Gateway:
         result = await self._market.run(Look(symbol, after_deal))
         if isinstance(result, Looked):
             return restore_magic(result.observation, self._inbox.magic_of)
+        raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
+
+    async def prices(self, errand: ReadBars | ReadTicks) -> PricePage:
+        """Read price history off the terminal."""
+        result = await self._market.run(errand)
+        if isinstance(result, PricesRead):
+            return result.page
         raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
 
     async def status(self, number: int, symbol: str) -> Status:

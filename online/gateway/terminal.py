@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypedDict, Unpack, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from online.simulator.info_tuples import AccountInfo, SymbolInfo, TerminalInfo, Tick
 from online.simulator.trade_tuples import (
     OrderSendResult,
@@ -53,6 +56,16 @@ class Terminal(Protocol):
 
     def symbol_info_tick(self, symbol: str, /) -> Tick | None:
         """Return the latest prices of a symbol."""
+
+    def copy_rates_from_pos(
+        self, symbol: str, timeframe: int, start_pos: int, count: int, /
+    ) -> NDArray[np.void] | None:
+        """Return bars by place from the end, oldest first; place 0 is still forming."""
+
+    def copy_ticks_from(
+        self, symbol: str, date_from: int, count: int, flags: int, /
+    ) -> NDArray[np.void] | None:
+        """Return the first ticks at or after a second of server time."""
 
     def positions_get(self) -> tuple[TradePosition, ...] | None:
         """Return the open positions."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from online.domain.errors import InvalidSettings, SextantError
 from online.domain.market import Quote
@@ -31,6 +32,8 @@ _CALLABLE = frozenset(
         "symbol_select",
         "symbol_info",
         "symbol_info_tick",
+        "copy_rates_from_pos",
+        "copy_ticks_from",
         "positions_get",
         "orders_get",
         "history_orders_get",
@@ -93,6 +96,8 @@ class TerminalServer:
             raise InvalidSettings(f"{call.name} is no function of the package")
         with self._lock:
             value = getattr(package, call.name)(*call.arguments, **call.options)
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
             return msgspec.msgpack.encode((value, package.last_error()))
 
     def _wait(self, seconds: float) -> None:

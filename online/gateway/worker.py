@@ -21,8 +21,11 @@ from online.gateway.errands import (
     Executed,
     Look,
     Looked,
+    PricesRead,
     Probe,
     Probed,
+    ReadBars,
+    ReadTicks,
     Ready,
     Result,
     Search,
@@ -37,6 +40,7 @@ from online.gateway.frames import (
 )
 from online.gateway.market_desk import MarketDesk
 from online.gateway.order_desk import OrderDesk
+from online.gateway.price_desk import PriceDesk, PricePage
 from online.gateway.recording import record_calls
 from online.gateway.terminal import Terminal
 from online.gateway.terminal_choice import connect, open_terminal
@@ -103,15 +107,16 @@ def _serve(
 
     orders = OrderDesk(terminal, account, translation, setup.rules, reconnect)
     market = MarketDesk(terminal, account, translation, reconnect)
+    prices = PriceDesk(terminal, translation, setup.server_time, reconnect)
     for errand in errands:
         try:
-            say(_run(errand, orders, market))
+            say(_run(errand, orders, market, prices))
         except Unavailable as error:
             _log.warning("%s: %s", error.code, error)
             say(Trouble(error.code, str(error)))
 
 
-def _run(errand: Errand, orders: OrderDesk, market: MarketDesk) -> Result:
+def _run(errand: Errand, orders: OrderDesk, market: MarketDesk, prices: PriceDesk) -> Result:
     match errand:
         case Execute():
             return Executed(orders.execute(errand.intent, errand.patience_seconds))
@@ -123,10 +128,18 @@ def _run(errand: Errand, orders: OrderDesk, market: MarketDesk) -> Result:
             )
         case Probe():
             return Probed(market.health(errand.symbol))
+        case ReadBars() | ReadTicks():
+            return PricesRead(_read(errand, prices))
         case Setup():
             return Trouble("INVALID_INPUT", "a worker is set up once")
         case _:
             assert_never(errand)
+
+
+def _read(errand: ReadBars | ReadTicks, prices: PriceDesk) -> PricePage:
+    if isinstance(errand, ReadTicks):
+        return prices.ticks(errand.symbol, errand.since_seconds, errand.count)
+    return prices.bars(errand.symbol, errand.timeframe, errand.position, errand.count)
 
 
 def _ready(terminal: Terminal) -> Ready:

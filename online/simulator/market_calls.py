@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from online.simulator import constants as mt5
@@ -213,4 +214,7 @@ def _ticks(client: ClientTerminal, symbol: str, first: int, last: int | None, fl
     end_ns = client.terminal.now_ns if last is None else zone.to_utc_ns(last * _SECOND_NS)
     if flags == mt5.COPY_TICKS_TRADE:  # a market of quotes has no trades
         return tick_array(Ticks(recorded.at_ns[:0], recorded.bid[:0], recorded.ask[:0]), zone)
-    return tick_array(recorded.between(start_ns, end_ns), zone)
+    wanted = recorded.between(start_ns, end_ns)
+    place = int(np.searchsorted(recorded.at_ns, start_ns, side="left"))
+    known = min(place, 1)  # the tick before says which side the first one changed
+    return tick_array(recorded.slice(place - known, place + len(wanted)), zone)[known:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsons
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,9 +21,18 @@ KINDS = {
     "csv": "a CSV file or a zip of one: --preset --path [--timeframe --clock]",
     "parquet": "a Parquet file, such as of copy_rates: --path --timeframe [--clock]",
     TICKS: "a folder of daily quote zips: --path --feed --clock [--timeframes]",
+    "terminal": "closed bars of the live terminal, by its gateway: --timeframe [--since --host]",
+    "terminal-ticks": "its ticks, by whole days: --since [--timeframes --host --certificates]",
     "synthetic": "a market drawn from a seed: --seed --bars --timeframe --start",
 }
-_OPTIONS = frozenset({"path", "preset", "timeframe", "clock", "feed", "seed", "bars", "start"})
+_QUOTES = (TICKS, "terminal-ticks")
+_TERMINAL = ("terminal", "terminal-ticks")
+_OPTIONS = frozenset(
+    {
+        *("path", "preset", "timeframe", "clock", "feed", "seed", "bars", "start"),
+        *("host", "port", "certificates", "since"),
+    }
+)
 _FIELDS = {"folder": "path"}
 """Settings whose option has another name."""
 
@@ -44,6 +52,8 @@ _EPILOG = "\n\n".join(
         _GENERIC_EXAMPLE,
         "sextant ingest --source parquet --timeframe M15 --symbol USDCAD --path USDCAD.parquet",
         "sextant ingest --source ticks --feed oanda --clock UTC --timeframes M1,H1 --path eurusd",
+        "sextant ingest --source terminal --symbol EURUSD --timeframe M15 --since 2026-01-01",
+        "sextant ingest --source terminal-ticks --since 2026-11-16 --timeframes M1",
         "sextant ingest --source synthetic --seed 7 --bars 5000 --timeframe H1 --start 2019-01-01",
     )
 )
@@ -81,6 +91,12 @@ def ingest(
     seed: Annotated[int | None, typer.Option(help="synthetic: of every random choice.")] = None,
     bars: Annotated[int | None, typer.Option(help="synthetic: how many.")] = None,
     start: Annotated[str | None, typer.Option(help="synthetic: first day, YYYY-MM-DD.")] = None,
+    host: Annotated[str | None, typer.Option(help="terminal: of its gateway.")] = None,
+    port: Annotated[int | None, typer.Option(help="terminal: of its gateway.")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="terminal: folder with authority.pem, reader.pem and key.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="terminal: first day, YYYY-MM-DD.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting of the source."),
@@ -104,16 +120,21 @@ def ingest(
         "seed": seed,
         "bars": bars,
         "start": None if start is None else f"{start}T00:00:00Z",
+        "host": host,
+        "port": port,
+        "certificates": certificates,
+        "since": None if since is None else f"{since}T00:00:00Z",
+        "symbol": symbol if source in _TERMINAL else None,
     }
     told = {name: value for name, value in given.items() if value is not None}
     _set(told, settings or [])
     configs = [_describe(source, told, place) for place in path or (None,)]
     lengths = parse_timeframes(timeframes or "")
-    if lengths and source != TICKS:
+    if lengths and source not in _QUOTES:
         raise InvalidInput(f"--timeframes belongs to --source ticks, not to --source {source}")
     for name, option in (("priority", priority), ("reference", reference)):
-        if option is not None and source == TICKS:
-            raise InvalidInput(f"--{name} belongs to sources of bars, not to --source ticks")
+        if option is not None and source in _QUOTES:
+            raise InvalidInput(f"--{name} belongs to sources of bars, not to --source {source}")
     prepare_environment(Home(home))
     reports = []
     for config in configs:
@@ -144,7 +165,7 @@ def _run(
     reference: str | None,
     home: Path,
 ) -> Any:  # noqa: ANN401 - one of two reports, imported late
-    if config.kind == "lean-ticks":
+    if config.kind in {"lean-ticks", "terminal-ticks"}:
         from pipelines.ingest_ticks import ingest_ticks
 
         return ingest_ticks(home, config, symbol, lengths)
@@ -194,26 +215,22 @@ def _describe(source: str, told: dict[str, Any], path: Path | None) -> Any:  # n
         raise InvalidInput(f"no source {source!r}: expected one of {', '.join(KINDS)}")
     from pydantic import TypeAdapter, ValidationError
 
+    from pipelines.ingest_ticks import TickSourceConfig
     from pipelines.sources.source import SourceConfig
-    from pipelines.sources.ticks import LeanTicksConfig
 
     kind = "lean-ticks" if source == TICKS else source
     field = "folder" if source == TICKS else "path"
     described = {"kind": kind, **told, **({} if path is None else {field: path})}
-    adapter: Callable[[Any], Any] = (
-        LeanTicksConfig.model_validate
-        if source == TICKS
-        else TypeAdapter[Any](SourceConfig).validate_python
-    )
+    union: Any = TickSourceConfig if source in _QUOTES else SourceConfig
     try:
-        return adapter(described)
+        return TypeAdapter[Any](union).validate_python(described)
     except ValidationError as error:
         wrong = "; ".join(_complaint(source, fault) for fault in error.errors())
         raise InvalidInput(f"source {source}: {wrong}") from error
 
 
 def _complaint(source: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's description of a fault
-    steps = [str(step) for step in fault["loc"] if step != source]
+    steps = [str(step) for step in fault["loc"] if step not in {source, "lean-ticks"}]
     name = ".".join(_FIELDS.get(step, step) for step in steps)
     option = f"--{name}" if name in _OPTIONS else f"--set {name}"
     match fault["type"]:

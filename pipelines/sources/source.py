@@ -13,6 +13,7 @@ from pipelines.sources.delimited import CsvBars, CsvConfig
 from pipelines.sources.demo import DemoBars, DemoConfig
 from pipelines.sources.raw import RawBars
 from pipelines.sources.synthetic import SyntheticBars, SyntheticConfig
+from pipelines.sources.terminal import TerminalBars, TerminalConfig
 
 
 class BarSource(Protocol):
@@ -34,7 +35,8 @@ class BarSource(Protocol):
 
 
 SourceConfig = Annotated[
-    DemoConfig | CsvConfig | ParquetConfig | SyntheticConfig, Field(discriminator="kind")
+    DemoConfig | CsvConfig | ParquetConfig | SyntheticConfig | TerminalConfig,
+    Field(discriminator="kind"),
 ]
 """Settings of any source; the field ``kind`` tells which."""
 
@@ -56,5 +58,7 @@ def open_source(config: SourceConfig) -> BarSource:
             return ParquetBars(config)
         case SyntheticConfig():
             return SyntheticBars(config)
+        case TerminalConfig():
+            return TerminalBars(config)
         case _:
             assert_never(config)
