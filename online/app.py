@@ -29,6 +29,7 @@ from online.api.scorer import Parts, Scorer, Simulation
 from online.domain.errors import SextantError, Unavailable
 from online.instruments import find_instrument, load_instruments
 from online.ports import Broker
+from online.reconciler import ReconciliationRules
 from online.settings import (
     FeastRedisSettings,
     FolderModelsSettings,
@@ -78,7 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
             gc.set_threshold(*GC_THRESHOLDS)
             if settings.model.watch_seconds:
                 watching = asyncio.create_task(scorer.watch(settings.model.watch_seconds))
-            yield
+            async with _kept_reconciled(scorer):
+                yield
         finally:
             if watching is not None:
                 watching.cancel()
@@ -89,6 +91,21 @@ def create_app(settings: Settings) -> FastAPI:
     app = make_application(scorer, token, _version(), lifespan)
     app.state.refusal = None
     return app
+
+
+@asynccontextmanager
+async def _kept_reconciled(scorer: Scorer) -> AsyncIterator[None]:
+    """Compare journal and broker meanwhile; a replay does so before its orders."""
+    if scorer.parts.simulation is not None:
+        yield
+        return
+    keeping = asyncio.create_task(scorer.reconciling.keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
 
 
 def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
@@ -126,6 +143,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         simulation=simulation,
         read_decision=partial(read_decision, settings.journal.path),
         trust=settings.models.trust,
+        reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
     )
     return Scorer(parts, meters), close
 

@@ -17,6 +17,7 @@ from online.domain.manifest import Manifest
 from online.domain.market import Quote
 from online.domain.order import Intent, OrderReply
 from online.domain.reasons import Reason, Veto
+from online.domain.reconciliation import Statement
 from online.domain.record import Record
 from online.domain.signal import MemberOutput
 from online.domain.vector import VectorContract, VectorReading
@@ -74,6 +75,15 @@ class Broker(Protocol):
         ------
         Unavailable
             If the broker does not answer.
+        """
+
+    async def statement(self, since_ns: int) -> Statement:
+        """Return the whole account, with the deals since an instant, nanoseconds UTC.
+
+        Raises
+        ------
+        Unavailable
+            If the broker does not answer, or does not tell all of it.
         """
 
     async def send(self, intent: Intent) -> OrderReply:

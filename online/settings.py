@@ -152,6 +152,27 @@ class SqliteJournalSettings(_Section):
     path: Path = Field(default=Path("var/journal/journal.db"), description="The journal's file.")
 
 
+class ReconciliationSettings(_Section):
+    """How often journal and broker are compared; orders wait during a round."""
+
+    positions_seconds: float = Field(
+        default=2.0, ge=1, le=5, description="Between two rounds over open positions."
+    )
+    deals_seconds: float = Field(
+        default=30.0, ge=30, le=60, description="Between two rounds over everything."
+    )
+    grace_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="How long a difference that a lag may explain stands before it halts trading; "
+        "nothing is entered meanwhile.",
+    )
+    history_days: int = Field(
+        default=30, ge=1, le=3650, description="Of deals compared at a start."
+    )
+
+
 class ModelChoice(_Section):
     """Which registered model trades."""
 
@@ -224,6 +245,9 @@ class Settings(_Section):
     model: ModelChoice = Field(description="Which model trades.")
     journal: SqliteJournalSettings = Field(
         default=SqliteJournalSettings(), description="The record of everything."
+    )
+    reconciliation: ReconciliationSettings = Field(
+        default=ReconciliationSettings(), description="Journal against broker."
     )
     strategy: int = Field(
         default=1, ge=0, le=65535, description="Upper bits of every magic number."

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from online.domain.account import Account, Deal, Position
+from online.domain.account import Account, Deal, Position, RestingOrder
 from online.domain.barriers import BarrierRule
 from online.domain.errors import JournalUnavailable, Unavailable
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import Instrument, PriceSide, Quote, Timeframe
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
+from online.domain.reconciliation import Statement
 from online.domain.record import Record
 from online.domain.risk import Limits
 from online.domain.signal import Calibration, MemberOutput, Probabilities
@@ -220,13 +221,22 @@ class FakeBroker:
     answers: OrderReply | None = None
     when_sent: Callable[[Intent], None] | None = None
     holds_positions: bool = True
+    resting: tuple[RestingOrder, ...] = ()
+    money_total: float | None = None
     _tickets: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     async def observe(self, symbol: str, after_deal: int) -> Observation:  # noqa: ARG002
         if self.down:
             raise Unavailable("the terminal is down")
         deals = tuple(deal for deal in self.deals if deal.ticket > after_deal)
-        return Observation(self.quote, self.account, self.positions, deals)
+        return Observation(self.quote, self.account, self.positions, deals, self.resting)
+
+    async def statement(self, since_ns: int) -> Statement:
+        if self.down or self.account is None or self.positions is None:
+            raise Unavailable("the terminal is down")
+        deals = tuple(deal for deal in self.deals if deal.at_ns >= since_ns)
+        total = self.account.balance if self.money_total is None else self.money_total
+        return Statement(self.account, self.positions, self.resting, deals, total)
 
     async def send(self, intent: Intent) -> OrderReply:
         if self.when_sent is not None:
@@ -262,7 +272,7 @@ class FakeBroker:
         deal = Deal(
             ticket,
             ticket,
-            ticket,
+            intent.position or ticket,
             intent.magic,
             intent.symbol,
             intent.side,

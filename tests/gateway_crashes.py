@@ -23,6 +23,7 @@ from online.domain.book import Book
 from online.domain.errors import Unavailable
 from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.reconciliation import Statement
 from online.domain.record import DecisionRecord, Record, Request, ResultRecord
 from online.domain.vector import VectorContract, ViewContract
 from online.gateway.messages import Role
@@ -81,6 +82,9 @@ class DyingBroker:
 
     async def observe(self, symbol: str, after_deal: int) -> Observation:
         return await self._inner.observe(symbol, after_deal)
+
+    async def statement(self, since_ns: int) -> Statement:
+        return await self._inner.statement(since_ns)
 
     async def find(self, intent: Intent) -> OrderReply | None:
         return await self._inner.find(intent)

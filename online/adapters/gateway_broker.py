@@ -14,13 +14,16 @@ from typing import TypeVar
 
 import msgspec
 
+from online.domain.account import Deal
 from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.reconciliation import Statement
 from online.gateway.frames import MAX_TO_SCORER_BYTES
 from online.gateway.link import FrameLink
 from online.gateway.messages import (
     PROTOCOL,
     Accepted,
+    AskStatement,
     AskStatus,
     Beat,
     Failed,
@@ -34,6 +37,7 @@ from online.gateway.messages import (
     Resume,
     Role,
     Send,
+    Stated,
     Status,
     ToGateway,
     ToScorer,
@@ -124,6 +128,25 @@ class GatewayBroker:
         """
         answer = await self._ask(lambda number: Observe(number, symbol, after_deal), Observed)
         return answer.observation
+
+    async def statement(self, since_ns: int) -> Statement:
+        """Return the whole account, with the deals since an instant; many come in pages.
+
+        Raises
+        ------
+        Unavailable
+            If the gateway or its terminal does not answer, or does not tell all of it.
+        """
+        deals: tuple[Deal, ...] = ()
+        while True:
+            after = deals[-1].ticket if deals else 0
+            page = await self._ask_for_page(since_ns, after)
+            deals += page.statement.deals
+            if not page.more:
+                return msgspec.structs.replace(page.statement, deals=deals)
+
+    async def _ask_for_page(self, since_ns: int, after_deal: int) -> Stated:
+        return await self._ask(lambda number: AskStatement(number, since_ns, after_deal), Stated)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, once; without a connection it is not sent.

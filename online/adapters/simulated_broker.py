@@ -9,6 +9,7 @@ from __future__ import annotations
 from online.domain.account import RestingOrder
 from online.domain.errors import InvalidInput
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.reconciliation import Statement
 from online.gateway.evidence import Known, Rows, weigh
 from online.gateway.order_desk import not_sent
 from online.gateway.outcome import judge_answer
@@ -48,6 +49,18 @@ class SimulatedBroker:
             server.book.as_told(),
             server.history.trades_after(after_deal),
             self._resting() if server.pending.resting else (),
+        )
+
+    async def statement(self, since_ns: int) -> Statement:
+        """Return the whole account, with the deals since an instant."""
+        terminal = self._terminal
+        history = terminal.server.history
+        return Statement(
+            terminal.account(),
+            terminal.positions(),
+            self._resting(),
+            history.trades_since(since_ns),
+            history.money,
         )
 
     async def send(self, intent: Intent) -> OrderReply:

@@ -14,6 +14,7 @@ from online.domain.errors import InvalidInput
 from online.domain.market import Quote, Timeframe
 from online.domain.order import Intent, OrderReply
 from online.domain.reasons import Veto
+from online.domain.reconciliation import Finding
 from online.domain.record import Request
 from online.domain.signal import Probabilities
 from online.simulator.bars import BidAskBar
@@ -99,6 +100,23 @@ class PositionsAnswer(msgspec.Struct, frozen=True):
     positions: tuple[Position, ...] | None
     unresolved: tuple[Intent, ...]
     halted: str
+
+
+class ReconciliationAnswer(msgspec.Struct, frozen=True):
+    """Whether journal and broker agree, on what they differ, and when they were last compared.
+
+    `accepted` are differences that an operator has accepted by resuming; instants are nanoseconds
+    UTC by the scorer's clock, 0 before the first comparison.
+    """
+
+    agreed: bool
+    detail: str
+    trouble: str
+    findings: tuple[Finding, ...]
+    accepted: tuple[Finding, ...]
+    positions_compared_at_ns: int
+    all_compared_at_ns: int
+    rounds: int
 
 
 class HaltAnswer(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from online.domain.errors import JournalUnavailable
 from online.domain.manifest import Manifest
 from online.domain.order import Intent, OrderReply
+from online.domain.reconciliation import Finding, FindingKind, Statement
 from online.domain.record import Record
 from online.domain.signal import MemberOutput
 from online.domain.vector import VectorContract, VectorReading
@@ -104,7 +105,22 @@ class Meters:
         self.stage = {name: StageTimes() for name in STAGES}
         self.registry.register(_StageCollector(self.stage))
         self._halted = Gauge("sextant_halted", "1 while halted.", registry=self.registry)
+        self._rounds = Counter(
+            "sextant_reconciliations", "Rounds of journal against broker.", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._round_seconds = Gauge(
+            "sextant_reconciliation_seconds", "Duration of the last.", registry=self.registry
+        )
+        self._agreed = Gauge(
+            "sextant_reconciled", "1 while journal and broker agree.", registry=self.registry
+        )
+        self._findings = Gauge(
+            "sextant_reconciliation_findings", "Differences that stand.", ["kind"],
+            registry=self.registry,
+        )  # fmt: skip
         self._model = Info("sextant_model", "The model that trades.", registry=self.registry)
+        self._differs = True
         self._by_action: dict[str, Counter] = {}
         self._by_reason: dict[str, Counter] = {}
 
@@ -146,6 +162,21 @@ class Meters:
         """Show whether trading is halted."""
         self._halted.set(1.0 if halted else 0.0)
 
+    def count_round(self, outcome: str, seconds: float) -> None:
+        """Count a round of reconciliation."""
+        self._rounds.labels(outcome).inc()
+        if seconds:
+            self._round_seconds.set(seconds)
+
+    def tell_findings(self, findings: tuple[Finding, ...], *, agreed: bool) -> None:
+        """Show on what journal and broker differ."""
+        self._agreed.set(1.0 if agreed else 0.0)
+        if findings or self._differs:
+            kinds = [finding.kind for finding in findings]
+            for kind in FindingKind:
+                self._findings.labels(kind.value).set(kinds.count(kind))
+        self._differs = bool(findings)
+
     def render(self) -> bytes:
         """Return Prometheus' text format."""
         return generate_latest(self.registry)
@@ -185,6 +216,10 @@ class TimedBroker:
             return await self.inner.observe(symbol, after_deal)
         finally:
             self._histogram.observe(perf_counter() - started)
+
+    async def statement(self, since_ns: int) -> Statement:
+        """Return the whole account, with the deals since an instant."""
+        return await self.inner.statement(since_ns)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, once."""

@@ -21,6 +21,7 @@ from online.api.messages import (
     ModelAnswer,
     PositionsAnswer,
     Readiness,
+    ReconciliationAnswer,
     answer_decision,
     decode,
 )
@@ -97,6 +98,10 @@ class Handlers:
             PositionsAnswer(seen.quote, seen.account, seen.positions, book.pending, book.halted)
         )
 
+    async def reconciliation(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell whether journal and broker agree."""
+        return _reply(self._scorer.reconciling.answer())
+
     async def decision(self, call: Call) -> Reply:
         """Tell everything recorded of one decision."""
         records = tuple(self._scorer.parts.read_decision(call.parameters["decision_id"]))
@@ -149,6 +154,11 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
         Route(
             "GET", "/v1/positions", on.positions, "Account, positions, orders of unknown fate.",
             None, PositionsAnswer, problems=(503,),
+        ),
+        Route(
+            "GET", "/v1/reconciliation", on.reconciliation,
+            "Whether journal and broker agree, and on what they differ.",
+            None, ReconciliationAnswer,
         ),
         Route(
             "GET", "/v1/decisions/{decision_id}", on.decision,

@@ -15,6 +15,7 @@ from online.adapters.clocks import VirtualClock
 from online.api.loading import Loaded, Loader
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedJournal, TimedModel
+from online.api.reconciling import Reconciling
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
 from online.domain.manifest import encode_manifest
@@ -22,6 +23,7 @@ from online.domain.market import Instrument
 from online.domain.record import HaltRecord, LimitsRecord, ModelRecord, Record, Request
 from online.domain.risk import Limits
 from online.ports import Broker, Clock, FeatureReader, Observation
+from online.reconciler import Reconciler, ReconciliationRules
 from online.simulator.terminal import SimulatedTerminal
 from online.trade import Desk, Outcome, consider, resolve_pending
 
@@ -64,6 +66,8 @@ class Parts:
         Reads a decision's records from the journal.
     trust
         Folder of the public keys whose certificates count; None asks for none.
+    reconciliation
+        How often journal and broker are compared.
     """
 
     mode: str
@@ -82,6 +86,7 @@ class Parts:
     simulation: Simulation | None
     read_decision: Callable[[str], Iterable[Record]]
     trust: Path | None = None
+    reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
 
     @property
     def loader(self) -> Loader:
@@ -115,9 +120,20 @@ class Scorer:
     _refusal: SextantError | None = None
     _trading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reconciling: Reconciling = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what compares journal and broker."""
+        parts = self.parts
+        reconciler = Reconciler(
+            parts.broker, parts.journal, parts.clock, parts.book, parts.reconciliation
+        )
+        self.reconciling = Reconciling(
+            reconciler, parts.book, self._trading, self._resolve, self.meters
+        )
 
     async def start(self) -> None:
-        """Journal the limits, load the model, look for the fate of orders left unresolved."""
+        """Journal the limits, load the model, find fates left unknown, compare with the broker."""
         parts = self.parts
         self.meters.tell_halted(parts.book.halted)
         await self._record(LimitsRecord(parts.clock.now_ns(), parts.limits))
@@ -129,6 +145,7 @@ class Scorer:
             if self.loaded is None:
                 logger.warning("started without a model: %s", error)
         await self._resolve()
+        await self.reconciling.begin()
 
     async def decide(self, request: Request) -> Outcome:
         """Decide about a bar, send nothing."""
@@ -142,6 +159,8 @@ class Scorer:
         started = self.meters.begin()
         async with self._trading:
             await self._resolve()
+            if self.parts.simulation is not None or not self.parts.book.compared:
+                await self.reconciling.turn()  # a replay has no time between its bars
             outcome = await consider(request, self.desk)
         self._count(outcome, started)
         return outcome
@@ -235,6 +254,7 @@ class Scorer:
             "model": self._model_state(),
             "features": await _state(parts.store.ping, "answers"),
             "broker": await _state(self.observe, "answers"),
+            "reconciliation": self.reconciling.state(),
             "journal": PartState(not trouble, "JOURNAL_UNAVAILABLE" if trouble else "", trouble),
         }
         ready = all(state.ready for state in states.values())

@@ -6,16 +6,19 @@ from collections import deque
 from collections.abc import Collection
 
 from online.domain.account import Deal, Position
+from online.domain.holdings import Holdings
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import Intent, Purpose
 from online.domain.orders import Order, Orders
 from online.domain.reasons import Reason, Veto
+from online.domain.reconciliation import PASSING, Finding, Known
 from online.domain.record import (
     DealRecord,
     DecisionRecord,
     HaltRecord,
     LimitsRecord,
     ModelRecord,
+    ReconciliationRecord,
     Record,
     ResultRecord,
 )
@@ -28,6 +31,17 @@ class Book:
     """What the journal says so far.
 
     The book is the one mutable object of the core; only `apply` and `allocate` change it.
+
+    Attributes
+    ----------
+    holdings
+        What was traded.
+    compared
+        False from a start until journal and broker were compared and agreed.
+    findings, accepted
+        On what they differ now, and what an operator has accepted by resuming.
+    unreconciled
+        Why nothing may be entered on their account; empty if something may.
     """
 
     def __init__(self) -> None:
@@ -42,6 +56,12 @@ class Book:
         self._entry_times_ns: deque[int] = deque()
         self.orders = Orders()
         self._claimed_deal = 0
+        self._began_at_ns = -1
+        self.holdings = Holdings()
+        self.compared = True
+        self.findings: tuple[Finding, ...] = ()
+        self.accepted: frozenset[Finding] = frozenset()
+        self.unreconciled = ""
 
     def allocate(self) -> int:
         """Return the next decision's number; no number is given twice."""
@@ -82,6 +102,11 @@ class Book:
         """Orders that were journaled and have no known fate."""
         return tuple(order.intent for order in self.orders.pending)
 
+    @property
+    def known(self) -> Known:
+        """What journal and broker are compared by."""
+        return Known(self.holdings, self.orders.magics, self.pending, self._began_at_ns)
+
     def state(self, now_ns: int, limits: Limits, positions: tuple[Position, ...]) -> RiskState:
         """Return what the risk rules need at `now_ns`.
 
@@ -110,6 +135,7 @@ class Book:
             entries_in_window=len(times),
             unresolved=_symbols(self.orders.pending),
             foreign_tickets=foreign,
+            unreconciled=self.unreconciled,
         )
 
     def apply(self, record: Record) -> None:
@@ -120,15 +146,22 @@ class Book:
         JournalCorrupt
             If it tells of an order what cannot be.
         """
+        if self._began_at_ns < 0:
+            self._began_at_ns = record.at_ns
         match record:
             case DecisionRecord():
                 self._apply_decision(record)
             case ResultRecord():
                 self.orders.hear(record.intent_id, record.reply)
+                self._settle(record)
             case DealRecord():
                 self.last_deal = max(self.last_deal, record.deal.ticket)
+                self.holdings.add(record.deal)
             case HaltRecord():
                 self._apply_halt(record)
+            case ReconciliationRecord():
+                self.compared, self.findings = record.compared, record.findings
+                self._judge_findings()
             case ModelRecord() | LimitsRecord():
                 pass
 
@@ -145,10 +178,28 @@ class Book:
         if intent.purpose is Purpose.ENTRY:
             self._entry_times_ns.append(record.at_ns)
 
+    def _settle(self, record: ResultRecord) -> None:
+        order = self.orders.find(record.intent_id)
+        if order is not None:
+            self.holdings.settle(order.intent, record.reply, record.at_ns)
+
     def _apply_halt(self, record: HaltRecord) -> None:
         self.halted = record.reason
         if not record.reason:  # resumed by hand: the fall so far is accepted
             self.peak_equity = self._equity
+            self.accepted |= {each for each in self.findings if each.kind not in PASSING}
+            self._judge_findings()
+
+    def _judge_findings(self) -> None:
+        """Say why nothing may be entered; what was accepted by a resumption counts no more."""
+        self.findings = tuple(each for each in self.findings if each not in self.accepted)
+        blocking = next((each for each in self.findings if each.blocks), None)
+        if not self.compared:
+            self.unreconciled = "journal and broker do not agree since the start"
+        else:
+            self.unreconciled = ""
+        if blocking is not None:
+            self.unreconciled = str(blocking)
 
     def _latch(self, vetoes: tuple[Veto, ...], at_ns: int) -> None:
         for veto in vetoes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from online.domain.errors import JournalCorrupt
@@ -61,6 +62,11 @@ class Orders:
     def resting(self) -> tuple[Order, ...]:
         """Orders that wait at the broker for their price, oldest first."""
         return tuple(self._resting.values())
+
+    @property
+    def magics(self) -> AbstractSet[int]:
+        """Magic numbers of every entry."""
+        return self._entries.keys()
 
     def newest(self, count: int) -> tuple[Order, ...]:
         """Return at most `count` orders, newest first."""

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     POSITION_OPEN = "POSITION_OPEN"
     FOREIGN_POSITION = "FOREIGN_POSITION"
     UNRESOLVED_ORDER = "UNRESOLVED_ORDER"
+    NOT_RECONCILED = "NOT_RECONCILED"
     DUPLICATE_INTENT = "DUPLICATE_INTENT"
     # Sizing and limits
     VOLUME_TOO_SMALL = "VOLUME_TOO_SMALL"
@@ -76,6 +77,7 @@ MEANING: dict[Reason, str] = {
     Reason.POSITION_OPEN: "The symbol already has a position; the exit is its barriers.",
     Reason.FOREIGN_POSITION: "The account holds a position that this journal did not open.",
     Reason.UNRESOLVED_ORDER: "An earlier order of the symbol has an unknown fate.",
+    Reason.NOT_RECONCILED: "Journal and broker do not agree, or were not compared yet.",
     Reason.DUPLICATE_INTENT: "This bar's order was already journaled.",
     Reason.VOLUME_TOO_SMALL: "The risk budget does not buy the smallest tradable volume.",
     Reason.VOLUME_ABOVE_LIMIT: "The order's volume exceeds the limit.",

@@ -12,6 +12,7 @@ from online.domain.errors import JournalCorrupt
 from online.domain.market import Quote, Timeframe
 from online.domain.order import Intent, OrderReply
 from online.domain.reasons import Veto
+from online.domain.reconciliation import Finding
 from online.domain.risk import Limits, RiskState
 from online.domain.signal import Signal
 
@@ -137,7 +138,31 @@ class DealRecord(msgspec.Struct, frozen=True, gc=False, tag="deal"):
     deal: Deal
 
 
-Record = ModelRecord | LimitsRecord | HaltRecord | DecisionRecord | ResultRecord | DealRecord
+class ReconciliationRecord(msgspec.Struct, frozen=True, tag="reconciliation"):
+    """Journal and broker were compared, and something is other than it was before.
+
+    Parameters
+    ----------
+    compared
+        True once they agreed on everything since the scorer's start; nothing is entered before.
+    findings
+        On what they differ now, at most the first thousand.
+    """
+
+    at_ns: int
+    compared: bool
+    findings: tuple[Finding, ...]
+
+
+Record = (
+    ModelRecord
+    | LimitsRecord
+    | HaltRecord
+    | DecisionRecord
+    | ResultRecord
+    | DealRecord
+    | ReconciliationRecord
+)
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)

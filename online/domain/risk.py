@@ -95,6 +95,8 @@ class RiskState(msgspec.Struct, frozen=True, gc=False):
         Symbols with an order whose fate is unknown, sorted.
     foreign_tickets
         Open positions that this journal did not open.
+    unreconciled
+        Why journal and broker do not agree; empty if they do.
     """
 
     halted: str
@@ -104,6 +106,7 @@ class RiskState(msgspec.Struct, frozen=True, gc=False):
     entries_in_window: int
     unresolved: tuple[str, ...]
     foreign_tickets: tuple[int, ...]
+    unreconciled: str = ""
 
 
 def judge_quote(
@@ -147,6 +150,8 @@ def judge_state(
         vetoes.append(Veto(Reason.SYMBOL_NOT_ALLOWED, f"{symbol} is not among {allowed}"))
     if state.halted:
         vetoes.append(Veto(Reason.HALTED, state.halted))
+    if state.unreconciled:
+        vetoes.append(Veto(Reason.NOT_RECONCILED, state.unreconciled))
     if symbol in state.unresolved:
         vetoes.append(Veto(Reason.UNRESOLVED_ORDER, f"{symbol} has an order of unknown fate"))
     if account is None or positions is None:

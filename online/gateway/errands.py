@@ -6,6 +6,7 @@ import msgspec
 
 from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
+from online.domain.reconciliation import Statement
 from online.gateway.evidence import Evidence
 from online.gateway.market_desk import Health
 from online.gateway.price_desk import PricePage
@@ -56,6 +57,13 @@ class Look(_Errand, frozen=True):
     """Look at the market and the account."""
 
     symbol: str
+    after_deal: int
+
+
+class Tell(_Errand, frozen=True):
+    """Tell the whole account, with a page of the deals since an instant, above a ticket."""
+
+    since_ns: int
     after_deal: int
 
 
@@ -120,6 +128,13 @@ class Looked(_Errand, frozen=True):
     observation: Observation
 
 
+class Told(_Errand, frozen=True):
+    """Answers `Tell`; `more` tells that there are more deals."""
+
+    statement: Statement
+    more: bool
+
+
 class Searched(_Errand, frozen=True):
     """Answers `Search`."""
 
@@ -145,5 +160,5 @@ class Trouble(_Errand, frozen=True):
     message: str
 
 
-Errand = Setup | Execute | Look | Search | Probe | ReadBars | ReadTicks
-Result = Ready | Executed | Looked | Searched | Probed | PricesRead | Trouble
+Errand = Setup | Execute | Look | Tell | Search | Probe | ReadBars | ReadTicks
+Result = Ready | Executed | Looked | Told | Searched | Probed | PricesRead | Trouble

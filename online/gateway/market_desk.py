@@ -11,6 +11,7 @@ import msgspec
 from online.domain.account import Deal
 from online.domain.errors import Unavailable
 from online.domain.order import Intent
+from online.domain.reconciliation import Statement
 from online.gateway.evidence import Evidence, Known, Rows, weigh
 from online.gateway.outcome import BROKEN_PIPE
 from online.gateway.terminal import Terminal
@@ -24,6 +25,8 @@ _DAY_SECONDS = 86_400
 _FULL_OVERLAP_SECONDS = 2 * _DAY_SECONDS
 _SHORT_OVERLAP_SECONDS = 600
 _FULL_OVERLAP_EVERY_SECONDS = 30.0
+PAGE_DEALS = 20_000
+"""Most deals in one answer: a few megabytes."""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -73,6 +76,7 @@ class MarketDesk:
         self._deals: list[Deal] = []
         self._newest_seconds = 0
         self._full_at_seconds = 0.0
+        self._money = 0.0
         self._selected: set[str] = set()
 
     def observe(self, symbol: str, after_deal: int) -> Observation:
@@ -102,6 +106,40 @@ class MarketDesk:
             tuple(known[new:]),
             None if resting is None else tuple(translation.order(row) for row in resting),
         )
+
+    def statement(self, since_ns: int, after_deal: int) -> tuple[Statement, bool]:
+        """Return the whole account with a page of its deals, and whether more follow.
+
+        Parameters
+        ----------
+        since_ns
+            Deals before it are left out, UTC.
+        after_deal
+            So are those with tickets up to this one.
+
+        Raises
+        ------
+        Unavailable
+            With code ``TERMINAL_UNAVAILABLE`` if the terminal does not tell all of it.
+        """
+        terminal, translation = self._terminal, self._translation
+        told = self._refresh_deals(whole=True)
+        account, rows = self._look_at_account(), terminal.positions_get()
+        orders = terminal.orders_get()
+        if not told or account is None or rows is None or orders is None:
+            self._fail("statement")
+            raise Unavailable("the terminal does not tell the account", code="TERMINAL_UNAVAILABLE")
+        known = self._deals
+        first = bisect_right(known, after_deal, key=lambda deal: deal.ticket)
+        page = [deal for deal in known[first:] if deal.at_ns >= since_ns][: PAGE_DEALS + 1]
+        statement = Statement(
+            to_account(account),
+            tuple(translation.position(row) for row in rows),
+            tuple(translation.order(row) for row in orders),
+            tuple(page[:PAGE_DEALS]),
+            self._money,
+        )
+        return statement, len(page) > PAGE_DEALS
 
     def search(
         self, intent: Intent, accepted_at_ns: int, ticket: int = 0, taken: tuple[int, ...] = ()
@@ -209,6 +247,7 @@ class MarketDesk:
         new = [row for row in rows if row.ticket not in self._rows]
         if new:
             self._rows.update((row.ticket, row) for row in new)
+            self._money += sum(row.profit + row.swap + row.commission + row.fee for row in new)
             self._newest_seconds = max(self._newest_seconds, *(row.time for row in new))
             trades = [row for row in new if row.type <= mt5.DEAL_TYPE_SELL]
             self._deals += [self._translation.deal(row) for row in trades]

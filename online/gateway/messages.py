@@ -12,6 +12,7 @@ import msgspec
 
 from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
+from online.domain.reconciliation import Statement
 from online.gateway.price_desk import PricePage
 from online.ports import Observation
 
@@ -91,6 +92,14 @@ class Observe(_Message, frozen=True):
     after_deal: int
 
 
+class AskStatement(_Message, frozen=True):
+    """Asks for the whole account, with a page of the deals since an instant, above a ticket."""
+
+    number: int
+    since_ns: int
+    after_deal: int
+
+
 class Send(_Message, frozen=True):
     """Asks to send an order, once.
 
@@ -161,6 +170,14 @@ class Prices(_Message, frozen=True):
 
     number: int
     page: PricePage
+
+
+class Stated(_Message, frozen=True):
+    """Answers `AskStatement`; `more` tells that the next page of deals must be asked for."""
+
+    number: int
+    statement: Statement
+    more: bool
 
 
 class Accepted(_Message, frozen=True):
@@ -238,7 +255,19 @@ class Status(_Message, frozen=True):
     workers: tuple[WorkerStatus, ...]
 
 
-ToGateway = Hello | Observe | Send | Find | AskStatus | Resume | AskBars | AskTicks | Beat
+ToGateway = (
+    Hello | Observe | AskStatement | Send | Find | AskStatus | Resume | AskBars | AskTicks | Beat
+)
 ToScorer = (
-    Welcome | Observed | Prices | Accepted | Replied | Found | Failed | Refused | Status | Beat
+    Welcome
+    | Observed
+    | Stated
+    | Prices
+    | Accepted
+    | Replied
+    | Found
+    | Failed
+    | Refused
+    | Status
+    | Beat
 )

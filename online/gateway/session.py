@@ -16,6 +16,7 @@ from online.gateway.messages import (
     PROTOCOL,
     Accepted,
     AskBars,
+    AskStatement,
     AskStatus,
     AskTicks,
     Beat,
@@ -30,6 +31,7 @@ from online.gateway.messages import (
     Resume,
     Role,
     Send,
+    Stated,
     Status,
     ToGateway,
     Welcome,
@@ -62,6 +64,9 @@ class House(Protocol):
 
     async def prices(self, errand: ReadBars | ReadTicks) -> PricePage:
         """Read price history off the terminal."""
+
+    async def state(self, number: int, since_ns: int, after_deal: int) -> Stated:
+        """Return the whole account, with a page of its deals."""
 
     async def status(self, number: int, symbol: str) -> Status:
         """Return how the gateway is, and how old a symbol's newest tick."""
@@ -142,13 +147,16 @@ class Session:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(
-        self, message: Observe | Send | Find | AskStatus | Resume | AskBars | AskTicks
+        self,
+        message: (Observe | AskStatement | Send | Find | AskStatus | Resume | AskBars | AskTicks),
     ) -> None:
         house, number = self._house, message.number
         match message:
             case Observe():
                 seen = await house.observe(message.symbol, message.after_deal)
                 self.link.say(Observed(number, seen))
+            case AskStatement():
+                self.link.say(await house.state(number, message.since_ns, message.after_deal))
             case Send():
                 self.link.say(Replied(number, await self._send(message)))
             case Find():

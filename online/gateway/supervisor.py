@@ -24,12 +24,14 @@ from online.gateway.errands import (
     ReadTicks,
     Ready,
     Setup,
+    Tell,
+    Told,
 )
 from online.gateway.gate import Gate
 from online.gateway.handshake import HANDSHAKE_SECONDS, shake_hands
 from online.gateway.inbox import Inbox
-from online.gateway.lost_magic import restore_magic
-from online.gateway.messages import PROTOCOL, Hello, Role, Status, Welcome
+from online.gateway.lost_magic import restore_magic, restore_magic_in
+from online.gateway.messages import PROTOCOL, Hello, Role, Stated, Status, Welcome
 from online.gateway.order_flow import AbsenceRule, OrderFlow
 from online.gateway.price_desk import PricePage
 from online.gateway.session import Session
@@ -147,6 +149,14 @@ class Gateway:
         result = await self._market.run(errand)
         if isinstance(result, PricesRead):
             return result.page
+        raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
+
+    async def state(self, number: int, since_ns: int, after_deal: int) -> Stated:
+        """Return the whole account, with a page of its deals."""
+        result = await self._market.run(Tell(since_ns, after_deal))
+        if isinstance(result, Told):
+            restored = restore_magic_in(result.statement, self._inbox.magic_of)
+            return Stated(number, restored, result.more)
         raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
 
     async def status(self, number: int, symbol: str) -> Status:

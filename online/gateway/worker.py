@@ -31,6 +31,8 @@ from online.gateway.errands import (
     Search,
     Searched,
     Setup,
+    Tell,
+    Told,
     Trouble,
 )
 from online.gateway.frames import (
@@ -122,6 +124,8 @@ def _run(errand: Errand, orders: OrderDesk, market: MarketDesk, prices: PriceDes
             return Executed(orders.execute(errand.intent, errand.patience_seconds))
         case Look():
             return Looked(market.observe(errand.symbol, errand.after_deal))
+        case Tell():
+            return Told(*market.statement(errand.since_ns, errand.after_deal))
         case Search():
             return Searched(
                 market.search(errand.intent, errand.accepted_at_ns, errand.ticket, errand.taken)

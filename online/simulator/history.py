@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 
 from online.domain.account import Deal
@@ -29,10 +29,13 @@ class History:
         Every change of the balance, deposits included.
     orders
         Finished orders by ticket.
+    money
+        Sum of all changes of the balance, account currency.
     """
 
     def __init__(self) -> None:
         self.deals: list[DealRow] = []
+        self.money = 0.0
         self.orders: dict[int, Order] = {}
         self._trades: list[Deal] = []
         self._trade_tickets: list[int] = []
@@ -48,6 +51,7 @@ class History:
     def add(self, deal: DealRow) -> None:
         """Append a deal; its ticket must be `next_ticket`."""
         self.deals.append(deal)
+        self.money += deal.money
         if deal.type > mt5.DEAL_TYPE_SELL:
             return
         self._by_magic[deal.magic].append(deal)
@@ -62,6 +66,10 @@ class History:
         if not tickets or tickets[-1] <= ticket:
             return ()
         return tuple(self._trades[bisect_right(tickets, ticket) :])
+
+    def trades_since(self, at_ns: int) -> tuple[Deal, ...]:
+        """Return the fills from an instant on, oldest first."""
+        return tuple(self._trades[bisect_left(self._trades, at_ns, key=lambda d: d.at_ns) :])
 
     def of_magic(self, magic: int) -> tuple[DealRow, ...]:
         """Return the fills that carry `magic`, oldest first."""

@@ -86,3 +86,22 @@ def test_close_of_a_closed_position_opens_nothing(desk: Standing) -> None:
     again = desk.send(desk.closing(3, desk.entry(1), sent.position))
     assert again.status is OrderStatus.REJECTED
     assert desk.observe().positions == ()
+
+
+def test_a_statement_tells_the_whole_account_and_its_balance_is_the_sum_of_its_deals(
+    desk: Standing,
+) -> None:
+    flat = run(desk.broker.statement(0))
+    assert (flat.positions, flat.orders) == ((), ())
+    assert flat.money_total == pytest.approx(flat.account.balance, abs=1e-6)
+    sent = desk.send(desk.entry(1))
+    desk.send(desk.closing(2, desk.entry(1), sent.position))
+    desk.send(desk.entry(3))
+    told, seen = run(desk.broker.statement(0)), desk.observe()
+    assert told.positions == seen.positions
+    assert told.deals[-3:] == seen.deals
+    assert told.money_total == pytest.approx(told.account.balance, abs=1e-6)
+    assert told.account.balance < flat.account.balance  # the spread was paid
+    newest = told.deals[-1].at_ns
+    assert run(desk.broker.statement(newest + 1)).deals == ()
+    assert run(desk.broker.statement(newest)).deals[-1] == told.deals[-1]

@@ -18,6 +18,7 @@ from online.domain.record import (
     DecisionRecord,
     LimitsRecord,
     ModelRecord,
+    ReconciliationRecord,
     ResultRecord,
     encode_record,
 )
@@ -58,7 +59,8 @@ def test_a_trade_fills_and_is_journaled_before_and_after_it_is_sent(
 
     tell(folder, store, story)
     kinds = [type(record) for record in iterate(folder / "journal.db")]
-    assert kinds == [LimitsRecord, ModelRecord, DecisionRecord, ResultRecord]
+    compared = [ReconciliationRecord] * 2  # not since the start, and then it is
+    assert kinds == [LimitsRecord, ModelRecord, *compared, DecisionRecord, ResultRecord]
 
 
 def test_a_decision_alone_sends_nothing_and_is_journaled(folder: Path, store: Store) -> None:
@@ -103,12 +105,14 @@ def test_a_restarted_scorer_knows_its_orders_and_sends_none_twice(
     async def first(caller: Caller) -> None:
         assert (await caller.trade()).json()["reply"] is not None
 
-    async def second(caller: Caller) -> None:
+    async def second(caller: Caller) -> None:  # the simulated account is new, the journal is not
+        assert reasons(await caller.trade()) == {"HALTED", "NOT_RECONCILED"}
+        await caller.http.post("/v1/resume", headers=BEARER)
         assert reasons(await caller.trade()) == {"DUPLICATE_INTENT"}
 
     tell(folder, store, first)
-    tell(folder, store, second)  # the simulated account is new, the journal is not
-    assert [record.number for record in decisions(folder)] == [1, 2]
+    tell(folder, store, second)
+    assert [record.number for record in decisions(folder)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
