@@ -11,10 +11,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
@@ -22,12 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from online.domain.errors import InvalidSettings, SextantError
 from online.domain.risk import Limits
 from online.instruments import CONFIG_FOLDER
+from online.settings_layers import join, nest, read_secrets, read_toml
 
 PREFIX = "SEXTANT_"
 TOKEN_LENGTH = 32
 """Fewest characters of a bearer token."""
-
-Tree = dict[str, Any]
 
 
 class _Section(BaseModel):
@@ -317,74 +315,19 @@ def load_settings(
         for name, value in variables.items()
         if name.upper().startswith(PREFIX)
     )
-    outer = _nest(named)
+    outer = nest(named)
     chosen = mode or outer.get("mode")
     if chosen not in {"replay", "paper", "live"}:
         raise InvalidSettings(
             f"mode must be replay, paper or live, got {chosen!r}; give it or set {PREFIX}MODE"
         )
-    joined = _join(_read_toml(config_folder / f"{chosen}.toml"), {**outer, "mode": chosen})
+    joined = join(read_toml(config_folder / f"{chosen}.toml"), {**outer, "mode": chosen})
     if secrets_folder := joined.get("secrets_folder"):
-        joined = _join(joined, _nest(_read_secrets(Path(secrets_folder))))
+        joined = join(joined, nest(read_secrets(Path(secrets_folder))))
     try:
         return Settings.model_validate(joined)
     except ValidationError as error:
         raise InvalidSettings(f"settings of mode {chosen}: {_describe(error)}") from error
-
-
-def _nest(named: Iterable[tuple[str, str]]) -> Tree:
-    """Return ``A__B=x`` as ``{"a": {"b": "x"}}``; a value that begins with [ or { is JSON."""
-    tree: Tree = {}
-    for name, value in named:
-        *tables, leaf = name.lower().split("__")
-        branch = tree
-        for table in tables:
-            branch = branch.setdefault(table, {})
-            if not isinstance(branch, dict):
-                raise InvalidSettings(f"{name} is set both as a value and as a table")
-        if isinstance(branch.get(leaf), dict):
-            raise InvalidSettings(f"{name} is set both as a value and as a table")
-        branch[leaf] = _read_value(name, value)
-    return tree
-
-
-def _read_value(name: str, text: str) -> object:
-    if not text.startswith(("[", "{")):
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise InvalidSettings(f"{name} begins like JSON and is none: {error}") from error
-
-
-def _join(low: Tree, high: Tree) -> Tree:
-    """Lay one layer over another; a table of another kind replaces the lower one."""
-    joined = dict(low)
-    for name, value in high.items():
-        below = joined.get(name)
-        if isinstance(below, dict) and isinstance(value, dict):
-            replaces = value.get("kind", below.get("kind")) != below.get("kind")
-            joined[name] = value if replaces else _join(below, value)
-        else:
-            joined[name] = value
-    return joined
-
-
-def _read_toml(path: Path) -> Tree:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSettings(f"{path} is not TOML: {error}") from error
-
-
-def _read_secrets(folder: Path) -> list[tuple[str, str]]:
-    try:
-        files = [path for path in sorted(folder.iterdir()) if path.is_file()]
-        return [(path.name, path.read_text(encoding="utf-8").strip()) for path in files]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"secrets_folder {folder} cannot be read: {error}") from error
 
 
 def _read_token(path: Path) -> str:
