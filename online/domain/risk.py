@@ -136,7 +136,7 @@ def judge_quote(
     return vetoes
 
 
-def judge_state(
+def judge_state(  # noqa: C901 - one branch a rule
     symbol: str,
     account: Account | None,
     positions: tuple[Position, ...] | None,

@@ -118,7 +118,9 @@ def _serve(
             say(Trouble(error.code, str(error)))
 
 
-def _run(errand: Errand, orders: OrderDesk, market: MarketDesk, prices: PriceDesk) -> Result:
+def _run(  # noqa: PLR0911 - one return an errand
+    errand: Errand, orders: OrderDesk, market: MarketDesk, prices: PriceDesk
+) -> Result:
     match errand:
         case Execute():
             return Executed(orders.execute(errand.intent, errand.patience_seconds))
