@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from feature_repo.anchors import WARM_UP_BARS
 from feature_repo.bars import BarArrays
-from feature_repo.engine import FeatureStream, Vector, compute_batch
+from feature_repo.engine import FeatureStream, Vector, compute_from
 from feature_repo.feature import CrossFeature, Role
 from feature_repo.peers import Peers, currencies_of
 from online.domain.errors import InvalidMarketData
@@ -53,7 +53,7 @@ def compute_cross(
     for member, entries in _entries(peers, features).items():
         joint, first = join_visible(own, bars[member])
         skipped = max(0, start - first)
-        values = compute_batch(joint, entries, skipped) if len(joint) else {}
+        values = compute_from(joint, entries, skipped) if len(joint) else {}
         silent = _silent(own, bars[member])[start:]
         columns[member] = {}
         for entry in entries:

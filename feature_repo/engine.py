@@ -130,9 +130,7 @@ def require_inputs(features: Iterable[Feature], inputs: frozenset[str]) -> None:
         )
 
 
-def compute_batch(
-    bars: BarArrays, features: Sequence[Feature], start: int = 0
-) -> dict[str, Vector]:
+def compute_batch(bars: BarArrays, features: Sequence[Feature]) -> dict[str, Vector]:
     """Return every feature over all bars, float32 of shape ``(n_bars,)``, NaN while warming up.
 
     Each quarter is computed from its own anchor, so the bits are those of the live side.
@@ -143,8 +141,6 @@ def compute_batch(
         All there is of the symbol, or at least from the first quarter's anchor on.
     features
         Entries of the catalogue.
-    start
-        First bar whose values are wanted; what is returned begins there.
 
     Raises
     ------
@@ -152,6 +148,23 @@ def compute_batch(
         If a feature's input is absent from the bars.
     """
     require_inputs(features, bars.inputs)
+    return compute_from(bars, features, 0)
+
+
+def compute_from(bars: BarArrays, features: Sequence[Feature], start: int) -> dict[str, Vector]:
+    """Return every feature from bar `start` on, float32 of shape ``(n_bars - start,)``.
+
+    Only the quarters from that of `start` on are computed.
+
+    Parameters
+    ----------
+    bars
+        As for `compute_batch`.
+    features
+        Entries whose inputs the series has, if not these very bars.
+    start
+        First bar whose values are wanted.
+    """
     program = Program(features)
     block: Matrix = np.empty((len(features), len(bars) - start), dtype=np.float32)
     for period in periods(bars.closed_at_ns):

@@ -13,7 +13,7 @@ import numpy as np
 
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays, Floats, Stamps
-from feature_repo.engine import FeatureStream, Vector, compute_batch
+from feature_repo.engine import FeatureStream, Vector, compute_from
 from feature_repo.feature import HigherFeature
 from online.domain.errors import InvalidInput, InvalidMarketData
 from online.domain.market import Bar, Timeframe
@@ -68,7 +68,7 @@ def compute_higher(
     longer = resample(bars, timeframe)
     seen = np.searchsorted(longer.closed_at_ns, bars.closed_at_ns[start:], side="left") - 1
     first = max(0, int(seen[0])) if len(seen) else 0
-    values = compute_batch(longer, features, first) if len(longer) else {}
+    values = compute_from(longer, features, first) if len(longer) else {}
     result = {}
     for feature in features:
         carried = np.full(len(seen), np.nan, dtype=np.float32)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from feature_repo.catalogue import (
     contract,
+    entries,
     groups,
     maximum_age_seconds,
     view_name,
@@ -100,7 +101,7 @@ def feature_view(
             timestamp_field=EVENT_TIMESTAMP,
         ),
         description=f"{group.value.capitalize()} features of {timeframe.value} bars.",
-        tags={"version": str(view_version(group)), "timeframe": timeframe.value},
+        tags={"version": str(view_version(group, timeframe)), "timeframe": timeframe.value},
     )
 
 
@@ -170,7 +171,7 @@ def feast_objects(
     for timeframe in timeframes:
         views = [
             feature_view(timeframe, group, members, offline_root)
-            for group, members in groups().items()
+            for group, members in groups(entries(timeframe)).items()
         ]
         objects += views
         objects += [window_view(timeframe, window, offline_root) for window in WINDOWS]

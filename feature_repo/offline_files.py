@@ -1,8 +1,8 @@
 """The offline store's files: ``<view>/symbol=EURUSD/2017-Q3.parquet``, each replaced as a whole.
 
-A file holds one view's rows of one quarter, from the first bar at which every feature of the view
-has a value. It remembers the digest of what it was computed from, so that work already done is
-recognised.
+A file holds one view's rows of one quarter, from the first bar of the series at which every feature
+of the view has a value. It remembers the digest of what it was computed from, so that work already
+done is recognised.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.anchors import Period
-from feature_repo.bars import BarArrays, Stamps
+from feature_repo.bars import Stamps
 from feature_repo.catalogue import groups, view_name
 from feature_repo.engine import Vector
 from feature_repo.feature import Feature
+from feature_repo.panel import Panel
 from feature_repo.transform import transform_fingerprint
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
@@ -33,15 +34,26 @@ DIGEST = b"sextant.digest"
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]*")
 
 
-def period_digest(bars: BarArrays, period: Period, features: Sequence[Feature]) -> str:
-    """Return the SHA-256 of everything a quarter's features are computed from."""
-    part = bars.part(period.anchor, period.end)
-    running = hashlib.sha256(transform_fingerprint(f.name for f in features).encode())
-    running.update(f"{period.quarter} {period.start - period.anchor} {len(part)}".encode())
-    for column in (part.closed_at_ns, part.open, part.high, part.low, part.close, part.volume):
-        running.update(np.ascontiguousarray(column).tobytes())
-    if part.microstructure is not None:
-        running.update(np.ascontiguousarray(part.microstructure).tobytes())
+def period_digest(part: Panel, period: Period, features: Sequence[Feature]) -> str:
+    """Return the SHA-256 of everything a quarter's features are computed from.
+
+    Parameters
+    ----------
+    part, period
+        As `feature_repo.vector.needed` gives them.
+    features
+        Entries of the catalogue.
+    """
+    fingerprint = transform_fingerprint((f.name for f in features), part.timeframe, part.symbol)
+    running = hashlib.sha256(fingerprint.encode())
+    running.update(f"{period.quarter} {period.start}".encode())
+    for symbol in (part.symbol, *sorted(part.others)):
+        bars = part.bars[symbol]
+        running.update(f"{symbol} {len(bars)}".encode())
+        for column in (bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close, bars.volume):
+            running.update(np.ascontiguousarray(column).tobytes())
+        if bars.microstructure is not None:
+            running.update(np.ascontiguousarray(bars.microstructure).tobytes())
     return running.hexdigest()
 
 
@@ -73,7 +85,8 @@ def write_period(
 ) -> int:
     """Write a quarter's features and return how many rows were written over all views.
 
-    Rows in which a feature of the view is still warming up are left out.
+    Rows in which a feature of the view is still warming up are left out. A value that is missing
+    later, because a peer is silent, is kept as missing: a join must not find an older one instead.
 
     Parameters
     ----------
@@ -101,10 +114,11 @@ def write_period(
     rows = 0
     for group, members in groups(features).items():
         warm = np.all([np.isfinite(values[f.name]) for f in members], axis=0)
+        began = np.logical_or.accumulate(warm) if period.anchor == 0 else np.ones_like(warm)
         table = pa.table(
             {"event_timestamp": stamps, **{f.name: pa.array(values[f.name]) for f in members}},
             metadata={DIGEST: digest.encode()},
-        ).filter(pa.array(warm))
+        ).filter(pa.array(began))
         with writing(period_file(offline_root, symbol, view_name(timeframe, group), period)) as to:
             pq.write_table(table, to)
         rows += table.num_rows

@@ -23,7 +23,7 @@ import numpy as np
 from feature_repo.anchors import WARM_UP_BARS, Period, periods
 from feature_repo.bars import BarArrays
 from feature_repo.cross import CrossStream, compute_cross, part_needed
-from feature_repo.engine import FeatureStream, Vector, compute_batch
+from feature_repo.engine import FeatureStream, Vector, compute_from, require_inputs
 from feature_repo.feature import CrossFeature, Feature, HigherFeature
 from feature_repo.higher import HigherStream, compute_higher, first_needed, resample
 from feature_repo.panel import Panel
@@ -49,13 +49,8 @@ def compute_vectors(panel: Panel, features: Sequence[Feature], start: int = 0) -
     NotFound
         If a feature's input, or a peer's bars, are absent.
     """
-    own, higher, across = split(features)
-    found = compute_batch(panel.own, own, start) if own else {}
-    for timeframe, members in higher.items():
-        found |= compute_higher(panel.own, timeframe, members, start)
-    if across:
-        found |= compute_cross(require_peers(panel), panel.bars, across, start)
-    return {feature.name: found[feature.name] for feature in features}
+    require_inputs(split(features)[0], panel.own.inputs)
+    return _compute(panel, features, start)
 
 
 def compute_quarter(panel: Panel, features: Sequence[Feature], period: Period) -> dict[str, Vector]:
@@ -63,12 +58,24 @@ def compute_quarter(panel: Panel, features: Sequence[Feature], period: Period) -
 
     Parameters
     ----------
-    panel, features
+    panel
         As for `compute_vectors`.
+    features
+        Entries that the whole series can serve, if not these very bars.
     period
         One of `feature_repo.anchors.periods` of the own bars.
     """
-    return compute_vectors(panel.part(0, period.end), features, period.start)
+    return _compute(panel.part(0, period.end), features, period.start)
+
+
+def _compute(panel: Panel, features: Sequence[Feature], start: int) -> dict[str, Vector]:
+    own, higher, across = split(features)
+    found = compute_from(panel.own, own, start) if own else {}
+    for timeframe, members in higher.items():
+        found |= compute_higher(panel.own, timeframe, members, start)
+    if across:
+        found |= compute_cross(require_peers(panel), panel.bars, across, start)
+    return {feature.name: found[feature.name] for feature in features}
 
 
 def needed(panel: Panel, features: Sequence[Feature], period: Period) -> tuple[Panel, Period]:

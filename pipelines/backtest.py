@@ -13,16 +13,15 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from feature_repo.catalogue import select
-from feature_repo.engine import compute_batch
 from feature_repo.transform import transform_fingerprint
+from feature_repo.vector import compute_vectors
 from online.adapters.onnx_model import OnnxModel, load_bundle
 from online.domain.errors import ModelRefused
-from online.domain.market import Timeframe
 from online.instruments import find_instrument, load_instruments
 from online.ports import Model
 from online.settings import Settings, load_settings
 from pipelines.backtest_report import write_report
-from pipelines.feature_history import load_bars
+from pipelines.feature_history import load_panel
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.market import Market, read_market
@@ -157,7 +156,8 @@ def run_backtest(
         With code ``FEATURES_CHANGED`` if the catalogue gives other bits than the model learnt from.
     """
     manifest = model.manifest
-    fingerprint = transform_fingerprint(manifest.vector.all_names)
+    symbol, timeframe, names = manifest.symbol, manifest.timeframe, manifest.vector.all_names
+    fingerprint = transform_fingerprint(names, timeframe, symbol)
     if fingerprint != manifest.transform_fingerprint:
         raise ModelRefused(
             f"{manifest.name} was fitted on features of fingerprint "
@@ -165,11 +165,12 @@ def run_backtest(
             code="FEATURES_CHANGED",
             remedy="Train the model again on the catalogue as it is now.",
         )
-    bars = load_bars(Lake(home.lake), manifest.symbol, Timeframe(manifest.timeframe))
-    columns = compute_batch(bars, select(manifest.vector.all_names))
+    features = select(names, timeframe)
+    panel = load_panel(Lake(home.lake), symbol, timeframe, features=features)
+    columns = compute_vectors(panel, features)
     return simulate(
         market,
-        bars.closed_at_ns,
+        panel.own.closed_at_ns,
         columns,
         model,
         settings.limits,

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available, groups
-from feature_repo.engine import Vector, compute_batch
+from feature_repo.catalogue import groups, served
+from feature_repo.engine import Vector
 from feature_repo.feature import Feature
-from online.domain.market import Timeframe
+from feature_repo.panel import Panel
+from feature_repo.vector import compute_vectors
 from pipelines.home import Home
 from pipelines.page import Page
 
@@ -29,9 +30,9 @@ class FeatureCoverage:
     name, group
         Of the catalogue.
     memory_bars
-        Warm-up it declares.
+        Warm-up it declares, in bars of its own timeframe.
     missing
-        Bars without a value; equal to the warm-up where the lake holds more bars than that.
+        Bars without a value; of own bars equal to the warm-up where the lake holds more than that.
     minimum, median, maximum
         Of its values; NaN where there is none.
     """
@@ -76,28 +77,24 @@ class FeaturizeReport:
 
 
 def report(
-    home: Home,
-    symbol: str,
-    timeframe: Timeframe,
-    bars: BarArrays,
-    quarters: tuple[int, int],
-    online_at_ns: int,
+    home: Home, panel: Panel, quarters: tuple[int, int], online_at_ns: int
 ) -> FeaturizeReport:
     """Write the page of a run and return its figures.
 
     Parameters
     ----------
-    home, symbol, timeframe
-        Where it is written, and of what.
-    bars
+    home
+        Where it is written.
+    panel
         What the features were computed from.
     quarters
         Anchor periods computed, and found current.
     online_at_ns
         Stamp of the newest row offered online.
     """
-    features = available(bars.inputs)
-    values = compute_batch(bars, features)
+    symbol, timeframe, bars = panel.symbol, panel.timeframe, panel.own
+    features = served(panel)
+    values = compute_vectors(panel, features)
     found = FeaturizeReport(
         symbol=symbol,
         timeframe=timeframe.value,

@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import redis
 
+from feature_repo import vector
 from feature_repo.anchors import Period, periods
-from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available, groups, view_name
-from feature_repo.engine import compute_period
+from feature_repo.catalogue import groups, served, view_name
 from feature_repo.feature import Feature
 from feature_repo.offline_files import (
     is_current,
@@ -22,12 +21,14 @@ from feature_repo.offline_files import (
     remove_other_periods,
     write_period,
 )
+from feature_repo.panel import Panel
 from feature_repo.store import StorePaths, apply_definitions, open_store
 from feature_repo.store_settings import read_store_settings
+from feature_repo.vector import needed, split
 from feature_repo.windows import served_windows
 from online.domain.errors import InvalidInput, NotFound, Unavailable
 from online.domain.market import Timeframe
-from pipelines.feature_history import load_bars
+from pipelines.feature_history import load_panel
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.push import VectorPusher
@@ -48,92 +49,91 @@ def store_paths(home: Home) -> StorePaths:
 
 def read_series(
     home: Home, symbol: str, timeframe: Timeframe, until_ns: int | None = None
-) -> BarArrays:
-    """Return a series' bars that closed before `until_ns`, at least one.
+) -> Panel:
+    """Return a symbol's bars that closed before `until_ns`, at least one, and its peers'.
 
     Raises
     ------
     NotFound
         ``NO_BARS`` if there is none, or the lake's own codes.
     """
-    bars = load_bars(Lake(home.lake), symbol, timeframe, until_ns)
-    if not len(bars):
+    panel = load_panel(Lake(home.lake), symbol, timeframe, until_ns)
+    if not len(panel.own):
         raise NotFound(
             f"the lake has no {timeframe} bars of {symbol} before {until_ns}", code="NO_BARS"
         )
-    return bars
+    return panel
 
 
 def compute_offline(
-    home: Home,
-    symbol: str,
-    timeframe: Timeframe,
-    bars: BarArrays,
-    on_progress: Callable[[float], None] | None = None,
+    home: Home, panel: Panel, on_progress: Callable[[float], None] | None = None
 ) -> tuple[int, int]:
-    """Bring the offline store to `bars`; return the quarters computed and those found current.
+    """Bring the offline store to a panel; return the quarters computed and those found current.
 
     Quarters already computed from the same bars by the same formulas are left alone; those
     without bars are removed.
 
     Parameters
     ----------
-    home, symbol, timeframe
-        Where and whose.
-    bars
+    home
+        Where.
+    panel
         All that the store shall hold features of.
     on_progress
         Told the percentage done after each quarter.
     """
-    root, features = home.lake / "features", available(bars.inputs)
-    quarters = list(periods(bars.closed_at_ns))
+    root, features = home.lake / "features", served(panel)
+    quarters = list(periods(panel.own.closed_at_ns))
     computed = 0
     for number, period in enumerate(quarters):
         if on_progress is not None:
             on_progress(100.0 * number / len(quarters))
-        computed += compute_quarter(home, symbol, timeframe, bars, period, features)
-    remove_other_periods(root, symbol, timeframe, features, quarters)
-    store_windows(home, symbol, timeframe, bars)
+        computed += compute_quarter(home, panel, period, features)
+    remove_other_periods(root, panel.symbol, panel.timeframe, features, quarters)
+    store_windows(home, panel)
     if on_progress is not None:
         on_progress(100.0)
     return computed, len(quarters) - computed
 
 
-def compute_quarter(
-    home: Home,
-    symbol: str,
-    timeframe: Timeframe,
-    bars: BarArrays,
-    period: Period,
-    features: Sequence[Feature],
-) -> bool:
-    """Bring the offline store's files of one quarter to `bars`; tell whether work was needed.
+def compute_quarter(home: Home, panel: Panel, period: Period, features: Sequence[Feature]) -> bool:
+    """Bring the offline store's files of one quarter to a panel; tell whether work was needed.
+
+    Own bars, longer ones and peers' are asked about apart: new bars of a peer leave what is made
+    of own bars as it is.
 
     Parameters
     ----------
-    home, symbol, timeframe
-        Where and whose.
-    bars
-        At least those from the quarter's anchor to its end.
+    home
+        Where.
+    panel
+        At least what the quarter needs (`feature_repo.vector.needed`).
     period
-        The quarter within them.
+        The quarter within its own bars.
     features
         What the whole series can serve.
     """
-    root = home.lake / "features"
-    digest = period_digest(bars, period, features)
+    own, higher, across = split(features)
+    longer = tuple(feature for members in higher.values() for feature in members)
+    parts = [members for members in (own, longer, across) if members]
+    done = [_compute_part(home, panel, period, members) for members in parts]
+    return any(done)
+
+
+def _compute_part(home: Home, panel: Panel, period: Period, features: Sequence[Feature]) -> bool:
+    root, symbol, timeframe = home.lake / "features", panel.symbol, panel.timeframe
+    part, within = needed(panel, features, period)
+    digest = period_digest(part, within, features)
     if is_current(root, symbol, timeframe, period, features, digest):
         return False
-    values = compute_period(bars, features, period)
-    stamps = bars.closed_at_ns[period.start : period.end]
-    write_period(root, symbol, timeframe, period, stamps, features, values, digest)
+    values = vector.compute_quarter(part, features, within)
+    stamps = part.own.closed_at_ns[within.start : within.end]
+    write_period(root, symbol, timeframe, within, stamps, features, values, digest)
     _log.info("%s %s %s: %d features", symbol, timeframe, period.label, len(features))
     return True
 
 
-def serve_newest(
-    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays, project: str
-) -> int:
+def serve_newest(home: Home, panel: Panel, project: str) -> int:
     """Apply the views, materialize the newest row through Feast, and read it back.
 
     An online store that is ahead, because live bars were pushed since, is left as it is.
@@ -150,7 +150,8 @@ def serve_newest(
     Unavailable
         ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer.
     """
-    paths, features = store_paths(home), available(bars.inputs)
+    symbol, timeframe, bars = panel.symbol, panel.timeframe, panel.own
+    paths, features = store_paths(home), served(panel)
     store = open_store(paths, project)
     apply_definitions(store, paths.offline_root, [timeframe])
     newest_ns = int(bars.closed_at_ns[-1])
@@ -167,7 +168,7 @@ def serve_newest(
             code="ONLINE_STORE_UNAVAILABLE",
         ) from error
     count = max((window.length for window in windows), default=1)
-    vectors = recent_vectors(bars, features, count)
+    vectors = recent_vectors(panel, features, count)
     packed = open_windows(windows, timeframe, features, vectors[:-1]).update(vectors[-1])
     try:
         pusher = VectorPusher(store, symbol, timeframe, features, windows)

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from feature_repo.bars import BarArrays
+from feature_repo.panel import Panel
 from online.domain.errors import Unavailable
 from online.domain.market import Timeframe
 from pipelines import feature_steps
@@ -62,10 +62,10 @@ def featurize(
         If the online store does not answer.
     """
     home, length = Home(Path(home_root)), Timeframe.parse(timeframe)
-    bars = read_bars(home, symbol, length, until_ns)
-    quarters = store_offline(home, symbol, length, bars)
-    newest_ns = serve_online(home, symbol, length, bars, project)
-    return report_features(home, symbol, length, bars, quarters, newest_ns)
+    panel = read_bars(home, symbol, length, until_ns)
+    quarters = store_offline(home, panel)
+    newest_ns = serve_online(home, panel, project)
+    return report_features(home, panel, quarters, newest_ns)
 
 
 def run_featurize(
@@ -76,17 +76,15 @@ def run_featurize(
     project: str = "sextant",
 ) -> FeaturizeReport:
     """Do what the flow does, without Prefect; parameters as of `featurize`."""
-    bars = feature_steps.read_series(home, symbol, timeframe, until_ns)
-    quarters = feature_steps.compute_offline(home, symbol, timeframe, bars)
-    newest_ns = feature_steps.serve_newest(home, symbol, timeframe, bars, project)
-    return report(home, symbol, timeframe, bars, quarters, newest_ns)
+    panel = feature_steps.read_series(home, symbol, timeframe, until_ns)
+    quarters = feature_steps.compute_offline(home, panel)
+    newest_ns = feature_steps.serve_newest(home, panel, project)
+    return report(home, panel, quarters, newest_ns)
 
 
 @task(name="read the lake", cache_policy=NO_CACHE)  # the lake may have changed
-def read_bars(
-    home: Home, symbol: str, timeframe: Timeframe, until_ns: int | None = None
-) -> BarArrays:
-    """Return the series' bars."""
+def read_bars(home: Home, symbol: str, timeframe: Timeframe, until_ns: int | None = None) -> Panel:
+    """Return the symbol's bars, and its peers' where the lake has them."""
     return feature_steps.read_series(home, symbol, timeframe, until_ns)
 
 
@@ -97,21 +95,21 @@ def read_bars(
     retry_condition_fn=_is_worth_a_retry,
     cache_policy=NO_CACHE,  # the files remember what they were computed from
 )
-def store_offline(
-    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays
-) -> tuple[int, int]:
+def store_offline(home: Home, panel: Panel) -> tuple[int, int]:
     """Compute the quarters that are not current."""
     shown = cast(  # in a task that is not async, Prefect's function is neither
         "UUID",
         create_progress_artifact(
-            0.0, key=f"featurize-{symbol}-{timeframe}".lower(), description="quarters computed"
+            0.0,
+            key=f"featurize-{panel.symbol}-{panel.timeframe}".lower(),
+            description="quarters computed",
         ),
     )
 
     def tell(percentage: float) -> None:
         update_progress_artifact(shown, percentage)
 
-    return feature_steps.compute_offline(home, symbol, timeframe, bars, tell)
+    return feature_steps.compute_offline(home, panel, tell)
 
 
 @task(
@@ -121,27 +119,20 @@ def store_offline(
     retry_condition_fn=_is_worth_a_retry,
     cache_policy=NO_CACHE,  # the online store is outside
 )
-def serve_online(
-    home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays, project: str
-) -> int:
+def serve_online(home: Home, panel: Panel, project: str) -> int:
     """Define the views and materialize the newest row."""
-    return feature_steps.serve_newest(home, symbol, timeframe, bars, project)
+    return feature_steps.serve_newest(home, panel, project)
 
 
 @task(name="report features", cache_policy=NO_CACHE)  # the page belongs to the run
 def report_features(
-    home: Home,
-    symbol: str,
-    timeframe: Timeframe,
-    bars: BarArrays,
-    quarters: tuple[int, int],
-    online_at_ns: int,
+    home: Home, panel: Panel, quarters: tuple[int, int], online_at_ns: int
 ) -> FeaturizeReport:
     """Write the coverage page and show it in Prefect."""
-    found = report(home, symbol, timeframe, bars, quarters, online_at_ns)
+    found = report(home, panel, quarters, online_at_ns)
     create_markdown_artifact(
         to_markdown(found),
-        key=f"features-{symbol}-{timeframe}".lower(),
+        key=f"features-{panel.symbol}-{panel.timeframe}".lower(),
         description=f"{len(found.coverage)} features over {found.bars} bars",
     )
     return found

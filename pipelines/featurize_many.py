@@ -19,15 +19,27 @@ from prefect.utilities.annotations import unmapped
 
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available
+from feature_repo.catalogue import select, served
 from feature_repo.offline_files import remove_other_periods
+from feature_repo.panel import Panel
+from feature_repo.vector import needed
 from online.domain.errors import InvalidMarketData
 from online.domain.market import Timeframe
 from pipelines import feature_steps
+from pipelines.feature_history import read_part
 from pipelines.feature_report import FeaturizeReport, report
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.window_steps import store_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some bars of a series: first and last close in nanoseconds UTC, and how many there are."""
+
+    first_ns: int
+    last_ns: int
+    bars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +52,17 @@ class QuarterWork:
         The series.
     quarter
         Quarters since 1970.
-    anchor_ns, end_ns
-        First and last bar it is computed from, closes in nanoseconds UTC.
-    inputs
-        What the whole series has, which one quarter alone may not show.
+    spans
+        The bars it is computed from, by symbol: its own and its peers', from their anchors on.
+    features
+        Names of what the whole series can serve, which one quarter alone may not show.
     """
 
     symbol: str
     timeframe: Timeframe
     quarter: int
-    anchor_ns: int
-    end_ns: int
-    inputs: frozenset[str]
+    spans: dict[str, Span]
+    features: tuple[str, ...]
 
 
 def task_runner(
@@ -114,36 +125,37 @@ def featurize_many(
     """
     home, length = Home(Path(home_root)), Timeframe.parse(timeframe)
     series = {symbol: feature_steps.read_series(home, symbol, length) for symbol in symbols}
-    work = [each for symbol, bars in series.items() for each in plan(symbol, length, bars)]
+    work = [each for panel in series.values() for each in plan(panel)]
     fan_out = compute_quarters.with_options(task_runner=task_runner(scheduler, workers))
     needed = fan_out(home, work)
     found = []
-    for symbol, bars in series.items():
-        root, features = home.lake / "features", available(bars.inputs)
-        quarters = list(periods(bars.closed_at_ns))
+    for symbol, panel in series.items():
+        root, features = home.lake / "features", served(panel)
+        quarters = list(periods(panel.own.closed_at_ns))
         remove_other_periods(root, symbol, length, features, quarters)
-        store_windows(home, symbol, length, bars)
-        newest_ns = feature_steps.serve_newest(home, symbol, length, bars, project)
+        store_windows(home, panel)
+        newest_ns = feature_steps.serve_newest(home, panel, project)
         computed = sum(n for n, w in zip(needed, work, strict=True) if w.symbol == symbol)
         counts = (computed, len(quarters) - computed)
-        found.append(report(home, symbol, length, bars, counts, newest_ns))
+        found.append(report(home, panel, counts, newest_ns))
     return found
 
 
-def plan(symbol: str, timeframe: Timeframe, bars: BarArrays) -> list[QuarterWork]:
-    """Return a series' work, a quarter each."""
+def plan(panel: Panel) -> list[QuarterWork]:
+    """Return a symbol's work, a quarter each."""
+    features = served(panel)
+    names = tuple(feature.name for feature in features)
+    work = []
+    for period in periods(panel.own.closed_at_ns):
+        part, _ = needed(panel, features, period)
+        spans = {symbol: _span(bars) for symbol, bars in part.bars.items()}
+        work.append(QuarterWork(panel.symbol, panel.timeframe, period.quarter, spans, names))
+    return work
+
+
+def _span(bars: BarArrays) -> Span:
     stamps = bars.closed_at_ns
-    return [
-        QuarterWork(
-            symbol,
-            timeframe,
-            period.quarter,
-            int(stamps[period.anchor]),
-            int(stamps[period.end - 1]),
-            bars.inputs,
-        )
-        for period in periods(stamps)
-    ]
+    return Span(int(stamps[0]), int(stamps[-1]), len(bars)) if len(bars) else Span(0, 0, 0)
 
 
 @flow(name="compute quarters", validate_parameters=False)
@@ -166,21 +178,19 @@ def run_quarter(home: Home, work: QuarterWork) -> bool:
     InvalidMarketData
         With code ``LAKE_CHANGED`` if the lake no longer has the bars that were planned with.
     """
-    lake = Lake(home.lake)
-    frame = lake.read_bars(
-        work.symbol, work.timeframe, work.anchor_ns, work.end_ns + 1, microstructure=True
-    )
-    bars = BarArrays.from_frame(frame)
-    found = [p for p in periods(bars.closed_at_ns) if p.quarter == work.quarter]
-    ends = (int(bars.closed_at_ns[0]), int(bars.closed_at_ns[-1])) if len(bars) else None
-    if len(found) != 1 or found[0].anchor != 0 or ends != (work.anchor_ns, work.end_ns):
-        raise InvalidMarketData(
-            f"the lake's {work.symbol} bars from {work.anchor_ns} to {work.end_ns} are others "
-            "than those planned with",
-            code="LAKE_CHANGED",
-            remedy="Run it again once nothing writes these bars.",
-        )
-    features = available(work.inputs)
-    return feature_steps.compute_quarter(
-        home, work.symbol, work.timeframe, bars, found[0], features
-    )
+    lake, found = Lake(home.lake), {}
+    for symbol, span in work.spans.items():
+        bars = read_part(lake, symbol, work.timeframe, span.first_ns, span.last_ns + 1)
+        if _span(bars) != span:
+            raise InvalidMarketData(
+                f"the lake's {symbol} bars from {span.first_ns} to {span.last_ns} are others than "
+                "those planned with",
+                code="LAKE_CHANGED",
+                remedy="Run it again once nothing writes these bars.",
+            )
+        found[symbol] = bars
+    own = found.pop(work.symbol)
+    panel = Panel(work.symbol, work.timeframe, own, found)
+    *_, period = periods(own.closed_at_ns)
+    features = select(work.features, work.timeframe)
+    return feature_steps.compute_quarter(home, panel, period, features)

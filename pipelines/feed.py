@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from feature_repo.anchors import quarter_end_ns, quarter_of
+from feature_repo.catalogue import whole_views
 from feature_repo.store import apply_definitions, open_store
-from online.domain.errors import NotFound
+from online.domain.errors import NotFound, SextantError
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from online.instruments import find_instrument
 from online.settings import load_settings
-from pipelines.feature_history import load_history
+from pipelines.feature_history import load_arriving, load_history
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -75,8 +76,22 @@ def open_replay(
         time.time_ns(),
         spread_points,
     )
-    history = load_history(lake, symbol, timeframe, market.bars[0].closed_at_ns)
-    return Replay(home, market, history, scorer, REPLAY_PROJECT)
+    names = read_model_features(scorer)
+    first_ns = market.bars[0].closed_at_ns
+    features = whole_views(names, timeframe)
+    history = load_history(lake, symbol, timeframe, first_ns, features)
+    arriving = load_arriving(lake, history)
+    return Replay(home, market, history, scorer, REPLAY_PROJECT, names, arriving)
+
+
+def read_model_features(scorer: ScorerClient) -> tuple[str, ...] | None:
+    """Return what the scorer's model reads; None while it has none."""
+    try:
+        return tuple(scorer.get("/v1/model")["features"])
+    except SextantError as error:
+        if error.code != "NO_MODEL":
+            raise
+        return None
 
 
 def pace(steps: Iterator[Step], seconds: float, stop: threading.Event) -> Iterator[Step]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from feature_repo.anchors import periods
 from feature_repo.catalogue import select
-from feature_repo.engine import compute_period
+from feature_repo.vector import compute_vectors
 from models.dataset import Dataset
 from models.families.build import build_family
 from models.leaks import refuse_hindsight, refuse_overlap, refuse_told_outcome
 from models.learn import Study, cut_folds
 from online.domain.errors import ModelRefused
-from pipelines.feature_history import load_bars
+from pipelines.feature_history import load_panel
 from pipelines.lake import Lake
 from pipelines.training_data import TrainingData, TrainPlan
 
@@ -70,13 +69,13 @@ def refuse_later_knowledge(plan: TrainPlan, dataset: Dataset) -> None:
             code="FEATURES_LOOK_AHEAD",
             remedy="Define every feature in the catalogue: what is not there cannot be served.",
         )
-    features = select(dataset.names)
-    bars = load_bars(Lake(plan.home.lake), plan.symbol, plan.timeframe, plan.end_ns)
+    features = select(dataset.names, plan.timeframe)
+    lake = Lake(plan.home.lake)
+    panel = load_panel(lake, plan.symbol, plan.timeframe, plan.end_ns, features)
     for row in np.unique(np.linspace(0, len(dataset) - 1, N_MOMENTS).astype(np.int64)):
         closed_at_ns = int(dataset.bars.closed_at_ns[row])
-        known = bars.part(0, int(np.searchsorted(bars.closed_at_ns, closed_at_ns, "right")))
-        *_, last = periods(known.closed_at_ns)
-        values = compute_period(known, features, last)
+        end = int(np.searchsorted(panel.own.closed_at_ns, closed_at_ns, "right"))
+        values = compute_vectors(panel.part(0, end), features, end - 1)
         for column, name in enumerate(dataset.names):
             then, now = values[name][-1], dataset.features[row, column]
             if then.tobytes() != now.tobytes():

@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from feature_repo.catalogue import groups, view_name
+from feature_repo.catalogue import entries, groups, view_name
 from feature_repo.engine import Vector
 from feature_repo.feature import Feature
 from feature_repo.objects import JOIN_KEY
@@ -110,7 +110,7 @@ class VectorPusher:
         )
         from feast.protos.feast.types.Value_pb2 import Value  # noqa: PLC0415 - as above
 
-        _require_whole_views(features)
+        _require_whole_views(features, timeframe)
         self._config = store.config
         self._provider = store._get_provider()  # noqa: SLF001 - Feast's writer, less a DataFrame
         online: Any = self._provider.online_store
@@ -269,14 +269,14 @@ def _told(value: float | bytes | None) -> str:
     return f"{len(value)} bytes of SHA-256 {sha256(value).hexdigest()[:12]}"
 
 
-def _require_whole_views(features: Sequence[Feature]) -> None:
+def _require_whole_views(features: Sequence[Feature], timeframe: Timeframe) -> None:
     given = {feature.name for feature in features}
-    catalogue = groups()
+    catalogue = groups(entries(timeframe))
     for group in groups(features):
         missing = [f.name for f in catalogue[group] if f.name not in given]
         if missing:
             raise InvalidInput(
                 f"the {group.value} view is written whole: {', '.join(missing)} missing",
                 code="PARTIAL_VIEW",
-                remedy="Stream every feature of the views (catalogue.available).",
+                remedy="Stream every feature of the views (catalogue.whole_views).",
             )

@@ -9,15 +9,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from feature_repo.bars import BarArrays
 from feature_repo.catalogue import whole_views
-from feature_repo.engine import FeatureStream
+from feature_repo.panel import Panel
 from feature_repo.store import open_store
+from feature_repo.vector import VectorStream
 from online.domain.market import Bar
 from online.simulator.bars import BidAskBar
 from pipelines.feature_steps import store_paths
@@ -49,25 +51,32 @@ class Replay:
     market
         What is replayed.
     history
-        Bars before it, from the anchor of their quarter on; see `FeatureStream`.
+        Bars before it; see `VectorStream`.
     scorer
         A client of the scorer, which runs in replay mode.
     project
         Feast's project; a fresh one, because Redis keeps no older stamp.
+    names
+        Features the scorer's model reads; None for the default vector.
+    arriving
+        The peers' bars from `history` on, by symbol.
     """
 
     def __init__(
         self,
         home: Home,
         market: Market,
-        history: BarArrays,
+        history: Panel,
         scorer: ScorerClient,
         project: str = "sextant",
+        names: Sequence[str] | None = None,
+        arriving: Mapping[str, BarArrays] | None = None,
     ) -> None:
         self._market = market
         self._scorer = scorer
-        features = whole_views()
-        self._stream = FeatureStream(history, features)
+        features = whole_views(names, market.timeframe)
+        self._stream = VectorStream(history, features)
+        self._arriving = _by_time(arriving or {}) if self._stream.peers else deque()
         store = open_store(store_paths(home), project)
         symbol = market.instrument.symbol
         self._pusher = VectorPusher(store, symbol, market.timeframe, features)
@@ -95,6 +104,8 @@ class Replay:
     def _step(self, bar: Bar, finished: BidAskBar, upcoming: BidAskBar) -> Step:
         symbol, timeframe = self._market.instrument.symbol, self._market.timeframe
         marks = [time.perf_counter()]
+        while self._arriving and self._arriving[0][1].closed_at_ns <= bar.closed_at_ns:
+            self._stream.take(*self._arriving.popleft())
         vector = self._stream.update(bar)
         marks.append(time.perf_counter())
         self._pusher.push(bar.closed_at_ns, vector)
@@ -104,3 +115,9 @@ class Replay:
         decision = self._scorer.trade(symbol, timeframe, bar.closed_at_ns)
         marks.append(time.perf_counter())
         return Step(bar.closed_at_ns, decision, *(b - a for a, b in pairwise(marks)))
+
+
+def _by_time(arriving: Mapping[str, BarArrays]) -> deque[tuple[str, Bar]]:
+    """Return other symbols' bars in the order of their closes."""
+    found = [(name, bars.bar(i)) for name, bars in arriving.items() for i in range(len(bars))]
+    return deque(sorted(found, key=lambda item: (item[1].closed_at_ns, item[0])))

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_repo.anchors import periods
-from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available
-from feature_repo.engine import compute_batch
+from feature_repo.catalogue import served
 from feature_repo.feature import Feature
+from feature_repo.panel import Panel
+from feature_repo.vector import compute_vectors
 from feature_repo.window import WindowStreams
 from feature_repo.window_files import remove_other_windows, write_windows
 from feature_repo.windows import Window, served_windows
@@ -22,21 +22,22 @@ from pipelines.home import Home
 _log = logging.getLogger(__name__)
 
 
-def store_windows(home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays) -> int:
+def store_windows(home: Home, panel: Panel) -> int:
     """Bring the offline store's windows to its vectors; return how many files were written.
 
     Parameters
     ----------
-    home, symbol, timeframe
-        Where and whose.
-    bars
-        Those that the store holds vectors of.
+    home
+        Where.
+    panel
+        What the store holds vectors of.
     """
+    symbol, timeframe, stamps_ns = panel.symbol, panel.timeframe, panel.own.closed_at_ns
     root, written = home.lake / "features", 0
-    quarters = list(periods(bars.closed_at_ns))
-    for window in served_windows(available(bars.inputs)):
+    quarters = list(periods(stamps_ns))
+    for window in served_windows(served(panel)):
         for period in quarters:
-            place = (window, bars.closed_at_ns, period)
+            place = (window, stamps_ns, period)
             written += write_windows(root, symbol, timeframe, *place)
         remove_other_windows(root, symbol, timeframe, window, quarters)
     _log.info("%s %s: %d files of windows written", symbol, timeframe, written)
@@ -44,21 +45,21 @@ def store_windows(home: Home, symbol: str, timeframe: Timeframe, bars: BarArrays
 
 
 def recent_vectors(
-    bars: BarArrays, features: Sequence[Feature], count: int
+    panel: Panel, features: Sequence[Feature], count: int
 ) -> npt.NDArray[np.float32]:
     """Return the vectors of the last `count` bars, or fewer, of shape ``(count, n_features)``.
 
     Parameters
     ----------
-    bars
-        Back to the anchor of the first of those bars, or all there are.
+    panel
+        Back to the anchors of the first of those bars, or all there are.
     features
         In the order of the vector.
     count
         How many (>= 0).
     """
-    start = max(0, len(bars) - count)
-    values = compute_batch(bars, features, start)
+    start = max(0, len(panel.own) - count)
+    values = compute_vectors(panel, features, start)
     return np.stack([values[feature.name] for feature in features], axis=1)
 
 

@@ -126,7 +126,7 @@ class HaltAnswer(msgspec.Struct, frozen=True):
 
 
 class ModelAnswer(msgspec.Struct, frozen=True):
-    """The model that trades and how it was verified."""
+    """The model that trades, how it was verified, and the features it reads."""
 
     name: str
     alias: str
@@ -138,6 +138,7 @@ class ModelAnswer(msgspec.Struct, frozen=True):
     runtime: str
     policy: str = ""
     approver: str = ""
+    features: tuple[str, ...] = ()
 
 
 class MarketAnswer(msgspec.Struct, frozen=True):

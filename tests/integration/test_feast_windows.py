@@ -15,6 +15,7 @@ from feature_repo.bars import BarArrays
 from feature_repo.catalogue import available, contract
 from feature_repo.engine import FeatureStream, compute_batch
 from feature_repo.objects import window_reference
+from feature_repo.panel import Panel
 from feature_repo.store import open_store
 from feature_repo.window import pack_each
 from feature_repo.windows import find_window
@@ -44,8 +45,8 @@ class Line:
         self.home, self.bars = home, priced_bars()
         fill_lake(home, self.bars)
         self.known = self.bars.part(0, CUT)
-        feature_steps.compute_offline(home, SYMBOL, H1, self.known)
-        self.newest_ns = feature_steps.serve_newest(home, SYMBOL, H1, self.known, "sextant")
+        feature_steps.compute_offline(home, Panel(SYMBOL, H1, self.known))
+        self.newest_ns = feature_steps.serve_newest(home, Panel(SYMBOL, H1, self.known), "sextant")
         self.store: FeatureStore = open_store(feature_steps.store_paths(home))
         self.features = available(self.bars.inputs)
         self.pusher = VectorPusher(self.store, SYMBOL, H1, self.features, [WINDOW])
@@ -68,7 +69,7 @@ class Line:
         """Push every bar after `bars` and hold what the scorer reads against the batch."""
         start = len(bars)
         stream = FeatureStream(bars, self.features)
-        seed = recent_vectors(bars, self.features, WINDOW.length - 1)
+        seed = recent_vectors(Panel(SYMBOL, H1, bars), self.features, WINDOW.length - 1)
         windows = open_windows([WINDOW], H1, self.features, seed)
         for index in range(start, start + 20):
             bar = self.bars.bar(index)

@@ -12,6 +12,7 @@ from distributed import LocalCluster
 from prefect.testing.utilities import prefect_test_harness
 
 from feature_repo.bars import BarArrays
+from feature_repo.panel import Panel
 from online.domain.errors import InvalidMarketData
 from online.domain.market import PriceSide, Timeframe
 from pipelines.feature_steps import compute_offline, read_series
@@ -24,7 +25,7 @@ from tests.laws.feature_data import frame_of, random_bars
 
 pytestmark = pytest.mark.integration
 
-SYMBOLS = ("EURUSD", "GBPUSD")
+SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY")
 
 
 def fill(home: Home, symbol: str, bars: BarArrays) -> None:
@@ -33,7 +34,7 @@ def fill(home: Home, symbol: str, bars: BarArrays) -> None:
 
 
 def market() -> dict[str, BarArrays]:
-    """Two pairs over some quarters; the second has volume in the first quarter alone."""
+    """Three pairs over some quarters; the second has volume in the first quarter alone."""
     made = {symbol: random_bars(2600, seed) for seed, symbol in enumerate(SYMBOLS)}
     late = made["GBPUSD"]
     volume = np.where(np.arange(len(late)) < 300, late.volume, 0.0)
@@ -58,7 +59,8 @@ def test_dask_writes_the_files_of_the_serial_run(tmp_path: Path) -> None:
         for symbol, bars in market().items():
             for each in (serial, home):
                 fill(each, symbol, bars)
-            compute_offline(serial, symbol, Timeframe.H1, read_series(serial, symbol, Timeframe.H1))
+        for symbol in SYMBOLS:
+            compute_offline(serial, read_series(serial, symbol, Timeframe.H1))
         found = featurize_many(str(home.root), list(SYMBOLS), "H1", workers=2)
         written, expected = files(home), files(serial)
         for file in (home.lake / "features").rglob("*.parquet"):
@@ -73,6 +75,9 @@ def test_dask_writes_the_files_of_the_serial_run(tmp_path: Path) -> None:
     assert all(f.quarters_computed >= 2 and f.quarters_current == 0 for f in found)
     assert written.keys() == expected.keys()
     assert len(written) > 20
+    assert all(
+        any(name.startswith(f"h1_{view}/") for name in written) for view in ("higher", "cross")
+    )
     assert rewritten == written
     assert ran, "the given scheduler ran no task"
     assert sum(f.quarters_computed for f in again) == sum(f.quarters_computed for f in found)
@@ -83,17 +88,17 @@ def test_dask_writes_the_files_of_the_serial_run(tmp_path: Path) -> None:
 def test_a_quarter_alone_is_recognised_as_current(tmp_path: Path) -> None:
     home, bars = Home(tmp_path), market()["GBPUSD"]
     fill(home, "GBPUSD", bars)
-    work = plan("GBPUSD", Timeframe.H1, read_series(home, "GBPUSD", Timeframe.H1))
+    work = plan(read_series(home, "GBPUSD", Timeframe.H1))
     assert run_quarter(home, work[-1])
     assert not run_quarter(home, work[-1])
-    compute_offline(home, "GBPUSD", Timeframe.H1, read_series(home, "GBPUSD", Timeframe.H1))
+    compute_offline(home, read_series(home, "GBPUSD", Timeframe.H1))
     assert [run_quarter(home, each) for each in work] == [False] * len(work)
 
 
 def test_a_lake_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
     home, bars = Home(tmp_path), market()["EURUSD"]
     fill(home, "EURUSD", bars.part(0, 2000))
-    work = plan("EURUSD", Timeframe.H1, bars)
+    work = plan(Panel("EURUSD", Timeframe.H1, bars))
     with pytest.raises(InvalidMarketData) as refusal:
         run_quarter(home, work[-1])
     assert refusal.value.code == "LAKE_CHANGED"

@@ -160,7 +160,9 @@ def trade_live(
     }
     paths = store_paths(home)
     apply_definitions(open_store(paths, project), paths.offline_root, [TIMEFRAME])
-    history = load_history(Lake(home.lake), SYMBOL, TIMEFRAME, market.bars[0].closed_at_ns)
+    history = load_history(
+        Lake(home.lake), SYMBOL, TIMEFRAME, market.bars[0].closed_at_ns, whole_views()
+    )
     with Platform(Home(home.root / project)) as platform:
         platform.start(scorer_service(port, environment))
         with ScorerClient(f"http://127.0.0.1:{port}", home.token) as client:

@@ -45,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     made = Home(tmp_path_factory.mktemp("home"))
     checked = check(open_source(DemoConfig()).read(), find_instrument(SYMBOL))
     Lake(made.lake).write_bars(SYMBOL, Timeframe.H1, checked.side, checked.bars, checked.source)
-    compute_offline(made, SYMBOL, Timeframe.H1, read_series(made, SYMBOL, Timeframe.H1))
+    compute_offline(made, read_series(made, SYMBOL, Timeframe.H1))
     patch = pytest.MonkeyPatch()
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with prefect_test_harness(server_startup_timeout=120):

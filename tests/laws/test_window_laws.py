@@ -13,6 +13,7 @@ import pytest
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays
 from feature_repo.engine import FeatureStream, compute_batch
+from feature_repo.panel import Panel
 from feature_repo.window import make_windows, pack_each
 from feature_repo.window_files import read_vectors, write_windows
 from feature_repo.windows import WINDOWS, Window, find_window, served_windows
@@ -43,7 +44,7 @@ def live_windows(bars: BarArrays, start: int, end: int) -> dict[int, bytes]:
     """Return the windows of a stream that is opened before bar `start`, as after a restart."""
     history = bars.part(0, start)
     stream = FeatureStream(history, FEATURES)
-    seed = recent_vectors(history, FEATURES, WINDOW.length - 1)
+    seed = recent_vectors(Panel("EURUSD", H1, history), FEATURES, WINDOW.length - 1)
     windows = open_windows([WINDOW], H1, FEATURES, seed)
     found = {}
     for index in range(start, end):
@@ -101,7 +102,7 @@ def stored_windows(home: Home, window: Window = WINDOW) -> pd.DataFrame:
 
 def test_the_stored_windows_are_those_of_the_stored_vectors(tmp_path: Path) -> None:
     home, bars = Home(tmp_path), made_bars()
-    feature_steps.compute_offline(home, "EURUSD", H1, bars)
+    feature_steps.compute_offline(home, Panel("EURUSD", H1, bars))
     found = stored_windows(home)
     expected = batch_windows(bars)
     closes = pd.to_datetime(bars.closed_at_ns[list(expected)], utc=True)
@@ -116,8 +117,8 @@ def test_the_stored_windows_are_those_of_the_stored_vectors(tmp_path: Path) -> N
 
 def test_windows_are_made_again_only_where_their_vectors_changed(tmp_path: Path) -> None:
     home, bars = Home(tmp_path), made_bars()
-    feature_steps.compute_offline(home, "EURUSD", H1, bars)
-    assert store_windows(home, "EURUSD", H1, bars) == 0
+    feature_steps.compute_offline(home, Panel("EURUSD", H1, bars))
+    assert store_windows(home, Panel("EURUSD", H1, bars)) == 0
     quarters = list(periods(bars.closed_at_ns))
     first, last = quarters[0], quarters[-1]
     root = home.lake / "features"
@@ -137,11 +138,11 @@ def test_windows_are_made_again_only_where_their_vectors_changed(tmp_path: Path)
 
 def test_windows_of_quarters_without_bars_are_removed(tmp_path: Path) -> None:
     home, bars = Home(tmp_path), made_bars()
-    feature_steps.compute_offline(home, "EURUSD", H1, bars)
+    feature_steps.compute_offline(home, Panel("EURUSD", H1, bars))
     folder = home.lake / "features" / WINDOW.view_name(H1) / "symbol=EURUSD"
     assert len(list(folder.glob("*.parquet"))) == 3
     cut = next(iter(periods(bars.closed_at_ns))).end
-    feature_steps.compute_offline(home, "EURUSD", H1, bars.part(0, cut))
+    feature_steps.compute_offline(home, Panel("EURUSD", H1, bars.part(0, cut)))
     assert [file.name for file in folder.iterdir()] == ["2019-Q4.parquet"]
 
 
