@@ -28,7 +28,7 @@ from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.scorer import Parts, Scorer, Simulation
 from online.domain.errors import SextantError, Unavailable
 from online.instruments import find_instrument, load_instruments
-from online.ports import Broker
+from online.ports import Broker, Clock
 from online.reconciler import ReconciliationRules
 from online.settings import (
     FeastRedisSettings,
@@ -115,7 +115,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     meters = Meters()
     clock = _make_clock(settings.clock)
     reader = _make_reader(settings.features)
-    broker, terminal, close_broker = _make_broker(settings.broker)
+    broker, terminal, close_broker = _make_broker(settings.broker, clock)
     journal, book = open_journal(settings.journal.path)
     simulation = None
     if terminal is not None and isinstance(clock, VirtualClock):
@@ -134,6 +134,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         clock=clock,
         book=book,
         limits=settings.limits,
+        currency=settings.broker.currency,
         instruments=instruments,
         strategy=settings.strategy,
         store=reader,
@@ -215,7 +216,7 @@ def _make_reader(settings: FeastRedisSettings) -> FeastRedisReader:
 
 
 def _make_broker(
-    settings: SimulatedBrokerSettings | GatewayBrokerSettings,
+    settings: SimulatedBrokerSettings | GatewayBrokerSettings, clock: Clock
 ) -> tuple[Broker, SimulatedTerminal | None, Callable[[], Awaitable[None]]]:
     """Return a broker, the simulated terminal if it has one, and what closes it."""
     match settings:
@@ -227,7 +228,7 @@ def _make_broker(
                 settings.commission_per_lot,
                 settings.leverage,
             )
-            return SimulatedBroker(terminal), terminal, _nothing_to_close
+            return SimulatedBroker(terminal, clock), terminal, _nothing_to_close
         case GatewayBrokerSettings():
             from online.adapters.gateway_broker import (  # noqa: PLC0415 - in its arm
                 GatewayAddress,

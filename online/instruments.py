@@ -11,6 +11,7 @@ import msgspec
 
 from online.domain.errors import InvalidSettings, NotFound
 from online.domain.market import Instrument
+from online.domain.trading_hours import parse_hours
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[1] / "infra" / "config"
 
@@ -39,7 +40,8 @@ def load_instruments(path: Path = CONFIG_FOLDER / "instruments.toml") -> Mapping
     for symbol, table in tables.items():
         try:
             found[symbol] = msgspec.convert({"symbol": symbol, **table}, Instrument)
-        except msgspec.ValidationError as error:
+            parse_hours(found[symbol].hours)
+        except (msgspec.ValidationError, InvalidSettings) as error:
             raise InvalidSettings(f"instrument {symbol} in {path}: {error}") from error
     return found
 

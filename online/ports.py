@@ -56,6 +56,10 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
         Fills after the ticket asked for, oldest first.
     orders
         What rests at the broker, of every symbol; None if the broker did not tell.
+    told_at_ns
+        The broker's clock, or its gateway's, nanoseconds UTC; None if it did not tell.
+    rates
+        Quotes of the conversion pairs asked for; those without a price are left out.
     """
 
     quote: Quote | None
@@ -63,13 +67,19 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     positions: tuple[Position, ...] | None
     deals: tuple[Deal, ...]
     orders: tuple[RestingOrder, ...] | None = ()
+    told_at_ns: int | None = None
+    rates: tuple[Quote, ...] = ()
 
 
 class Broker(Protocol):
     """Where orders go."""
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
         """Return quote, account, positions and the deals with tickets above `after_deal`.
+
+        `pairs` are symbols whose quotes are wanted as well, to convert currencies by.
 
         Raises
         ------
@@ -164,7 +174,9 @@ def _numbers(struct: type[msgspec.Struct]) -> attrgetter[tuple[float, ...]]:
     return attrgetter(*(field.name for field in fields if field.type is float))
 
 
-def _is_finite(told: tuple[Position | Deal, ...], numbers: attrgetter[tuple[float, ...]]) -> bool:
+def _is_finite(
+    told: tuple[Position | Deal | Quote, ...], numbers: attrgetter[tuple[float, ...]]
+) -> bool:
     for each in told:  # noqa: SIM110 - a generator costs more than what it would ask
         if not isfinite(sum(numbers(each))):
             return False
@@ -173,6 +185,7 @@ def _is_finite(told: tuple[Position | Deal, ...], numbers: attrgetter[tuple[floa
 
 _NUMBERS_OF_POSITION: Final = _numbers(Position)
 _NUMBERS_OF_DEAL: Final = _numbers(Deal)
+_NUMBERS_OF_QUOTE: Final = _numbers(Quote)
 
 
 def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
@@ -186,8 +199,10 @@ def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
     if quote is not None and not isfinite(quote.bid + quote.ask):
         doubts.append(Veto(Reason.CROSSED_QUOTE, f"bid {quote.bid}, ask {quote.ask}"))
         quote = None
-    if account is not None and not isfinite(account.equity + account.balance):
-        detail = f"equity is {account.equity}, balance {account.balance}"
+    if account is not None and not isfinite(
+        account.equity + account.balance + (account.margin or 0.0) + (account.leverage or 0.0)
+    ):
+        detail = f"equity is {account.equity}, balance {account.balance}, margin {account.margin}"
         doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, detail))
         account = None
     if positions and not _is_finite(positions, _NUMBERS_OF_POSITION):
@@ -196,6 +211,11 @@ def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
     if deals and not _is_finite(deals, _NUMBERS_OF_DEAL):
         doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"a deal is not finite: {deals}"))
         deals = ()
+    rates = told.rates
+    if rates and not _is_finite(rates, _NUMBERS_OF_QUOTE):
+        doubts.append(Veto(Reason.NO_CONVERSION_RATE, f"a rate is not finite: {rates}"))
+        rates = ()
     if not doubts:
         return told, ()
-    return Observation(quote, account, positions, deals, told.orders), tuple(doubts)
+    kept = (quote, account, positions, deals, told.orders)
+    return Observation(*kept, told.told_at_ns, rates), tuple(doubts)

@@ -19,7 +19,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from online.domain.errors import InvalidSettings, SextantError
-from online.domain.risk import Limits
+from online.domain.limits import Limits
 from online.instruments import CONFIG_FOLDER
 from online.settings_layers import join, nest, read_secrets, read_toml
 

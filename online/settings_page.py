@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from online.domain.risk import Limits
+from online.domain.limits import Limits
 from online.instruments import CONFIG_FOLDER
 from online.settings import PREFIX, Settings
 

@@ -12,7 +12,7 @@ Nothing here does I/O or reads a clock: the ports of `online.ports` are handed i
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
@@ -23,21 +23,19 @@ import msgspec
 from online.domain.account import Position
 from online.domain.barriers import barrier_prices, deadline_ns
 from online.domain.book import Book
+from online.domain.circumstances import is_weekend_near, judge_circumstances
 from online.domain.closing import close_position
+from online.domain.conversion import conversion_symbols, read_rates
 from online.domain.decision import Action, Decision, decide
 from online.domain.errors import NotFound, SextantError, Unavailable
+from online.domain.limits import Limits
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Side
+from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose, make_magic
 from online.domain.reasons import Reason, Veto
 from online.domain.record import DealRecord, DecisionRecord, Record, Request, ResultRecord
-from online.domain.risk import (
-    Limits,
-    RiskState,
-    judge_entry,
-    judge_quote,
-    judge_state,
-    size_entry,
-)
+from online.domain.risk import judge_close, judge_entry, size_entry
+from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Signal, combine, is_distribution
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import (
@@ -77,6 +75,10 @@ class Desk:
         0 to 65535, the upper bits of every magic number.
     live
         True if orders reach a real account: then only a champion may send them.
+    currency
+        Of the account; tells which conversion pairs are asked for.
+    news
+        The calendar of events that forbid entries; swapped whole, never changed.
     """
 
     features: FeatureReader
@@ -89,6 +91,19 @@ class Desk:
     book: Book
     strategy: int = 1
     live: bool = False
+    currency: str = "USD"
+    news: NewsCalendar = NO_NEWS
+    _pairs: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, init=False)
+
+    def pairs(self, symbol: str) -> tuple[str, ...]:
+        """Return the conversion pairs that value a symbol and all that may be held with it."""
+        traded = (symbol, *self.limits.allowed_symbols)
+        found = self._pairs.get(traded)
+        if found is None:
+            known = [self.instruments[name] for name in traded if name in self.instruments]
+            found = conversion_symbols(known, self.currency, self.instruments)
+            self._pairs[traded] = found
+        return found
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -105,7 +120,30 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     reading: VectorReading | None
     observation: Observation
     state: RiskState
+    news: tuple[NewsEvent, ...] | None
     troubles: tuple[Veto, ...]
+
+    def for_risk(self, request: Request, model: Model) -> RiskFacts:
+        """Return what of them the risk rules judge."""
+        seen, manifest = self.observation, model.manifest
+        unit = None
+        if self.reading is not None:
+            unit = self.reading.values[manifest.vector.index(manifest.barriers.unit_feature)]
+        return RiskFacts(
+            now_ns=self.now_ns,
+            told_at_ns=seen.told_at_ns,
+            signal_at_ns=request.bar_closed_at_ns,
+            model_name=manifest.name,
+            model_sha256=model.sha256,
+            unit=unit,
+            quote=seen.quote,
+            account=seen.account,
+            positions=seen.positions,
+            orders=seen.orders,
+            rates=seen.rates,
+            news=self.news,
+            state=self.state,
+        )
 
 
 async def consider(request: Request, desk: Desk) -> Outcome:
@@ -120,7 +158,7 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     """
     check_request(request, desk)
     model, limits, number = desk.model, desk.limits, desk.book.allocate()
-    facts = await gather(request, desk, model)
+    facts = await gather(request, desk, model, limits)
     record = judge(request, facts, number, desk, model, limits)
     deals = desk.book.claim(facts.observation.deals)
     try:
@@ -157,12 +195,13 @@ def check_request(request: Request, desk: Desk) -> None:
         )
 
 
-async def gather(request: Request, desk: Desk, model: Model) -> Facts:
+async def gather(request: Request, desk: Desk, model: Model, limits: Limits) -> Facts:
     """Ask the broker and the online store; what does not answer becomes a veto."""
     troubles: list[Veto] = []
     observation, reading = _NOTHING_SEEN, None
     try:
-        told = await desk.broker.observe(request.symbol, desk.book.last_deal)
+        symbol, pairs = request.symbol, desk.pairs(request.symbol)
+        told = await desk.broker.observe(symbol, desk.book.last_deal, pairs)
         observation, doubts = keep_finite(told)
         troubles += doubts
     except Unavailable as error:
@@ -174,8 +213,16 @@ async def gather(request: Request, desk: Desk, model: Model) -> Facts:
     except Unavailable as error:
         troubles.append(Veto(Reason.FEATURES_UNAVAILABLE, str(error)))
     now_ns = desk.clock.now_ns()
-    state = desk.book.state(now_ns, desk.limits, observation.positions or ())
-    return Facts(now_ns, reading, observation, state, tuple(troubles))
+    state = desk.book.state(
+        request.symbol,
+        now_ns,
+        limits,
+        observation.positions or (),
+        observation.quote,
+        observation.deals,
+    )
+    news = desk.news.in_force(desk.instruments[request.symbol], now_ns)
+    return Facts(now_ns, reading, observation, state, news, tuple(troubles))
 
 
 def judge(
@@ -196,20 +243,23 @@ def judge(
         )
     signal, score_vetoes = score(facts.reading if not vetoes else None, model)
     vetoes += score_vetoes
-    vetoes += judge_quote(seen.quote, instrument, limits, facts.now_ns)
-    vetoes += judge_state(request.symbol, seen.account, seen.positions, facts.state, limits)
+    risk = facts.for_risk(request, model)
+    vetoes += judge_circumstances(instrument, risk, limits)
     if desk.live and model.alias != LIVE_ALIAS:
         detail = f"alias {model.alias!r}; live orders need {LIVE_ALIAS!r}"
         vetoes += (Veto(Reason.MODEL_NOT_APPROVED, detail),)
 
-    intent = close_when_due(request, facts, number, desk, position)
-    if intent is not None:
+    intent = close_when_due(request, facts, number, desk, position, limits)
+    refusals = () if intent is None else judge_close(facts.state, limits)
+    if intent is not None and not refusals:
         decision = Decision(Action.CLOSE)
     else:
+        intent = None
+        vetoes += tuple(veto for veto in refusals if veto not in vetoes)
         decision = decide(signal, manifest.min_edge, position)
         if decision.action.side is not None and not vetoes:
             side = decision.action.side
-            intent, vetoes = enter(side, request, facts, number, desk, model, limits)
+            intent, vetoes = enter(side, request, risk, number, desk, model, limits)
         if vetoes:
             decision, intent = Decision(Action.HOLD, decision.reasons), None
     reading = facts.reading
@@ -231,6 +281,10 @@ def judge(
         intent=intent,
         window=None if reading is None else reading.window,
         window_stamp_ns=None if reading is None else reading.window_stamp_ns,
+        told_at_ns=seen.told_at_ns,
+        rates=seen.rates,
+        news=facts.news,
+        orders=seen.orders,
     )
 
 
@@ -252,18 +306,27 @@ def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, t
 
 
 def close_when_due(
-    request: Request, facts: Facts, number: int, desk: Desk, position: Position | None
+    request: Request,
+    facts: Facts,
+    number: int,
+    desk: Desk,
+    position: Position | None,
+    limits: Limits,
 ) -> Intent | None:
     """Return the order that closes a position whose time is out; None while it lives on.
 
-    Closing needs no features and no model: it is allowed whenever there is a price, unless an
-    earlier order of the symbol has an unknown fate.
+    Its time is out at its deadline, and where the limits say so, before the weekend. Closing needs
+    no features and no model: it is asked for whenever there is a price, unless an earlier order of
+    the symbol has an unknown fate.
     """
     quote = facts.observation.quote
     if position is None or quote is None or request.symbol in facts.state.unresolved:
         return None
     entry = desk.book.entry(position.magic)
-    if entry is None or not entry.expires_at_ns or facts.now_ns < entry.expires_at_ns:
+    instrument, now_ns = desk.instruments[request.symbol], facts.now_ns
+    weekend = is_weekend_near(instrument, now_ns, limits.flatten_before_weekend_hours)
+    timed_out = entry is not None and 0 < entry.expires_at_ns <= now_ns
+    if entry is None or not (timed_out or weekend):
         return None
     intent_id = f"{_intent_id(request, Purpose.CLOSE)}-{number}"
     return close_position(position, quote, intent_id, f"sx-{number}")
@@ -272,21 +335,21 @@ def close_when_due(
 def enter(
     side: Side,
     request: Request,
-    facts: Facts,
+    risk: RiskFacts,
     number: int,
     desk: Desk,
     model: Model,
     limits: Limits,
 ) -> tuple[Intent | None, tuple[Veto, ...]]:
     """Return the entry order with the label's barriers as its exits, or why it is refused."""
-    seen, manifest = facts.observation, model.manifest
-    quote, account, reading = seen.quote, seen.account, facts.reading
-    if quote is None or account is None or reading is None or seen.positions is None:
+    manifest, quote, account, unit = model.manifest, risk.quote, risk.account, risk.unit
+    if quote is None or account is None or risk.positions is None:
         return None, (Veto(Reason.ACCOUNT_UNAVAILABLE, "a fact is missing"),)
     instrument = desk.instruments[request.symbol]
-    unit = reading.values[manifest.vector.index(manifest.barriers.unit_feature)]
     if unit is None or not unit > 0.0:
         return None, (Veto(Reason.STOP_MISSING, f"the barriers' unit is {unit}"),)
+    max_age = limits.max_rate_age_milliseconds
+    rates = read_rates(risk.rates, desk.instruments, max_age, risk.now_ns)
     entry = quote.price_to_open(side)
     stop, target = barrier_prices(side, entry, unit, manifest.barriers, instrument.scale)
     intent = Intent(
@@ -296,7 +359,7 @@ def enter(
         purpose=Purpose.ENTRY,
         symbol=request.symbol,
         side=side,
-        volume_lots=size_entry(account, entry, stop, instrument, limits),
+        volume_lots=size_entry(account, entry, stop, instrument, limits, rates),
         stop=stop,
         target=target,
         position=0,
@@ -305,7 +368,7 @@ def enter(
     )
     if desk.book.knows(intent.intent_id):
         return None, (Veto(Reason.DUPLICATE_INTENT, intent.intent_id),)
-    return intent, judge_entry(intent, quote, account, seen.positions, desk.instruments, limits)
+    return intent, judge_entry(intent, risk, desk.instruments, limits)
 
 
 async def send(intent: Intent, decision_id: str, desk: Desk) -> OrderReply:

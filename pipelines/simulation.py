@@ -21,9 +21,9 @@ from online.adapters.memory_journal import MemoryJournal
 from online.adapters.simulated_broker import SimulatedBroker
 from online.domain.account import Deal
 from online.domain.book import Book
+from online.domain.limits import Limits
 from online.domain.market import Instrument
 from online.domain.record import Record, Request
-from online.domain.risk import Limits
 from online.domain.vector import VectorContract, VectorReading
 from online.ports import Model
 from online.simulator.terminal import SimulatedTerminal
@@ -178,13 +178,14 @@ def simulate(
     )
     desk = Desk(
         features=ColumnReader(stamps_ns, columns, clock),
-        broker=SimulatedBroker(terminal),
+        broker=SimulatedBroker(terminal, clock),
         journal=journal,
         clock=clock,
         model=model,
         limits=limits,
         instruments=instruments,
         book=Book(),
+        currency=terms.currency,
     )
     symbol, timeframe = market.instrument.symbol, market.timeframe
     terminal.begin_bar(symbol, market.quotes[0])

@@ -14,13 +14,16 @@ import msgspec
 from online.domain.account import Account, Deal, Position, RestingOrder
 from online.domain.barriers import BarrierRule
 from online.domain.errors import JournalUnavailable, Unavailable
+from online.domain.limits import Limits
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import Instrument, PriceSide, Quote, Timeframe
+from online.domain.news import Impact
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.reconciliation import Statement
 from online.domain.record import Record
-from online.domain.risk import Limits
+from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Calibration, MemberOutput, Probabilities
+from online.domain.trading_state import TradingState
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from online.domain.window import WindowContract
 from online.ports import Observation
@@ -30,9 +33,9 @@ HOUR_NS = 3_600 * SECOND_NS
 BAR_NS = 1_507_000_000_000_000_000 // HOUR_NS * HOUR_NS
 """Close of a bar in October 2017, nanoseconds UTC."""
 
-EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
-USDJPY = Instrument("USDJPY", "USD", "JPY", 3, 100_000.0)
-CADCHF = Instrument("CADCHF", "CAD", "CHF", 5, 100_000.0)
+EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0, typical_spread_points=10.0)
+USDJPY = Instrument("USDJPY", "USD", "JPY", 3, 100_000.0, typical_spread_points=10.0)
+CADCHF = Instrument("CADCHF", "CAD", "CHF", 5, 100_000.0, typical_spread_points=20.0)
 INSTRUMENTS = {"EURUSD": EURUSD, "USDJPY": USDJPY, "CADCHF": CADCHF}
 LONG: Probabilities = (0.1, 0.2, 0.7)
 SHORT: Probabilities = (0.7, 0.2, 0.1)
@@ -43,16 +46,34 @@ def make_limits(**changes: Any) -> Limits:  # noqa: ANN401 - any field of the li
     """Return limits that let a small EURUSD order through, with some of them changed."""
     limits = Limits(
         allowed_symbols=("EURUSD",),
+        allowed_models=("*",),
         risk_per_trade_fraction=0.01,
         max_volume_lots=1.0,
         max_notional=150_000.0,
+        max_symbol_notional=150_000.0,
+        max_currency_notional=150_000.0,
         max_gross_notional=150_000.0,
+        min_margin_level_percent=100.0,
         max_spread_points=30.0,
+        max_spread_ratio=10.0,
+        price_collar_points=10.0,
+        price_collar_units=1_000.0,
         max_quote_age_milliseconds=60_000,
+        max_rate_age_milliseconds=60_000,
+        max_clock_skew_milliseconds=86_400_000,
+        max_signal_age_seconds=86_400,
         max_daily_loss_fraction=0.05,
         max_drawdown_fraction=0.2,
+        max_consecutive_losses=100,
         max_orders_per_window=100,
         order_window_seconds=3600,
+        max_closes_per_window=100,
+        max_repeats_per_window=100,
+        repeat_window_seconds=3600,
+        duplicate_window_seconds=1,
+        no_entry_before_weekend_hours=0.0,
+        flatten_before_weekend_hours=0.0,
+        news_impact=Impact.HIGH,
     )
     return msgspec.structs.replace(limits, **changes)
 
@@ -118,7 +139,7 @@ def make_quote(bid: float = 1.10000, ask: float = 1.10010, at_ns: int = BAR_NS) 
 
 def make_account(equity: float = 10_000.0, currency: str = "USD") -> Account:
     """Return a flat account."""
-    return Account(currency, equity, equity)
+    return Account(currency, equity, equity, 0.0, 100.0)
 
 
 def make_position(**changes: Any) -> Position:  # noqa: ANN401 - any field of a position
@@ -135,6 +156,48 @@ def make_position(**changes: Any) -> Position:  # noqa: ANN401 - any field of a 
         target=1.12,
     )
     return msgspec.structs.replace(position, **changes)
+
+
+def make_state(**changes: Any) -> RiskState:  # noqa: ANN401 - any field of the state
+    """Return the state of a calm account, with some fields changed."""
+    state = RiskState(
+        trading=TradingState.ACTIVE,
+        halted="",
+        loss_latched=False,
+        day_start_equity=10_000.0,
+        peak_equity=10_000.0,
+        losses_in_a_row=0,
+        entries_in_window=0,
+        closes_in_window=0,
+        buys_in_window=0,
+        sells_in_window=0,
+        recent=(),
+        under_way=(),
+        unresolved=(),
+        foreign_tickets=(),
+        reference_price=1.1,
+    )
+    return msgspec.structs.replace(state, **changes)
+
+
+def make_facts(**changes: Any) -> RiskFacts:  # noqa: ANN401 - any field of the facts
+    """Return facts on which `make_intent` passes `make_limits`, with some fields changed."""
+    facts = RiskFacts(
+        now_ns=BAR_NS,
+        told_at_ns=BAR_NS,
+        signal_at_ns=BAR_NS,
+        model_name="EURUSD.H1.barrier",
+        model_sha256="a" * 64,
+        unit=0.00125,
+        quote=make_quote(),
+        account=make_account(),
+        positions=(),
+        orders=(),
+        rates=(),
+        news=(),
+        state=make_state(),
+    )
+    return msgspec.structs.replace(facts, **changes)
 
 
 def make_intent(**changes: Any) -> Intent:  # noqa: ANN401 - any field of an intent
@@ -207,7 +270,8 @@ class FakeModel:
 class FakeBroker:
     """Broker that fills at the quoted price and keeps what was sent.
 
-    `loses` makes replies get lost after their orders were filled, `answers` replaces them, and
+    Its clock is the quote's stamp unless `told_at_ns` says otherwise. `loses` makes
+    replies get lost after their orders were filled, `answers` replaces them, and
     `when_sent` is called with each order before it is filled.
     """
 
@@ -223,13 +287,23 @@ class FakeBroker:
     holds_positions: bool = True
     resting: tuple[RestingOrder, ...] = ()
     money_total: float | None = None
+    rates: tuple[Quote, ...] = ()
+    told_at_ns: int = 0
     _tickets: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:  # noqa: ARG002
+    async def observe(
+        self,
+        symbol: str,  # noqa: ARG002 - the port's
+        after_deal: int,
+        pairs: tuple[str, ...] = (),
+    ) -> Observation:
         if self.down:
             raise Unavailable("the terminal is down")
         deals = tuple(deal for deal in self.deals if deal.ticket > after_deal)
-        return Observation(self.quote, self.account, self.positions, deals, self.resting)
+        rates = tuple(rate for rate in self.rates if rate.symbol in pairs)
+        clock_ns = self.told_at_ns or (BAR_NS if self.quote is None else self.quote.at_ns)
+        told = (self.quote, self.account, self.positions, deals, self.resting)
+        return Observation(*told, clock_ns, rates)
 
     async def statement(self, since_ns: int) -> Statement:
         if self.down or self.account is None or self.positions is None:

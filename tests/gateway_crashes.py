@@ -80,8 +80,10 @@ class DyingBroker:
         self._inner = inner
         self._step = step
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
-        return await self._inner.observe(symbol, after_deal)
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
+        return await self._inner.observe(symbol, after_deal, pairs)
 
     async def statement(self, since_ns: int) -> Statement:
         return await self._inner.statement(since_ns)

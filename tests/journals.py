@@ -22,7 +22,7 @@ from online.domain.record import (
     chain,
     encode_record,
 )
-from online.domain.risk import RiskState
+from tests.fakes import make_state
 
 DAY_NS = 86_400_000_000_000
 FIRST_NS = 1_507_075_200_000_000_000  # 2017-10-04 00:00 UTC
@@ -49,15 +49,7 @@ def decision(number: int, at_ns: int = FIRST_NS) -> DecisionRecord:
         quote=None,
         account=None,
         positions=None,
-        state=RiskState(
-            "",
-            loss_latched=False,
-            day_start_equity=0.0,
-            peak_equity=0.0,
-            entries_in_window=0,
-            unresolved=(),
-            foreign_tickets=(),
-        ),
+        state=make_state(day_start_equity=0.0, peak_equity=0.0),
         signal=None,
         decision=Decision(Action.HOLD),
         vetoes=(Veto(Reason.FEATURES_UNAVAILABLE, "refused"),),

@@ -12,12 +12,13 @@ from typing import Any, cast
 
 import pandas as pd
 
+from online.domain.daylight import DaylightSaving
 from online.domain.market import Quote
 from online.gateway.terminal_server import TerminalServer
 from online.instruments import find_instrument
 from online.simulator.client import ClientTerminal
 from online.simulator.rules import AccountRules
-from online.simulator.server_time import DaylightSaving, ServerTime
+from online.simulator.server_time import ServerTime
 from online.simulator.terminal import SimulatedTerminal
 from tests.gateway_world import Terminal, World, running_world
 

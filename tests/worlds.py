@@ -12,13 +12,13 @@ import numpy.typing as npt
 from online.domain.barriers import BarrierRule
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import Bar, Instrument, PriceSide, Timeframe
-from online.domain.risk import Limits
 from online.domain.signal import Calibration, MemberOutput, Probabilities
 from online.domain.vector import VectorContract, ViewContract
 from online.instruments import find_instrument
 from online.simulator.bars import two_sided
 from pipelines.market import Market
 from pipelines.simulation import AccountTerms
+from tests.fakes import make_limits
 
 START_NS = 1_507_075_200_000_000_000  # 2017-10-04 00:00 UTC, a Wednesday
 SPREAD_POINTS = 8.0
@@ -33,18 +33,16 @@ CONTRACT = VectorContract(
         ViewContract("h1_momentum", 1, ("rsi_14", "tone"), 3600),
     )
 )
-LIMITS = Limits(
-    allowed_symbols=("EURUSD",),
+LIMITS = make_limits(
     risk_per_trade_fraction=0.005,
     max_volume_lots=5.0,
     max_notional=1_000_000.0,
+    max_symbol_notional=1_000_000.0,
+    max_currency_notional=1_000_000.0,
     max_gross_notional=1_000_000.0,
-    max_spread_points=30.0,
-    max_quote_age_milliseconds=60_000,
     max_daily_loss_fraction=0.5,
     max_drawdown_fraction=0.9,
-    max_orders_per_window=100,
-    order_window_seconds=3600,
+    max_consecutive_losses=1_000,
 )
 TERMS = AccountTerms("USD", 10_000.0, 3.5, 30.0)
 

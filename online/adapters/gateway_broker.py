@@ -118,16 +118,18 @@ class GatewayBroker:
         self._final = False
         self.welcome: Welcome | None = None
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
-        """Return quote, account, positions and the deals with tickets above `after_deal`.
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
+        """Return quote, account, positions, new deals, and the quotes of conversion pairs.
 
         Raises
         ------
         Unavailable
             If the gateway or its terminal does not answer.
         """
-        answer = await self._ask(lambda number: Observe(number, symbol, after_deal), Observed)
-        return answer.observation
+        told = await self._ask(lambda number: Observe(number, symbol, after_deal, pairs), Observed)
+        return told.observation
 
     async def statement(self, since_ns: int) -> Statement:
         """Return the whole account, with the deals since an instant; many come in pages.

@@ -15,7 +15,7 @@ from online.gateway.order_desk import not_sent
 from online.gateway.outcome import judge_answer
 from online.gateway.request import OrderRules, build_request
 from online.gateway.translation import Translation
-from online.ports import Observation
+from online.ports import Clock, Observation
 from online.simulator.info_tuples import SymbolInfo
 from online.simulator.markets import Market
 from online.simulator.terminal import SimulatedTerminal
@@ -33,22 +33,31 @@ class SimulatedBroker:
     ----------
     terminal
         Driven by whoever feeds it the market.
+    clock
+        The host's, which is the broker's as well; where none is given, time is what the market
+        says.
     """
 
-    def __init__(self, terminal: SimulatedTerminal) -> None:
+    def __init__(self, terminal: SimulatedTerminal, clock: Clock | None = None) -> None:
         self._terminal = terminal
+        self._clock = clock
         self._translation = Translation({}, terminal.rules.zone)
         self._symbols = {name: _describe(market) for name, market in terminal.markets.items()}
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
-        """Return quote, account, positions, resting orders and the deals above `after_deal`."""
-        market, server = self._terminal.markets.get(symbol), self._terminal.server
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
+        """Return what rests, is held and was filled, and the quotes of symbol and pairs."""
+        terminal, clock = self._terminal, self._clock
+        market, server = terminal.markets.get(symbol), terminal.server
         return Observation(
             None if market is None else market.quote,
             server.ledger.as_told(),
             server.book.as_told(),
             server.history.trades_after(after_deal),
             self._resting() if server.pending.resting else (),
+            terminal.now_ns if clock is None else clock.now_ns(),
+            tuple(q for q in map(terminal.quote, pairs) if q is not None) if pairs else (),
         )
 
     async def statement(self, since_ns: int) -> Statement:

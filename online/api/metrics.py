@@ -209,11 +209,13 @@ class TimedBroker:
         self.inner = inner
         self._histogram = meters.stage["broker"]
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
-        """Return quote, account, positions and new deals."""
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
+        """Return quote, account, positions, new deals and the quotes of conversion pairs."""
         started = perf_counter()
         try:
-            return await self.inner.observe(symbol, after_deal)
+            return await self.inner.observe(symbol, after_deal, pairs)
         finally:
             self._histogram.observe(perf_counter() - started)
 

@@ -18,10 +18,10 @@ from online.api.metrics import Meters, TimedJournal, TimedModel
 from online.api.reconciling import Reconciling
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
+from online.domain.limits import Limits
 from online.domain.manifest import encode_manifest
 from online.domain.market import Instrument
 from online.domain.record import HaltRecord, LimitsRecord, ModelRecord, Record, Request
-from online.domain.risk import Limits
 from online.ports import Broker, Clock, FeatureReader, Observation
 from online.reconciler import Reconciler, ReconciliationRules
 from online.simulator.terminal import SimulatedTerminal
@@ -54,7 +54,7 @@ class Parts:
     ----------
     mode
         ``replay``, ``paper`` or ``live``.
-    features, broker, journal, clock, book, limits, instruments, strategy
+    features, broker, journal, clock, book, limits, currency, instruments, strategy
         As `online.trade.Desk` needs them.
     store
         Tells whether the online store lives.
@@ -77,6 +77,7 @@ class Parts:
     clock: Clock
     book: Book
     limits: Limits
+    currency: str
     instruments: Mapping[str, Instrument]
     strategy: int
     store: Pingable
@@ -350,6 +351,7 @@ class Scorer:
                 book=parts.book,
                 strategy=parts.strategy,
                 live=parts.mode == "live",
+                currency=parts.currency,
             )
         else:
             self._desk.model = timed

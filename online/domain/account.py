@@ -18,11 +18,17 @@ class Account(msgspec.Struct, frozen=True, gc=False):
         Closed profit and deposits.
     equity
         Balance and open profit.
+    margin
+        Used by what is open; None where it was not told.
+    leverage
+        Value that a unit of margin carries (> 0); None where it was not told.
     """
 
     currency: str
     balance: float
     equity: float
+    margin: float | None = None
+    leverage: float | None = None
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection
 
 from online.domain.account import Deal, Position
+from online.domain.exposure import OrderUnderWay
 from online.domain.holdings import Holdings
-from online.domain.market import NANOSECONDS_PER_SECOND
-from online.domain.order import Intent, Purpose
+from online.domain.limits import Limits
+from online.domain.loss_streak import LossStreak
+from online.domain.market import NANOSECONDS_PER_SECOND, Quote, Side
+from online.domain.order import Intent, OrderStatus, Purpose
 from online.domain.orders import Order, Orders
+from online.domain.pace import Pace
 from online.domain.reasons import Reason, Veto
 from online.domain.reconciliation import PASSING, Finding, Known
 from online.domain.record import (
@@ -22,9 +25,17 @@ from online.domain.record import (
     Record,
     ResultRecord,
 )
-from online.domain.risk import Limits, RiskState
+from online.domain.risk_facts import RiskState
+from online.domain.trading_state import TradingState
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+_OPEN = frozenset({OrderStatus.UNKNOWN, OrderStatus.ACCEPTED, OrderStatus.FILLING})
+_FILLED = frozenset({OrderStatus.FILLED, OrderStatus.PARTIAL})
+_LATCHES = {
+    Reason.DRAWDOWN_LIMIT: "drawdown limit",
+    Reason.CONSECUTIVE_LOSSES: "consecutive losses",
+}
+"""Limits that stop entries until somebody resumes."""
 
 
 class Book:
@@ -45,7 +56,9 @@ class Book:
     """
 
     def __init__(self) -> None:
+        self.trading = TradingState.ACTIVE
         self.halted = ""
+        self.limits: Limits | None = None
         self.last_number = 0
         self.last_deal = 0
         self.day_start_equity = 0.0
@@ -53,8 +66,10 @@ class Book:
         self._day = -1
         self._loss_day = -1
         self._equity = 0.0
-        self._entry_times_ns: deque[int] = deque()
         self.orders = Orders()
+        self._pace = Pace()
+        self._streak = LossStreak()
+        self._prices: dict[str, float] = {}
         self._claimed_deal = 0
         self._began_at_ns = -1
         self.holdings = Holdings()
@@ -107,35 +122,59 @@ class Book:
         """What journal and broker are compared by."""
         return Known(self.holdings, self.orders.magics, self.pending, self._began_at_ns)
 
-    def state(self, now_ns: int, limits: Limits, positions: tuple[Position, ...]) -> RiskState:
+    def state(
+        self,
+        symbol: str,
+        now_ns: int,
+        limits: Limits,
+        positions: tuple[Position, ...],
+        quote: Quote | None,
+        deals: tuple[Deal, ...],
+    ) -> RiskState:
         """Return what the risk rules need at `now_ns`.
 
         Parameters
         ----------
+        symbol
+            What is to be traded.
         now_ns
-            The clock, nanoseconds UTC; entries before the limits' window are not counted.
+            The clock, nanoseconds UTC; what was sent before the limits' windows is not counted.
         limits
             In force.
         positions
             Open at the broker; those without a known magic number are foreign.
+        quote
+            The present one; the symbol's first is its own reference price.
+        deals
+            Told by the broker and not on record yet.
         """
-        window_start_ns = now_ns - limits.order_window_seconds * NANOSECONDS_PER_SECOND
-        times = self._entry_times_ns
-        while times and times[0] < window_start_ns:
-            times.popleft()
+        seconds, today = NANOSECONDS_PER_SECOND, now_ns // _DAY_NS
+        window_ns = now_ns - limits.order_window_seconds * seconds
+        repeats_ns = now_ns - limits.repeat_window_seconds * seconds
+        twins_ns = now_ns - limits.duplicate_window_seconds * seconds
+        pace, pending, resting = self._pace, self.orders.pending, self.orders.resting
         foreign: tuple[int, ...] = ()
         for position in positions:
             if self.entry(position.magic) is None:
                 foreign += (position.ticket,)
         return RiskState(
+            trading=self.trading,
             halted=self.halted,
-            loss_latched=self._loss_day == now_ns // _DAY_NS,
-            day_start_equity=self.day_start_equity if self._day == now_ns // _DAY_NS else 0.0,
+            loss_latched=self._loss_day == today,
+            day_start_equity=self.day_start_equity if self._day == today else 0.0,
             peak_equity=self.peak_equity,
-            entries_in_window=len(times),
-            unresolved=_symbols(self.orders.pending),
+            losses_in_a_row=self._streak.after(deals, self.last_deal),
+            entries_in_window=pace.entries_since(window_ns),
+            closes_in_window=pace.closes_since(window_ns),
+            buys_in_window=len(pace.executions_since(symbol, Side.BUY, repeats_ns)),
+            sells_in_window=len(pace.executions_since(symbol, Side.SELL, repeats_ns)),
+            recent=pace.executions_since(symbol, Side.BUY, twins_ns)
+            + pace.executions_since(symbol, Side.SELL, twins_ns),
+            under_way=_under_way((*pending, *resting)) if pending or resting else (),
+            unresolved=_symbols(pending),
             foreign_tickets=foreign,
             unreconciled=self.unreconciled,
+            reference_price=self._prices.get(symbol) or _middle(quote),
         )
 
     def apply(self, record: Record) -> None:
@@ -157,36 +196,45 @@ class Book:
             case DealRecord():
                 self.last_deal = max(self.last_deal, record.deal.ticket)
                 self.holdings.add(record.deal)
+                self._streak.apply(record.deal)
             case HaltRecord():
                 self._apply_halt(record)
             case ReconciliationRecord():
                 self.compared, self.findings = record.compared, record.findings
                 self._judge_findings()
-            case ModelRecord() | LimitsRecord():
+            case LimitsRecord():
+                self.limits = record.limits
+            case ModelRecord():
                 pass
 
     def _apply_decision(self, record: DecisionRecord) -> None:
         self.last_number = max(self.last_number, record.number)
         if record.account is not None:
             self._observe_equity(record.account.equity, record.at_ns)
+        if (price := _middle(record.quote)) > 0.0:
+            self._prices[record.request.symbol] = price
         if record.vetoes:
             self._latch(record.vetoes, record.at_ns)
         intent = record.intent
         if intent is None or not record.request.send:
             return
         self.orders.log(intent, record.decision_id, record.at_ns)
-        if intent.purpose is Purpose.ENTRY:
-            self._entry_times_ns.append(record.at_ns)
+        self._pace.send(intent, record.at_ns)
 
     def _settle(self, record: ResultRecord) -> None:
         order = self.orders.find(record.intent_id)
         if order is not None:
             self.holdings.settle(order.intent, record.reply, record.at_ns)
+        reply = record.reply
+        if reply.status not in _OPEN:  # what may still fill stays counted as sent
+            filled = reply.status in _FILLED or reply.volume_lots > 0.0
+            self._pace.settle(record.intent_id, filled=filled)
 
     def _apply_halt(self, record: HaltRecord) -> None:
-        self.halted = record.reason
-        if not record.reason:  # resumed by hand: the fall so far is accepted
+        self.trading, self.halted = record.trading, record.reason
+        if record.trading is TradingState.ACTIVE:  # resumed by hand: what was lost is accepted
             self.peak_equity = self._equity
+            self._streak.reset()
             self.accepted |= {each for each in self.findings if each.kind not in PASSING}
             self._judge_findings()
 
@@ -205,8 +253,9 @@ class Book:
         for veto in vetoes:
             if veto.reason is Reason.DAILY_LOSS_LIMIT:
                 self._loss_day = at_ns // _DAY_NS
-            elif veto.reason is Reason.DRAWDOWN_LIMIT and not self.halted:
-                self.halted = f"drawdown limit: {veto.detail}"
+            elif veto.reason in _LATCHES and self.trading is TradingState.ACTIVE:
+                self.trading = TradingState.REDUCING
+                self.halted = f"{_LATCHES[veto.reason]}: {veto.detail}"
 
     def _observe_equity(self, equity: float, at_ns: int) -> None:
         day = at_ns // _DAY_NS
@@ -218,3 +267,18 @@ class Book:
 
 def _symbols(orders: tuple[Order, ...]) -> tuple[str, ...]:
     return tuple(sorted({order.intent.symbol for order in orders})) if orders else ()
+
+
+def _under_way(orders: tuple[Order, ...]) -> tuple[OrderUnderWay, ...]:
+    intents = (order.intent for order in orders if order.intent.purpose is Purpose.ENTRY)
+    return tuple(
+        OrderUnderWay(i.magic, i.symbol, i.side, i.volume_lots, i.price if i.rests else i.quoted)
+        for i in intents
+    )
+
+
+def _middle(quote: Quote | None) -> float:
+    """Return the middle of a quote; 0.0 where it is no market."""
+    if quote is None or not 0.0 < quote.bid <= quote.ask:
+        return 0.0
+    return (quote.bid + quote.ask) / 2.0

@@ -14,6 +14,8 @@ from online.domain.errors import InvalidMarketData, NotFound
 from online.domain.microstructure import Microstructure
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
+CURRENCIES_WEEK = ("Sun 17:00-Fri 17:00",)
+"""Hours of the week in which currencies are traded, New York's time."""
 _SECONDS = {"M1": 60, "M5": 300, "M15": 900, "M30": 1800, "H1": 3600, "H4": 14400, "D1": 86400}
 
 
@@ -171,6 +173,13 @@ class Instrument:
         Tradable volumes, lots (> 0).
     stops_level_points
         Least distance of stop and target from the market, points (>= 0).
+    typical_spread_points
+        The spread of a usual hour, points (> 0); 0 where it is not known, and then nothing is
+        entered.
+    margin_fraction
+        Margin as a share of the value (> 0); 0 for what the account's leverage says.
+    hours
+        When it is traded, New York's time, as ``Sun 17:00-Fri 17:00``.
     """
 
     symbol: str
@@ -182,6 +191,9 @@ class Instrument:
     volume_max: float = 500.0
     volume_step: float = 0.01
     stops_level_points: int = 0
+    typical_spread_points: float = 0.0
+    margin_fraction: float = 0.0
+    hours: tuple[str, ...] = CURRENCIES_WEEK
 
     @cached_property
     def scale(self) -> float:

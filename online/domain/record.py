@@ -6,15 +6,18 @@ import hashlib
 
 import msgspec
 
-from online.domain.account import Account, Deal, Position
+from online.domain.account import Account, Deal, Position, RestingOrder
 from online.domain.decision import Decision
 from online.domain.errors import JournalCorrupt
+from online.domain.limits import Limits
 from online.domain.market import Quote, Timeframe
+from online.domain.news import NewsEvent
 from online.domain.order import Intent, OrderReply
 from online.domain.reasons import Veto
 from online.domain.reconciliation import Finding
-from online.domain.risk import Limits, RiskState
+from online.domain.risk_facts import RiskState
 from online.domain.signal import Signal
+from online.domain.trading_state import TradingState
 
 GENESIS = "0" * 64
 
@@ -57,18 +60,57 @@ class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
 
 
 class LimitsRecord(msgspec.Struct, frozen=True, tag="limits"):
-    """These limits are in force from now on."""
+    """These limits are in force from now on.
+
+    Parameters
+    ----------
+    limits
+        All of them.
+    by
+        Who or what put them in force.
+    previous
+        What they replace; null where this journal knows of none.
+    """
 
     at_ns: int
     limits: Limits
+    by: str = ""
+    previous: Limits | None = None
+
+    @property
+    def changes(self) -> dict[str, tuple[object, object]]:
+        """The limits that differ, each with its value before and after."""
+        before, after = self.previous, msgspec.structs.asdict(self.limits)
+        if before is None:
+            return {}
+        pairs = {name: (getattr(before, name), value) for name, value in after.items()}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 class HaltRecord(msgspec.Struct, frozen=True, tag="halt"):
-    """Trading was halted (`reason`) or resumed (empty `reason`) by somebody."""
+    """The trading state was changed by somebody.
+
+    Parameters
+    ----------
+    reason
+        Why; empty where trading was resumed.
+    by
+        Who.
+    state
+        The new state; null means halted, or active where there is no reason.
+    """
 
     at_ns: int
     reason: str
     by: str
+    state: TradingState | None = None
+
+    @property
+    def trading(self) -> TradingState:
+        """The new state."""
+        if not self.reason:
+            return TradingState.ACTIVE
+        return self.state or TradingState.HALTED
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit_defaults=True):
@@ -101,6 +143,14 @@ class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit
     window, window_stamp_ns
         The packed window (base64 in JSON) as the store held it, and its view's event time; absent
         where nothing was held or asked for.
+    told_at_ns
+        The broker's clock when it told quote, account and positions; null where it told none.
+    rates
+        Quotes of the conversion pairs.
+    news
+        Events of the news calendar that concern the symbol; null where it was too old.
+    orders
+        What rested at the broker; null where it was not told.
     """
 
     decision_id: str
@@ -120,6 +170,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit
     intent: Intent | None
     window: bytes | None = None
     window_stamp_ns: int | None = None
+    told_at_ns: int | None = None
+    rates: tuple[Quote, ...] = ()
+    news: tuple[NewsEvent, ...] | None = None
+    orders: tuple[RestingOrder, ...] | None = ()
 
 
 class ResultRecord(msgspec.Struct, frozen=True, gc=False, tag="result"):

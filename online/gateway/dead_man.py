@@ -10,9 +10,9 @@ from online.domain.account import Position
 from online.domain.closing import cancel_order, close_position
 from online.domain.errors import SextantError, Unavailable
 from online.domain.order import Intent, OrderStatus
+from online.domain.trading_state import TradingState
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox
-from online.gateway.messages import TradingState
 from online.gateway.order_flow import OrderFlow
 from online.gateway.settings import Rung, RungAction
 from online.ports import Observation

@@ -58,6 +58,7 @@ class Look(_Errand, frozen=True):
 
     symbol: str
     after_deal: int
+    pairs: tuple[str, ...] = ()
 
 
 class Tell(_Errand, frozen=True):

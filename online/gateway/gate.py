@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 from online.domain.order import Intent, OrderReply, Purpose
+from online.domain.trading_state import TradingState
 from online.gateway.inbox import Inbox
 from online.gateway.market_desk import Health
-from online.gateway.messages import TradingState
 from online.simulator import constants as mt5
 
 MAX_FUTURE_SECONDS = 5.0
@@ -81,8 +81,7 @@ class Gate:
         Unavailable
             If it cannot be made durable; it holds in this process all the same.
         """
-        order = list(TradingState)
-        if order.index(state) <= order.index(self.state):
+        if not state.is_stricter_than(self.state):
             return False
         self._set(state, reason)
         return True

@@ -10,6 +10,7 @@ import msgspec
 
 from online.domain.account import Deal
 from online.domain.errors import Unavailable
+from online.domain.market import Quote
 from online.domain.order import Intent
 from online.domain.reconciliation import Statement
 from online.gateway.evidence import Evidence, Known, Rows, weigh
@@ -79,10 +80,10 @@ class MarketDesk:
         self._money = 0.0
         self._selected: set[str] = set()
 
-    def observe(self, symbol: str, after_deal: int) -> Observation:
+    def observe(self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()) -> Observation:
         """Return quote, account, positions and the deals with tickets above `after_deal`.
 
-        Without a symbol there is no quote.
+        Without a symbol there is no quote; `pairs` are quoted as well, to convert currencies by.
 
         Raises
         ------
@@ -90,8 +91,8 @@ class MarketDesk:
             With code ``TERMINAL_UNAVAILABLE`` if the terminal does not answer.
         """
         terminal, translation = self._terminal, self._translation
-        tick = terminal.symbol_info_tick(self._select(symbol)) if symbol else None
-        quote = None if tick is None else translation.quote(symbol, tick)
+        quote = self._quote(symbol)
+        rates = tuple(rate for rate in map(self._quote, pairs) if rate is not None)
         account = self._look_at_account()
         rows, resting = terminal.positions_get(), terminal.orders_get()
         if rows is None or resting is None:
@@ -105,6 +106,8 @@ class MarketDesk:
             None if rows is None else tuple(translation.position(row) for row in rows),
             tuple(known[new:]),
             None if resting is None else tuple(translation.order(row) for row in resting),
+            time.time_ns(),
+            rates,
         )
 
     def statement(self, since_ns: int, after_deal: int) -> tuple[Statement, bool]:
@@ -222,6 +225,11 @@ class MarketDesk:
                 code="WRONG_ACCOUNT",
             )
         return told
+
+    def _quote(self, symbol: str) -> Quote | None:
+        """Return a symbol's latest quote; None without one, or without a symbol."""
+        tick = self._terminal.symbol_info_tick(self._select(symbol)) if symbol else None
+        return None if tick is None else self._translation.quote(symbol, tick)
 
     def _select(self, symbol: str) -> str:
         name = self._translation.to_broker(symbol)

@@ -13,6 +13,7 @@ import msgspec
 from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
 from online.domain.reconciliation import Statement
+from online.domain.trading_state import TradingState
 from online.gateway.price_desk import PricePage
 from online.ports import Observation
 
@@ -26,14 +27,6 @@ class Role(StrEnum):
     SCORER = "scorer"
     OPERATOR = "operator"
     READER = "reader"
-
-
-class TradingState(StrEnum):
-    """What the gateway lets through."""
-
-    ACTIVE = "active"
-    REDUCING = "reducing"
-    HALTED = "halted"
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.lower):
@@ -85,11 +78,12 @@ class Welcome(_Message, frozen=True):
 
 
 class Observe(_Message, frozen=True):
-    """Asks for quote, account, positions and the deals above a ticket."""
+    """Asks for quote, account, positions, the deals above a ticket, and quotes to convert by."""
 
     number: int
     symbol: str
     after_deal: int
+    pairs: tuple[str, ...] = ()
 
 
 class AskStatement(_Message, frozen=True):

@@ -59,7 +59,9 @@ class House(Protocol):
     def is_current(self, session: Session) -> bool:
         """Tell whether a session is the scorer's that trades."""
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
         """Look at the market and the account."""
 
     async def prices(self, errand: ReadBars | ReadTicks) -> PricePage:
@@ -153,7 +155,7 @@ class Session:
         house, number = self._house, message.number
         match message:
             case Observe():
-                seen = await house.observe(message.symbol, message.after_deal)
+                seen = await house.observe(message.symbol, message.after_deal, message.pairs)
                 self.link.say(Observed(number, seen))
             case AskStatement():
                 self.link.say(await house.state(number, message.since_ns, message.after_deal))

@@ -136,10 +136,12 @@ class Gateway:
         """Tell whether a session is the scorer's that trades."""
         return session is self._scorer
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
         """Look at the market and the account."""
         self._symbol = symbol or self._symbol
-        result = await self._market.run(Look(symbol, after_deal))
+        result = await self._market.run(Look(symbol, after_deal, pairs))
         if isinstance(result, Looked):
             return restore_magic(result.observation, self._inbox.magic_of)
         raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")

@@ -116,4 +116,4 @@ class Translation:
 
 def to_account(row: AccountInfo) -> Account:
     """Return the account's money."""
-    return Account(row.currency, row.balance, row.equity)
+    return Account(row.currency, row.balance, row.equity, row.margin, float(row.leverage))

@@ -125,7 +125,7 @@ def _run(  # noqa: PLR0911 - one return an errand
         case Execute():
             return Executed(orders.execute(errand.intent, errand.patience_seconds))
         case Look():
-            return Looked(market.observe(errand.symbol, errand.after_deal))
+            return Looked(market.observe(errand.symbol, errand.after_deal, errand.pairs))
         case Tell():
             return Told(*market.statement(errand.since_ns, errand.after_deal))
         case Search():

@@ -28,7 +28,7 @@ class Ledger:
         self.margin = 0.0
         self._markets = markets
         self._positions: Mapping[int, HeldPosition] = {}
-        self._told = Account(rules.currency, 0.0, 0.0)
+        self._told = Account(rules.currency, 0.0, 0.0, 0.0, rules.leverage)
         self._open_profit = 0.0
         self._priced = -1
         self._pulse = Pulse()
@@ -39,7 +39,8 @@ class Ledger:
     def post(self, deal: DealRow) -> None:
         """Book a deal: the balance is the sum of all deals, to the cent."""
         self.balance = self.round(self.balance + deal.money)
-        self._told = Account(self.rules.currency, self.balance, self.balance)
+        told = (self.balance, self.balance, 0.0)  # as it is told while nothing is open
+        self._told = Account(self.rules.currency, *told, self.rules.leverage)
 
     def value(self, positions: Mapping[int, HeldPosition]) -> None:
         """Value these open positions from now on, as they come and go."""
@@ -100,7 +101,8 @@ class Ledger:
         """Return the account in the words of the domain."""
         if not self._positions:
             return self._told
-        return Account(self.rules.currency, self.balance, round(self.equity, self._digits))
+        told = (self.balance, round(self.equity, self._digits), self.margin)
+        return Account(self.rules.currency, *told, self.rules.leverage)
 
     def open_profit(self, position: HeldPosition) -> float:
         """Return profit and swap of a position at the prices that would close it."""

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC as UTC_ZONE
-from datetime import datetime, timedelta
-from enum import StrEnum
-from functools import lru_cache
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from online.domain.daylight import DaylightSaving, is_summer, summer_of, year_of
 from online.domain.market import NANOSECONDS_PER_SECOND
 
 HOUR_NS = 3_600 * NANOSECONDS_PER_SECOND
 DAY_NS = 24 * HOUR_NS
-_SUNDAY = 6
-
-
-class DaylightSaving(StrEnum):
-    """Whose summer time a server keeps."""
-
-    NONE = "none"
-    EUROPE = "europe"
-    AMERICA = "america"
 
 
 class ServerTime(msgspec.Struct, frozen=True):
@@ -49,20 +36,15 @@ class ServerTime(msgspec.Struct, frozen=True):
 
     def offset_ns(self, utc_ns: int) -> int:
         """Return what the server's clock is ahead of UTC, nanoseconds."""
-        summer = 0
-        if self.daylight_saving is not DaylightSaving.NONE:
-            year = _year(utc_ns)
-            starts_ns, ends_ns = _summer(year, self.daylight_saving)
-            summer = 1 if starts_ns <= utc_ns < ends_ns else 0
-        return (self.offset_hours + summer) * HOUR_NS
+        return (self.offset_hours + is_summer(utc_ns, self.daylight_saving)) * HOUR_NS
 
     def offsets_ns(self, utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return `offset_ns` of each instant, shape ``(n,)``."""
         offsets = np.full(len(utc_ns), self.offset_hours * HOUR_NS, np.int64)
         if self.daylight_saving is DaylightSaving.NONE or not len(utc_ns):
             return offsets
-        for year in range(_year(int(utc_ns.min())), _year(int(utc_ns.max())) + 1):
-            starts_ns, ends_ns = _summer(year, self.daylight_saving)
+        for year in range(year_of(int(utc_ns.min())), year_of(int(utc_ns.max())) + 1):
+            starts_ns, ends_ns = summer_of(year, self.daylight_saving)
             offsets[(starts_ns <= utc_ns) & (utc_ns < ends_ns)] += HOUR_NS
         return offsets
 
@@ -93,24 +75,3 @@ UTC = ServerTime()
 def day_of_week(server_ns: int) -> int:
     """Return 0 for Sunday to 6 for Saturday, as MetaTrader counts."""
     return (server_ns // DAY_NS + 4) % 7  # 1970-01-01 was a Thursday
-
-
-def _year(utc_ns: int) -> int:
-    return datetime.fromtimestamp(utc_ns // NANOSECONDS_PER_SECOND, tz=UTC_ZONE).year
-
-
-@lru_cache(maxsize=256)
-def _summer(year: int, rule: DaylightSaving) -> tuple[int, int]:
-    """Return the first instant of summer time and the first after it, nanoseconds UTC."""
-    if rule is DaylightSaving.EUROPE:
-        starts, ends = _sunday(year, 3, 25, 1), _sunday(year, 10, 25, 1)
-    else:
-        starts, ends = _sunday(year, 3, 8, 7), _sunday(year, 11, 1, 6)
-    return starts, ends
-
-
-def _sunday(year: int, month: int, first_day: int, hour: int) -> int:
-    """Return the hour on the first Sunday at or after a day, nanoseconds UTC."""
-    day = datetime(year, month, first_day, hour, tzinfo=UTC_ZONE)
-    day += timedelta(days=(_SUNDAY - day.weekday()) % 7)
-    return int(day.timestamp()) * NANOSECONDS_PER_SECOND

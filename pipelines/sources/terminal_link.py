@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from online.adapters.gateway_broker import GatewayAddress
 from online.adapters.gateway_prices import GatewayPrices
+from online.domain.daylight import DaylightSaving
 from online.domain.errors import InvalidInput, InvalidMarketData, Unavailable
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from online.gateway.price_desk import BARS_PER_PAGE, TICKS_PER_PAGE, PricePage
 from online.gateway.tls import TlsFiles
-from online.simulator.server_time import DaylightSaving, ServerTime
+from online.simulator.server_time import ServerTime
 
 T = TypeVar("T")
 FIRST_CLOSED = 1

@@ -19,13 +19,13 @@ from feature_repo.engine import compute_batch
 from online.domain.barriers import BarrierRule
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import Bar, PriceSide, Timeframe
-from online.domain.risk import Limits
 from online.domain.signal import Calibration, MemberOutput, Probabilities
 from online.domain.vector import VectorContract, ViewContract
 from online.instruments import find_instrument
 from online.simulator.bars import two_sided
 from pipelines.market import Market
 from pipelines.simulation import AccountTerms
+from tests.fakes import make_limits
 
 EURUSD = find_instrument("EURUSD")
 CROSS, UNIT = "ema_12_26_cross", "atr_14"
@@ -36,16 +36,17 @@ _SHORT: Probabilities = (0.5, 0.2, 0.3)
 _NOTHING: Probabilities = (0.4, 0.2, 0.4)
 Columns = Mapping[str, npt.NDArray[np.float32]]
 
-LIMITS = Limits(
-    allowed_symbols=("EURUSD",),
+LIMITS = make_limits(
     risk_per_trade_fraction=0.1,
     max_volume_lots=LOTS,
     max_notional=1e6,
+    max_symbol_notional=1e6,
+    max_currency_notional=1e6,
     max_gross_notional=1e6,
-    max_spread_points=30.0,
-    max_quote_age_milliseconds=60_000,
+    price_collar_units=1e4,
     max_daily_loss_fraction=0.5,
     max_drawdown_fraction=0.5,
+    max_consecutive_losses=1_000_000,
     max_orders_per_window=100,
     order_window_seconds=3600,
 )

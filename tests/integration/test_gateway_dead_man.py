@@ -9,7 +9,8 @@ import pytest
 
 from online.adapters.gateway_broker import GatewayBroker
 from online.domain.order import OrderReply, OrderStatus
-from online.gateway.messages import Role, Status, TradingState
+from online.domain.trading_state import TradingState
+from online.gateway.messages import Role, Status
 from tests.gateway_world import entry, eventually, running_terminal, running_world
 
 pytestmark = [pytest.mark.integration, pytest.mark.lean]

@@ -18,8 +18,8 @@ import msgspec
 import pytest
 
 from online.adapters.sqlite_journal import iterate
+from online.domain.limits import Limits
 from online.domain.record import DecisionRecord, ResultRecord
-from online.domain.risk import Limits
 from tests.fakes import make_limits
 from tests.scorers import BEARER, PROJECT, TOKEN, Store, add_model, bar_body, make_bar, open_store
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from online.domain.account import Account, Position
 from online.domain.book import Book
+from online.domain.circumstances import judge_quote
+from online.domain.limits import Limits
 from online.domain.market import Quote, Side, Timeframe
 from online.domain.order import Purpose
 from online.domain.record import Request, decode_record, encode_record
-from online.domain.risk import Limits, judge_entry, judge_quote
+from online.domain.risk import judge_entry
 from online.domain.signal import Probabilities
 from online.trade import Desk, consider, resolve_pending, run_to_completion
 from tests.fakes import (
@@ -31,7 +33,7 @@ from tests.fakes import (
     FakeFeatures,
     FakeJournal,
     FakeModel,
-    make_account,
+    make_facts,
     make_intent,
     make_limits,
     make_quote,
@@ -162,7 +164,7 @@ def test_an_order_that_passes_has_a_finite_size_and_exits_on_their_sides(
 ) -> None:
     intent = make_intent(volume_lots=volume, quoted=quoted, stop=stop, target=target, side=side)
     limits, quote = make_limits(), make_quote()
-    if not judge_entry(intent, quote, make_account(), (), INSTRUMENTS, limits):
+    if not judge_entry(intent, make_facts(), INSTRUMENTS, limits):
         closing = quote.price_to_close(side)
         assert 0.0 < volume <= limits.max_volume_lots
         assert side.sign * (closing - stop) > 0.0

@@ -59,6 +59,7 @@ def make_scorer(folder: Path, broker: FakeBroker, journal: MemoryJournal, book: 
         clock=FakeClock(),
         book=book,
         limits=make_limits(),
+        currency="USD",
         instruments=INSTRUMENTS,
         strategy=1,
         store=Alive(),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from online.domain.daylight import DaylightSaving
 from online.domain.errors import InvalidInput, InvalidMarketData, Unavailable
 from online.domain.market import Timeframe
 from online.gateway.price_desk import (
@@ -11,7 +12,7 @@ from online.gateway.price_desk import (
     ServerBar,
     ServerTick,
 )
-from online.simulator.server_time import DaylightSaving, ServerTime
+from online.simulator.server_time import ServerTime
 from pipelines.sources.clock import find_clock
 from pipelines.sources.terminal_link import TerminalLink, clock_of, prove_clock
 from pipelines.sources.terminal_ticks import TickReader

@@ -28,8 +28,7 @@ from online.domain.order_state import (
     restore,
 )
 from online.domain.record import DecisionRecord, Request, ResultRecord
-from online.domain.risk import RiskState
-from tests.fakes import BAR_NS, make_intent, make_manifest
+from tests.fakes import BAR_NS, make_intent, make_manifest, make_state
 
 pytestmark = pytest.mark.lean
 
@@ -138,7 +137,7 @@ def decided() -> DecisionRecord:
         quote=None,
         account=None,
         positions=None,
-        state=RiskState("", False, 0.0, 0.0, 0, (), ()),  # noqa: FBT003 - in the struct's order
+        state=make_state(),
         signal=None,
         decision=Decision(Action.BUY),
         vetoes=(),

@@ -9,17 +9,11 @@ import msgspec
 import pytest
 
 from online.domain.account import Account
-from online.domain.errors import InvalidSettings
+from online.domain.circumstances import judge_quote, judge_state
 from online.domain.order import Purpose
 from online.domain.reasons import MEANING, Reason, Veto
-from online.domain.risk import (
-    Limits,
-    RiskState,
-    judge_entry,
-    judge_quote,
-    judge_state,
-    size_entry,
-)
+from online.domain.risk import judge_entry, judge_order, size_entry
+from online.domain.trading_state import TradingState
 from tests.fakes import (
     BAR_NS,
     CADCHF,
@@ -27,15 +21,16 @@ from tests.fakes import (
     INSTRUMENTS,
     USDJPY,
     make_account,
+    make_facts,
     make_intent,
     make_limits,
     make_position,
     make_quote,
+    make_state,
 )
 
 pytestmark = pytest.mark.lean
 NAN, INF = math.nan, math.inf
-CALM = RiskState("", False, 10_000.0, 10_000.0, 0, (), ())  # noqa: FBT003 - in the struct's order
 MILLISECOND_NS = 1_000_000
 
 
@@ -45,10 +40,10 @@ def codes(vetoes: tuple[Veto, ...]) -> set[str]:
 
 
 def test_a_sound_quote_state_and_order_pass() -> None:
-    quote, account, limits = make_quote(), make_account(), make_limits()
+    quote, limits = make_quote(), make_limits()
     assert judge_quote(quote, EURUSD, limits, BAR_NS) == ()
-    assert judge_state("EURUSD", account, (), CALM, limits) == ()
-    assert judge_entry(make_intent(), quote, account, (), INSTRUMENTS, limits) == ()
+    assert judge_state("EURUSD", make_facts(), limits) == ()
+    assert judge_order(make_intent(), make_facts(), INSTRUMENTS, limits) == ()
 
 
 def test_every_reason_has_a_meaning() -> None:
@@ -102,6 +97,9 @@ def test_a_spread_above_its_cap_is_vetoed(cap: float, expected: set[str]) -> Non
     ("change", "expected"),
     [
         ({"halted": "by hand"}, "HALTED"),
+        ({"trading": TradingState.HALTED}, "HALTED"),
+        ({"trading": TradingState.REDUCING}, "REDUCING"),
+        ({"losses_in_a_row": 100}, "CONSECUTIVE_LOSSES"),
         ({"loss_latched": True}, "DAILY_LOSS_LIMIT"),
         ({"day_start_equity": 10_527.0}, "DAILY_LOSS_LIMIT"),
         ({"day_start_equity": NAN}, "DAILY_LOSS_LIMIT"),
@@ -113,8 +111,8 @@ def test_a_spread_above_its_cap_is_vetoed(cap: float, expected: set[str]) -> Non
     ],
 )
 def test_a_state_beyond_a_limit_is_vetoed(change: dict[str, Any], expected: str) -> None:
-    state = msgspec.structs.replace(CALM, **change)
-    assert codes(judge_state("EURUSD", make_account(), (), state, make_limits())) == {expected}
+    facts = make_facts(state=make_state(**change))
+    assert codes(judge_state("EURUSD", facts, make_limits())) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -128,8 +126,8 @@ def test_a_state_beyond_a_limit_is_vetoed(change: dict[str, Any], expected: str)
     ],
 )
 def test_a_state_at_a_limit_passes(change: dict[str, Any]) -> None:
-    state = msgspec.structs.replace(CALM, **change)
-    assert judge_state("EURUSD", make_account(), (), state, make_limits()) == ()
+    facts = make_facts(state=make_state(**change))
+    assert judge_state("EURUSD", facts, make_limits()) == ()
 
 
 @pytest.mark.parametrize(
@@ -145,17 +143,17 @@ def test_a_state_at_a_limit_passes(change: dict[str, Any]) -> None:
     ],
 )
 def test_an_account_that_is_missing_or_no_money_is_vetoed(account: Account | None) -> None:
-    found = codes(judge_state("EURUSD", account, (), CALM, make_limits()))
+    found = codes(judge_state("EURUSD", make_facts(account=account), make_limits()))
     assert found == {"ACCOUNT_UNAVAILABLE"}
 
 
 def test_untold_positions_are_not_taken_for_none() -> None:
-    found = codes(judge_state("EURUSD", make_account(), None, CALM, make_limits()))
+    found = codes(judge_state("EURUSD", make_facts(positions=None), make_limits()))
     assert found == {"ACCOUNT_UNAVAILABLE"}
 
 
 def test_a_symbol_that_is_not_allowed_is_vetoed() -> None:
-    found = codes(judge_state("USDJPY", make_account(), (), CALM, make_limits()))
+    found = codes(judge_state("USDJPY", make_facts(), make_limits()))
     assert found == {"SYMBOL_NOT_ALLOWED"}
 
 
@@ -188,24 +186,21 @@ def test_an_order_beyond_a_limit_or_without_exits_is_vetoed(
     change: dict[str, Any], limits: dict[str, Any], expected: str
 ) -> None:
     intent = msgspec.convert({**msgspec.to_builtins(make_intent()), **change}, type(make_intent()))
-    found = judge_entry(
-        intent, make_quote(), make_account(), (), INSTRUMENTS, make_limits(**limits)
-    )
+    found = judge_entry(intent, make_facts(), INSTRUMENTS, make_limits(**limits))
     assert codes(found) == {expected}
 
 
 @pytest.mark.parametrize("limits", [{"max_notional": 11_001.0}, {"max_gross_notional": 11_001.0}])
 def test_an_order_at_a_limit_passes(limits: dict[str, Any]) -> None:
     intent, told = make_intent(), make_limits(**limits)
-    assert judge_entry(intent, make_quote(), make_account(), (), INSTRUMENTS, told) == ()
+    assert judge_entry(intent, make_facts(), INSTRUMENTS, told) == ()
 
 
 def test_gross_exposure_counts_what_is_held() -> None:
     limits = make_limits(max_gross_notional=30_000.0)
-    intent, quote, account = make_intent(), make_quote(), make_account()
-    one, two = make_position(), make_position(ticket=10)
-    assert judge_entry(intent, quote, account, (one,), INSTRUMENTS, limits) == ()
-    found = judge_entry(intent, quote, account, (one, two), INSTRUMENTS, limits)
+    intent, one, two = make_intent(), make_position(), make_position(ticket=10)
+    assert judge_entry(intent, make_facts(positions=(one,)), INSTRUMENTS, limits) == ()
+    found = judge_entry(intent, make_facts(positions=(one, two)), INSTRUMENTS, limits)
     assert codes(found) == {"GROSS_EXPOSURE_ABOVE_LIMIT"}
 
 
@@ -214,83 +209,56 @@ def test_gross_exposure_counts_what_is_held() -> None:
 )
 def test_a_held_position_without_a_value_is_vetoed(change: dict[str, Any]) -> None:
     held = (make_position(**change),)
-    found = judge_entry(
-        make_intent(), make_quote(), make_account(), held, INSTRUMENTS, make_limits()
-    )
+    found = judge_entry(make_intent(), make_facts(positions=held), INSTRUMENTS, make_limits())
     assert codes(found) == {"NO_CONVERSION_RATE"}
 
 
 def test_an_order_that_cannot_be_valued_in_the_accounts_currency_is_vetoed() -> None:
     intent = make_intent(symbol="CADCHF")
-    found = judge_entry(intent, make_quote(), make_account(), (), INSTRUMENTS, make_limits())
+    found = judge_entry(intent, make_facts(), INSTRUMENTS, make_limits())
     assert codes(found) == {"NO_CONVERSION_RATE"}
 
 
 def test_a_close_is_never_kept_from_reducing_risk() -> None:
     close = make_intent(purpose=Purpose.CLOSE, volume_lots=50.0, stop=0.0, target=0.0)
     limits = make_limits(max_volume_lots=0.01, max_notional=1.0)
-    assert judge_entry(close, make_quote(), make_account(), (), INSTRUMENTS, limits) == ()
+    assert judge_order(close, make_facts(), INSTRUMENTS, limits) == ()
 
 
 # Sizing
 
 
 def test_the_volume_loses_the_budget_at_its_stop() -> None:
-    volume = size_entry(make_account(), 1.1001, 1.0981, EURUSD, make_limits(max_volume_lots=9.0))
+    volume = size_entry(
+        make_account(), 1.1001, 1.0981, EURUSD, make_limits(max_volume_lots=9.0), {}
+    )
     assert volume == 0.49  # 1 % of 10,000 over a hair more than 200 points: never above the budget
-    capped = size_entry(make_account(), 1.1001, 1.0981, EURUSD, make_limits(max_volume_lots=0.3))
+    capped = size_entry(
+        make_account(), 1.1001, 1.0981, EURUSD, make_limits(max_volume_lots=0.3), {}
+    )
     assert capped == 0.3
 
 
 def test_a_budget_below_the_smallest_volume_buys_nothing() -> None:
-    assert size_entry(make_account(10.0), 1.1, 1.09, EURUSD, make_limits()) == 0.0
+    assert size_entry(make_account(10.0), 1.1, 1.09, EURUSD, make_limits(), {}) == 0.0
 
 
 @pytest.mark.parametrize("stop", [1.1, NAN, INF])
 def test_a_stop_that_is_no_distance_buys_nothing(stop: float) -> None:
-    assert size_entry(make_account(), 1.1, stop, EURUSD, make_limits()) == 0.0
+    assert size_entry(make_account(), 1.1, stop, EURUSD, make_limits(), {}) == 0.0
 
 
 def test_a_loss_in_the_quote_currency_is_counted_at_the_stops_rate() -> None:
     limits = make_limits(max_volume_lots=9.0)
-    volume = size_entry(make_account(), 150.0, 149.0, USDJPY, limits)
+    volume = size_entry(make_account(), 150.0, 149.0, USDJPY, limits, {})
     assert volume == 0.14  # 100,000 yen a lot are 671 dollars at 149; the budget is 100
     assert volume * 100_000.0 / 149.0 <= 100.0
 
 
 @pytest.mark.parametrize("stop", [0.0, -1.0])
 def test_a_conversion_at_no_price_buys_nothing(stop: float) -> None:
-    assert size_entry(make_account(), 150.0, stop, USDJPY, make_limits()) == 0.0
+    assert size_entry(make_account(), 150.0, stop, USDJPY, make_limits(), {}) == 0.0
 
 
 def test_a_loss_that_cannot_be_told_in_the_accounts_currency_buys_nothing() -> None:
-    assert size_entry(make_account(), 0.7, 0.69, CADCHF, make_limits()) == 0.0
-
-
-# Limits
-
-
-@pytest.mark.parametrize("name", [n for n in Limits.__struct_fields__ if n != "allowed_symbols"])
-@pytest.mark.parametrize("value", [0, -1, NAN, INF, 1e18])
-def test_a_limit_that_limits_nothing_is_refused(name: str, value: float) -> None:
-    with pytest.raises(InvalidSettings, match=name):
-        make_limits(**{name: value})
-
-
-def test_limits_without_a_symbol_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="symbol"):
-        make_limits(allowed_symbols=())
-
-
-@pytest.mark.parametrize("name", Limits.__struct_fields__)
-def test_a_missing_limit_is_refused(name: str) -> None:
-    told = msgspec.to_builtins(make_limits())
-    del told[name]
-    with pytest.raises(msgspec.ValidationError, match=name):
-        msgspec.convert(told, Limits)
-
-
-def test_a_misspelt_limit_is_refused() -> None:
-    told = {**msgspec.to_builtins(make_limits()), "max_volume": 1.0}
-    with pytest.raises(msgspec.ValidationError, match="max_volume"):
-        msgspec.convert(told, Limits)
+    assert size_entry(make_account(), 0.7, 0.69, CADCHF, make_limits(), {}) == 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from online.domain.daylight import DaylightSaving
 from online.domain.errors import Unavailable
 from online.domain.market import Instrument, Quote
 from online.domain.order import OrderReply, OrderStatus
@@ -18,7 +19,7 @@ from online.simulator.client import ClientTerminal
 from online.simulator.faults import Fault, FaultKind
 from online.simulator.metatrader5 import SimulatedMetaTrader5
 from online.simulator.rules import AccountRules, TradingRules
-from online.simulator.server_time import HOUR_NS, DaylightSaving, ServerTime
+from online.simulator.server_time import HOUR_NS, ServerTime
 from online.simulator.terminal import SimulatedTerminal
 from tests.gateway_world import closing, entry
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from online.domain.order import OrderReply, OrderStatus
+from online.domain.trading_state import TradingState
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.market_desk import Health
-from online.gateway.messages import TradingState
 from tests.gateway_world import closing, entry
 
 pytestmark = pytest.mark.lean

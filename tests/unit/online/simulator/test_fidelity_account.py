@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from online.domain.daylight import DaylightSaving
 from online.simulator import constants as mt5
 from online.simulator.rules import AccountRules, TradingRules
-from online.simulator.server_time import DaylightSaving, ServerTime
+from online.simulator.server_time import ServerTime
 from online.simulator.sessions import WEEKDAYS, Sessions
 from online.simulator.trade_tuples import TradeDeal
 from tests.unit.online.simulator.world import BUY, MONDAY, SELL, World

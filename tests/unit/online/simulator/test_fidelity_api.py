@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from online.domain.daylight import DaylightSaving
 from online.simulator import constants, info_tuples, mt5, trade_tuples
 from online.simulator.metatrader5 import SimulatedMetaTrader5
 from online.simulator.rates import RATES_DTYPE, TICKS_DTYPE
 from online.simulator.rules import AccountRules
-from online.simulator.server_time import DaylightSaving, ServerTime
+from online.simulator.server_time import ServerTime
 from tests.conftest import REPOSITORY
 from tests.unit.online.simulator.world import BUY, MONDAY, World
 

@@ -1,0 +1,171 @@
+"""Rules about the circumstances: whether any entry may be made at all, whatever its size.
+
+Every comparison is written so that a number that is none refuses.
+"""
+
+from __future__ import annotations
+
+import math
+
+from online.domain.limits import Limits
+from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Quote
+from online.domain.reasons import Reason, Veto
+from online.domain.risk_facts import RiskFacts, RiskState
+from online.domain.trading_hours import parse_hours
+from online.domain.trading_state import TradingState
+
+_NANOSECONDS_PER_MILLISECOND = 1_000_000
+_HOUR_SECONDS = 3_600
+_ROUNDING = 1e-6  # points, of a difference of two prices
+
+
+def judge_circumstances(
+    instrument: Instrument, facts: RiskFacts, limits: Limits
+) -> tuple[Veto, ...]:
+    """Return why no entry may be made now.
+
+    Parameters
+    ----------
+    instrument
+        What is to be traded.
+    facts
+        Of this moment.
+    limits
+        In force.
+    """
+    return (
+        *judge_quote(facts.quote, instrument, limits, facts.now_ns),
+        *judge_moment(instrument, facts, limits),
+        *judge_state(instrument.symbol, facts, limits),
+    )
+
+
+def judge_quote(
+    quote: Quote | None, instrument: Instrument, limits: Limits, now_ns: int
+) -> tuple[Veto, ...]:
+    """Return why no order may be decided on this quote."""
+    if quote is None:
+        return (Veto(Reason.NO_QUOTE, f"no quote for {instrument.symbol}"),)
+    if quote.symbol != instrument.symbol:
+        return (Veto(Reason.NO_QUOTE, f"{quote.symbol} is quoted, not {instrument.symbol}"),)
+    bid, ask = quote.bid, quote.ask
+    if not 0.0 < bid <= ask < math.inf:
+        return (Veto(Reason.CROSSED_QUOTE, f"bid {bid}, ask {ask}"),)
+    vetoes = []
+    age_ns = now_ns - quote.at_ns
+    allowed_ns = limits.max_quote_age_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    if not 0 <= age_ns <= allowed_ns:
+        detail = (
+            f"quote is {age_ns / _NANOSECONDS_PER_MILLISECOND:.3f} ms old, "
+            f"0 to {limits.max_quote_age_milliseconds} ms are allowed"
+        )
+        vetoes.append(Veto(Reason.STALE_QUOTE, detail))
+    spread_points = (ask - bid) * instrument.scale
+    typical = instrument.typical_spread_points
+    if not typical > 0.0:
+        detail = f"typical_spread_points of {instrument.symbol} is {typical}"
+        vetoes.append(Veto(Reason.TYPICAL_SPREAD_UNKNOWN, detail))
+    cap = min(limits.max_spread_points, limits.max_spread_ratio * typical)
+    if typical > 0.0 and not spread_points <= cap + _ROUNDING:
+        detail = (
+            f"spread {spread_points:.1f} points, cap {cap:g}: {limits.max_spread_points:g}, or "
+            f"{limits.max_spread_ratio:g} times the typical {typical:g}"
+        )
+        vetoes.append(Veto(Reason.SPREAD_TOO_WIDE, detail))
+    return tuple(vetoes)
+
+
+def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tuple[Veto, ...]:
+    """Return why this is no moment to enter: clocks, hours, weekend, news, signal and model."""
+    vetoes = []
+    now_ns, told_at_ns = facts.now_ns, facts.told_at_ns
+    skew_ns = math.inf if told_at_ns is None else abs(now_ns - told_at_ns)
+    if not skew_ns <= limits.max_clock_skew_milliseconds * _NANOSECONDS_PER_MILLISECOND:
+        told = (
+            "the broker told no clock"
+            if told_at_ns is None
+            else f"the broker's clock is {skew_ns / _NANOSECONDS_PER_MILLISECOND:.0f} ms away"
+        )
+        vetoes.append(
+            Veto(Reason.CLOCK_SKEW, f"{told}, limit {limits.max_clock_skew_milliseconds} ms")
+        )
+    age_ns = now_ns - facts.signal_at_ns
+    if not 0 <= age_ns <= limits.max_signal_age_seconds * NANOSECONDS_PER_SECOND:
+        detail = (
+            f"the bar closed {age_ns / NANOSECONDS_PER_SECOND:.3f} s ago, "
+            f"0 to {limits.max_signal_age_seconds} s are allowed"
+        )
+        vetoes.append(Veto(Reason.SIGNAL_TOO_OLD, detail))
+    if not limits.allows_model(facts.model_name, facts.model_sha256):
+        detail = f"{facts.model_name}, bundle {facts.model_sha256[:12]}"
+        vetoes.append(Veto(Reason.MODEL_NOT_ALLOWED, detail))
+    hours = parse_hours(instrument.hours)
+    if not hours.is_open(now_ns):
+        detail = f"{instrument.symbol} is traded {', '.join(instrument.hours)} in New York"
+        vetoes.append(Veto(Reason.SESSION_CLOSED, detail))
+    if is_weekend_near(instrument, now_ns, limits.no_entry_before_weekend_hours):
+        detail = f"less than {limits.no_entry_before_weekend_hours:g} h to the week's close"
+        vetoes.append(Veto(Reason.WEEKEND_NEAR, detail))
+    if facts.news is None:
+        vetoes.append(Veto(Reason.NEWS_UNAVAILABLE, "the news calendar is too old"))
+    for event in facts.news or ():
+        if event.impact.rank >= limits.news_impact.rank:
+            detail = f"{event.subject}: {event.name}, {event.impact} impact"
+            vetoes.append(Veto(Reason.NEWS_BLACKOUT, detail))
+    return tuple(vetoes)
+
+
+def is_weekend_near(instrument: Instrument, now_ns: int, hours: float) -> bool:
+    """Tell whether the week closes within `hours`; never for 0 hours or without a weekend."""
+    if not hours > 0.0:
+        return False
+    left = parse_hours(instrument.hours).seconds_to_weekend(now_ns)
+    return left is not None and left < hours * _HOUR_SECONDS
+
+
+def judge_state(symbol: str, facts: RiskFacts, limits: Limits) -> tuple[Veto, ...]:
+    """Return what account and journal say against any entry in a symbol."""
+    return _judge_journal(symbol, facts.state, limits) + _judge_account(facts, limits)
+
+
+def _judge_journal(symbol: str, state: RiskState, limits: Limits) -> tuple[Veto, ...]:
+    vetoes: tuple[Veto, ...] = ()
+    if symbol not in limits.allowed_symbols:
+        allowed = ", ".join(limits.allowed_symbols)
+        vetoes += (Veto(Reason.SYMBOL_NOT_ALLOWED, f"{symbol} is not among {allowed}"),)
+    if state.trading is not TradingState.ACTIVE or state.halted:
+        reason = Reason.REDUCING if state.trading is TradingState.REDUCING else Reason.HALTED
+        vetoes += (Veto(reason, state.halted),)
+    if state.unreconciled:
+        vetoes += (Veto(Reason.NOT_RECONCILED, state.unreconciled),)
+    if symbol in state.unresolved:
+        detail = f"{symbol} has an order of unknown fate"
+        vetoes += (Veto(Reason.UNRESOLVED_ORDER, detail),)
+    if state.entries_in_window >= limits.max_orders_per_window:
+        detail = f"{state.entries_in_window} entries within {limits.order_window_seconds} s"
+        vetoes += (Veto(Reason.ORDER_RATE_LIMIT, detail),)
+    if state.losses_in_a_row >= limits.max_consecutive_losses:
+        detail = f"{state.losses_in_a_row} losing trades, limit {limits.max_consecutive_losses}"
+        vetoes += (Veto(Reason.CONSECUTIVE_LOSSES, detail),)
+    for ticket in state.foreign_tickets:
+        detail = f"position {ticket} is not of this journal"
+        vetoes += (Veto(Reason.FOREIGN_POSITION, detail),)
+    return vetoes
+
+
+def _judge_account(facts: RiskFacts, limits: Limits) -> tuple[Veto, ...]:
+    account, state = facts.account, facts.state
+    if account is None or facts.positions is None or facts.orders is None:
+        return (Veto(Reason.ACCOUNT_UNAVAILABLE, "the broker told no account state"),)
+    equity = account.equity
+    if not (0.0 < equity < math.inf and -math.inf < account.balance < math.inf):
+        return (Veto(Reason.ACCOUNT_UNAVAILABLE, f"equity is {equity}"),)
+    vetoes: tuple[Veto, ...] = ()
+    floor = state.day_start_equity * (1.0 - limits.max_daily_loss_fraction)
+    if state.loss_latched or not equity >= floor:
+        detail = f"equity {equity:.2f}, the day began with {state.day_start_equity:.2f}"
+        vetoes += (Veto(Reason.DAILY_LOSS_LIMIT, detail),)
+    if not equity >= state.peak_equity * (1.0 - limits.max_drawdown_fraction):
+        detail = f"equity {equity:.2f}, its peak was {state.peak_equity:.2f}"
+        vetoes += (Veto(Reason.DRAWDOWN_LIMIT, detail),)
+    return vetoes

@@ -1,0 +1,166 @@
+"""Limits: what the risk rules measure against. Whoever trades states them all."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from online.domain.errors import InvalidSettings
+from online.domain.news import Impact
+
+_WEEK_HOURS = 168.0
+EVERY_MODEL = "*"
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits in force. None has a default: who trades states them all.
+
+    Parameters
+    ----------
+    allowed_symbols
+        Symbols that may be traded.
+    allowed_models
+        Registered names that may trade, `*` for every one; `NAME@DIGITS` allows only the bundle
+        whose SHA-256 begins so.
+    risk_per_trade_fraction
+        Share of equity lost when the stop is hit at its price, in (0, 0.1].
+    max_volume_lots
+        Largest order (> 0).
+    max_notional
+        Largest order's value in the account's currency (> 0).
+    max_symbol_notional
+        Largest sum over one symbol's positions, orders under way and the order (> 0).
+    max_currency_notional
+        Largest net exposure to one currency that is not the account's, whichever of the orders
+        under way fill (> 0).
+    max_gross_notional
+        Largest sum over positions, orders under way and the order, account currency (> 0).
+    min_margin_level_percent
+        Least equity over margin once the order and those under way have filled (> 0).
+    max_spread_points
+        Widest spread at which an entry is sent (> 0).
+    max_spread_ratio
+        Widest spread as a multiple of the instrument's typical one (> 0).
+    price_collar_points
+        Farthest an order's price may lie from the quote of its side, points (> 0).
+    price_collar_units
+        Farthest the market may have moved since the last price on record, in the barriers' unit
+        (> 0).
+    max_quote_age_milliseconds
+        Oldest quote on which an entry is decided (> 0).
+    max_rate_age_milliseconds
+        Oldest quote of a conversion pair that values anything (> 0).
+    max_clock_skew_milliseconds
+        Farthest the broker's clock may be from the scorer's when both are read (> 0).
+    max_signal_age_seconds
+        Oldest bar, by its close, on whose signal an entry is made (> 0).
+    max_daily_loss_fraction
+        Loss of equity since the UTC day's first decision that stops entries, in (0, 1].
+    max_drawdown_fraction
+        Fall of equity from its peak that stops entries until resumed, in (0, 1].
+    max_consecutive_losses
+        Losing trades in a row that stop entries until resumed (>= 1).
+    max_orders_per_window, order_window_seconds
+        Rate of entries (>= 1, > 0).
+    max_closes_per_window
+        Closes within the same window; entries never use them up (>= 1).
+    max_repeats_per_window, repeat_window_seconds
+        Entries of one symbol and side that filled, or still may (>= 1, > 0).
+    duplicate_window_seconds
+        Time within which the same symbol, side and volume is taken for the same order (> 0).
+    no_entry_before_weekend_hours
+        No entry so long before the week's close; 0 for none, below 168.
+    flatten_before_weekend_hours
+        Positions are closed so long before the week's close; 0 keeps them, below 168.
+    news_impact
+        Least impact of an event of the news calendar that stops entries: low, medium or high.
+    """
+
+    allowed_symbols: tuple[str, ...]
+    allowed_models: tuple[str, ...]
+    risk_per_trade_fraction: float
+    max_volume_lots: float
+    max_notional: float
+    max_symbol_notional: float
+    max_currency_notional: float
+    max_gross_notional: float
+    min_margin_level_percent: float
+    max_spread_points: float
+    max_spread_ratio: float
+    price_collar_points: float
+    price_collar_units: float
+    max_quote_age_milliseconds: int
+    max_rate_age_milliseconds: int
+    max_clock_skew_milliseconds: int
+    max_signal_age_seconds: int
+    max_daily_loss_fraction: float
+    max_drawdown_fraction: float
+    max_consecutive_losses: int
+    max_orders_per_window: int
+    order_window_seconds: int
+    max_closes_per_window: int
+    max_repeats_per_window: int
+    repeat_window_seconds: int
+    duplicate_window_seconds: int
+    no_entry_before_weekend_hours: float
+    flatten_before_weekend_hours: float
+    news_impact: Impact
+
+    def __post_init__(self) -> None:
+        for name in ("allowed_symbols", "allowed_models"):
+            listed = getattr(self, name)
+            if not listed or not all(listed):
+                raise InvalidSettings(f"limit {name} needs at least one entry, none empty")
+        for name, top in _UPPER_BOUNDS.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 < value <= top):
+                raise InvalidSettings(f"limit {name} must be above 0 and at most {top}: {value}")
+        for name in ("no_entry_before_weekend_hours", "flatten_before_weekend_hours"):
+            hours = getattr(self, name)
+            if not 0.0 <= hours < _WEEK_HOURS:
+                raise InvalidSettings(f"limit {name} must be 0 or more and below 168: {hours}")
+
+    def allows_model(self, name: str, sha256: str) -> bool:
+        """Tell whether a bundle may trade.
+
+        Parameters
+        ----------
+        name
+            Registered name.
+        sha256
+            The bundle's digest, hexadecimal.
+        """
+        for allowed in self.allowed_models:
+            wanted, _, digits = allowed.partition("@")
+            if wanted in {EVERY_MODEL, name} and sha256.startswith(digits):
+                return True
+        return False
+
+
+_UPPER_BOUNDS: dict[str, float] = {
+    "risk_per_trade_fraction": 0.1,
+    "max_volume_lots": 1e6,
+    "max_notional": 1e12,
+    "max_symbol_notional": 1e12,
+    "max_currency_notional": 1e12,
+    "max_gross_notional": 1e12,
+    "min_margin_level_percent": 1e6,
+    "max_spread_points": 1e6,
+    "max_spread_ratio": 1e4,
+    "price_collar_points": 1e6,
+    "price_collar_units": 1e4,
+    "max_quote_age_milliseconds": 86_400_000,
+    "max_rate_age_milliseconds": 86_400_000,
+    "max_clock_skew_milliseconds": 86_400_000,
+    "max_signal_age_seconds": 604_800,
+    "max_daily_loss_fraction": 1.0,
+    "max_drawdown_fraction": 1.0,
+    "max_consecutive_losses": 1_000_000,
+    "max_orders_per_window": 1_000_000,
+    "order_window_seconds": 86_400,
+    "max_closes_per_window": 1_000_000,
+    "max_repeats_per_window": 1_000_000,
+    "repeat_window_seconds": 86_400,
+    "duplicate_window_seconds": 86_400,
+}
