@@ -61,7 +61,7 @@ def make_limits(**changes: Any) -> Limits:  # noqa: ANN401 - any field of the li
         max_quote_age_milliseconds=60_000,
         max_rate_age_milliseconds=60_000,
         max_clock_skew_milliseconds=86_400_000,
-        max_signal_age_seconds=86_400,
+        max_signal_age_seconds=604_800,
         max_daily_loss_fraction=0.05,
         max_drawdown_fraction=0.2,
         max_consecutive_losses=100,
