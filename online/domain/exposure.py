@@ -150,7 +150,8 @@ def measure_worst_case(
         for name in watched:
             net[name] += signed * _direction(instrument, name)
     for order in under_way:
-        left = max(order.volume_lots - held.get(order.magic, 0.0), 0.0)
+        filled = held.get(order.magic, 0.0) if order.magic else 0.0
+        left = max(order.volume_lots - filled, 0.0)
         value = value_of(order.symbol, left, order.price, instruments, currency, rates)
         if value is None:
             return None
