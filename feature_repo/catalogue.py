@@ -98,6 +98,37 @@ def select(names: Iterable[str], timeframe: Timeframe | None = None) -> tuple[Fe
     return tuple(feature for feature in members if feature.name in wanted)
 
 
+def expand(words: Iterable[str], timeframe: Timeframe) -> tuple[str, ...]:
+    """Return the names that words stand for: ``default``, a group such as ``higher``, or a name.
+
+    Parameters
+    ----------
+    words
+        In any order.
+    timeframe
+        Of the bars that the vector is about.
+
+    Raises
+    ------
+    NotFound
+        With code ``UNKNOWN_FEATURE``, naming what is near.
+
+    Examples
+    --------
+    >>> expand(["cross", "rsi_14"], Timeframe.H1)[:3]
+    ('rsi_14', 'base_strength_24', 'quote_strength_24')
+    """
+    names: set[str] = set()
+    for word in words:
+        if word == "default":
+            names |= set(DEFAULT_NAMES)
+        elif word in set(Group):
+            names |= {feature.name for feature in _members(Group(word), timeframe)}
+        else:
+            names.add(word)
+    return tuple(feature.name for feature in select(names, timeframe))
+
+
 def available(inputs: frozenset[str]) -> tuple[Feature, ...]:
     """Return the entries of own bars that a source with `inputs` (`BarArrays.inputs`) can serve."""
     return tuple(feature for feature in CATALOGUE if feature.inputs <= inputs)

@@ -49,7 +49,7 @@ def compute_vectors(panel: Panel, features: Sequence[Feature], start: int = 0) -
     NotFound
         If a feature's input, or a peer's bars, are absent.
     """
-    require_inputs(split(features)[0], panel.own.inputs)
+    require_served(panel, features)
     return _compute(panel, features, start)
 
 
@@ -216,6 +216,21 @@ def split(
     across = tuple(feature for feature in features if isinstance(feature, CrossFeature))
     own = tuple(f for f in features if not isinstance(f, (HigherFeature, CrossFeature)))
     return own, higher, across
+
+
+def require_served(panel: Panel, features: Sequence[Feature]) -> None:
+    """Refuse features that a panel's bars cannot serve.
+
+    Raises
+    ------
+    NotFound
+        ``FEATURE_INPUT_ABSENT`` if its source lacks an input, ``FEATURE_PEERS_ABSENT`` if peers'
+        bars are absent.
+    """
+    own, _, across = split(features)
+    require_inputs(own, panel.own.inputs)
+    if across:
+        require_peers(panel)
 
 
 def require_peers(panel: Panel) -> Peers:

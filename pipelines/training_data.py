@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from feature_repo.catalogue import contract
+from feature_repo.catalogue import contract, select
 from feature_repo.objects import EVENT_TIMESTAMP, JOIN_KEY, references, service_name
 from feature_repo.store import apply_definitions, open_store
+from feature_repo.vector import require_served
 from models.bars import Bars
 from models.dataset import Dataset, build_dataset
 from models.labels import Costs
@@ -20,6 +21,7 @@ from online.domain.errors import InvalidInput
 from online.domain.market import Instrument, PriceSide, Timeframe
 from online.domain.vector import VectorContract
 from online.instruments import find_instrument
+from pipelines.feature_history import load_panel
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -107,12 +109,15 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
     Raises
     ------
     NotFound
-        If the lake has no such series, or a feature is unknown.
+        If the lake has no such series, or a feature is unknown or made of what it lacks.
     InvalidInput
         If there is too little to learn from.
     """
     vector, instrument = plan.vector, find_instrument(plan.symbol)
     lake, label = Lake(plan.home.lake), plan.recipe.label
+    features = select(vector.all_names, plan.timeframe)
+    panel = load_panel(lake, plan.symbol, plan.timeframe, plan.end_ns, features)
+    require_served(panel, features)
     table = lake.read_bars(plan.symbol, plan.timeframe, plan.start_ns, plan.end_ns)
     bars = Bars(
         table["closed_at_ns"].to_numpy(dtype=np.int64),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from pipelines.commands.environment import mlflow_server, online_store, prepare_environment
 from pipelines.commands.options import (
     HOME,
@@ -33,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("features", epilog="Example: sextant features --symbol EURUSD --timeframe H1")(
         features
     )
-    app.command("train", epilog="Example: sextant train --until 2017-10-01")(train)
+    app.command(
+        "train", epilog="Example: sextant train --until 2017-10-01 --features default,higher,cross"
+    )(train)
     app.command("promote", epilog="Example: sextant promote EURUSD.H1.barrier --alias paper")(
         promote
     )
@@ -74,6 +76,12 @@ def train(
     ] = "xgboost",
     since: DateOption = None,
     until: DateOption = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What it reads, by commas: names, groups such as higher or cross, and default."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 7,
     study: Annotated[
         int, typer.Option(min=0, help="Settings to try for each family before the first test.")
@@ -83,12 +91,17 @@ def train(
 ) -> None:
     """Fit, judge and register a model; `sextant promote` lets it trade."""
     prepare_environment(Home(home))
+    from feature_repo.catalogue import expand
     from models.families.build import parse_families
     from models.progress import listening
     from models.recipe import Recipe
     from pipelines.train import train as run_train
 
-    recipe = Recipe(families=parse_families(family), seed=seed, n_tuning_trials=study)
+    words = None if features is None else [word.strip() for word in features.split(",")]
+    names = None if words is None else expand(words, Timeframe.parse(timeframe))
+    recipe = Recipe(
+        families=parse_families(family), features=names, seed=seed, n_tuning_trials=study
+    )
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
         mlflow_server(Home(home)) as mlflow_uri,

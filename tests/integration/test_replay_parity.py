@@ -156,7 +156,7 @@ def trade_live(
     environment = {
         name: value
         for name, value in told.items()
-        if name not in {"SEXTANT_MODELS__URL", "SEXTANT_MODELS__CACHE"}
+        if name not in {"SEXTANT_MODELS__URL", "SEXTANT_MODELS__CACHE", "SEXTANT_MODELS__TRUST"}
     }
     paths = store_paths(home)
     apply_definitions(open_store(paths, project), paths.offline_root, [TIMEFRAME])
