@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watching: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[None]] = []
         try:
             try:
                 await scorer.start()
@@ -74,16 +74,20 @@ def create_app(settings: Settings) -> FastAPI:
                 raise
             with suppress(Unavailable):  # told by the readiness; the link is tried again by itself
                 await scorer.observe()
+            if isinstance(settings.clock, SystemClockSettings):  # a virtual one moves stops itself
+                tasks.append(asyncio.create_task(scorer.operating.keep_moving_stops()))
             gc.collect()
             gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
             gc.set_threshold(*GC_THRESHOLDS)
             if settings.model.watch_seconds:
-                watching = asyncio.create_task(scorer.watch(settings.model.watch_seconds))
+                tasks.append(asyncio.create_task(scorer.watch(settings.model.watch_seconds)))
             async with _kept_reconciled(scorer):
                 yield
         finally:
-            if watching is not None:
-                watching.cancel()
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await close()
             gc.set_threshold(*thresholds)
             gc.unfreeze()

@@ -15,7 +15,6 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import isfinite
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -31,9 +30,9 @@ from online.domain.errors import NotFound, SextantError, Unavailable
 from online.domain.limits import Limits
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Side
 from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
-from online.domain.order import Intent, OrderReply, OrderStatus, Purpose, make_magic
+from online.domain.order import Intent, OrderReply, Purpose, make_magic
 from online.domain.reasons import Reason, Veto
-from online.domain.record import DealRecord, DecisionRecord, Record, Request, ResultRecord
+from online.domain.record import DealRecord, DecisionRecord, Record, Request
 from online.domain.risk import judge_close, judge_entry, size_entry
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Signal, combine, is_distribution
@@ -47,6 +46,7 @@ from online.ports import (
     Observation,
     keep_finite,
 )
+from online.sending import append, send
 
 LIVE_ALIAS = "champion"
 _MINUTE_NS, _DAY_MINUTES = 60 * NANOSECONDS_PER_SECOND, 1_440
@@ -371,53 +371,6 @@ def enter(
     return intent, judge_entry(intent, risk, desk.instruments, limits)
 
 
-async def send(intent: Intent, decision_id: str, desk: Desk) -> OrderReply:
-    """Send a journaled intent and journal what came back; no reply is an unknown fate.
-
-    Raises
-    ------
-    JournalUnavailable
-        If the reply cannot be recorded; the order then counts as unresolved.
-    """
-    try:
-        reply = await desk.broker.send(intent)
-    except Unavailable as error:
-        reply = _lost(str(error))
-    if not (isfinite(reply.price) and isfinite(reply.volume_lots)):
-        reply = _lost(f"the reply is not finite: {reply}")
-    await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
-    return reply
-
-
-async def resolve_pending(desk: Desk) -> tuple[Intent, ...]:
-    """Look for evidence of every order without a known fate; return those still unresolved.
-
-    Raises
-    ------
-    Unavailable
-        If the broker does not answer.
-    """
-    for order in (*desk.book.orders.pending, *desk.book.orders.resting):
-        intent = order.intent
-        reply = await desk.broker.find(intent)
-        if (
-            reply is not None
-            and reply != order.reply
-            and desk.book.orders.allows(intent.intent_id, reply)
-        ):
-            decision_id = desk.book.decision_of(intent.intent_id)
-            result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply)
-            await append(desk, result)
-    return desk.book.pending
-
-
-async def append(desk: Desk, *records: Record, durable: bool = True) -> None:
-    """Journal records, then fold them into the book; before an order is sent, `durable`."""
-    await desk.journal.append(*records, durable=durable)
-    for record in records:
-        desk.book.apply(record)
-
-
 def run_to_completion(story: Coroutine[Any, Any, T]) -> T:
     """Run a story whose ports never wait, without an event loop.
 
@@ -432,10 +385,6 @@ def run_to_completion(story: Coroutine[Any, Any, T]) -> T:
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     story.close()
     raise SextantError("a port waited: run this story in an event loop")
-
-
-def _lost(why: str) -> OrderReply:
-    return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)
 
 
 @lru_cache(maxsize=64)

@@ -28,7 +28,8 @@ from online.domain.record import DecisionRecord, Record, Request, ResultRecord
 from online.domain.vector import VectorContract, ViewContract
 from online.gateway.messages import Role
 from online.ports import Observation
-from online.trade import Desk, consider, resolve_pending
+from online.sending import resolve_pending
+from online.trade import Desk, consider
 from tests.fakes import HOUR_NS, INSTRUMENTS, FakeFeatures, FakeModel, make_limits, make_manifest
 from tests.fakes import make_reading as read
 from tests.gateway_world import Terminal, World, eventually

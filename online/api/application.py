@@ -16,7 +16,8 @@ from online.api.access import BearerAccess
 from online.api.endpoint import PROBLEM, Endpoint, correlation_of
 from online.api.front import Front
 from online.api.problem import Problem, from_status
-from online.api.routes import Route, make_routes
+from online.api.route import Route
+from online.api.routes import make_routes
 from online.api.scorer import Scorer
 
 _TITLE = "Sextant scorer"

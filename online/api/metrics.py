@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from online.domain.errors import JournalUnavailable
 from online.domain.manifest import Manifest
+from online.domain.operation import Operation
 from online.domain.order import Intent, OrderReply
 from online.domain.reconciliation import Finding, FindingKind, Statement
 from online.domain.record import Record
@@ -93,6 +94,12 @@ class Meters:
         self._orders = Counter(
             "sextant_orders", "Orders sent, by fate.", ["status"], registry=self.registry
         )
+        self._operations = Counter(
+            "sextant_operations",
+            "Operations on positions and orders, by fate.",
+            ["operation", "status"],
+            registry=self.registry,
+        )
         self._problems = Counter(
             "sextant_http_problems", "HTTP errors answered.", ["code"], registry=self.registry
         )
@@ -145,6 +152,10 @@ class Meters:
         if outcome.reply is not None:
             self._orders.labels(outcome.reply.status.value).inc()
         self.stage["total"].observe(perf_counter() - started)
+
+    def count_operation(self, operation: Operation, reply: OrderReply) -> None:
+        """Count an operator's operation, or a trailing rule's."""
+        self._operations.labels(type(operation).__name__.lower(), reply.status.value).inc()
 
     def count_problem(self, code: str) -> None:
         """Count an HTTP error."""

@@ -7,6 +7,7 @@ import logging
 import msgspec
 
 from online.domain.errors import (
+    Conflict,
     InvalidInput,
     JournalCorrupt,
     ModelRefused,
@@ -98,7 +99,7 @@ def status_of(error: SextantError) -> int:
             return 404
         case InvalidInput():
             return 422
-        case ModelRefused():
+        case ModelRefused() | Conflict():
             return 409
         case Unavailable() | JournalCorrupt():
             return 503

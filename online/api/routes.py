@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from online.api.endpoint import Call, Handler, Reply
+from online.api.endpoint import Call, Reply
 from online.api.messages import (
     BarRequest,
     DecisionAnswer,
@@ -25,6 +23,8 @@ from online.api.messages import (
     answer_decision,
     decode,
 )
+from online.api.order_routes import make_order_routes
+from online.api.route import Route
 from online.api.scorer import Scorer
 from online.domain.record import DealRecord, DecisionRecord, Record, Request, ResultRecord
 from online.trade import Outcome
@@ -37,36 +37,6 @@ _OK = 200
 _UNREADY = 503
 
 DecisionRecords = tuple[DecisionRecord | ResultRecord | DealRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route and what the API's page says of it.
-
-    Parameters
-    ----------
-    method, path
-        As the router knows them.
-    handle
-        Answers it.
-    summary
-        One sentence.
-    reads, answers
-        Types of the bodies; None where there is no body, or it is not JSON.
-    protected
-        True if the bearer token is needed.
-    problems
-        Statuses it may answer with a problem.
-    """
-
-    method: str
-    path: str
-    handle: Handler
-    summary: str
-    reads: Any
-    answers: Any
-    protected: bool = False
-    problems: tuple[int, ...] = ()
 
 
 class Handlers:
@@ -186,6 +156,7 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
             "Load and verify the model under the alias; a refused one leaves the old in place.",
             None, ModelAnswer, protected=True, problems=(404, 409, 422, 503),
         ),
+        *make_order_routes(scorer),
         Route("GET", "/healthz", on.healthz, "The process answers.", None, Liveness),
         Route("GET", "/readyz", on.readyz, "Every part and its state.", None, Readiness),
         Route("GET", "/metrics", on.metrics, "Prometheus' text format.", None, None),

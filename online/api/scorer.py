@@ -15,6 +15,7 @@ from online.adapters.clocks import VirtualClock
 from online.api.loading import Loaded, Loader
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedJournal, TimedModel
+from online.api.operating import Operating
 from online.api.reconciling import Reconciling
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
@@ -24,8 +25,9 @@ from online.domain.market import Instrument
 from online.domain.record import HaltRecord, LimitsRecord, ModelRecord, Record, Request
 from online.ports import Broker, Clock, FeatureReader, Observation
 from online.reconciler import Reconciler, ReconciliationRules
+from online.sending import resolve_pending
 from online.simulator.terminal import SimulatedTerminal
-from online.trade import Desk, Outcome, consider, resolve_pending
+from online.trade import Desk, Outcome, consider
 
 logger = logging.getLogger(__name__)
 _NOT_YET = "no model was loaded yet"
@@ -122,15 +124,19 @@ class Scorer:
     _trading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     reconciling: Reconciling = field(init=False)
+    operating: Operating = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make what compares journal and broker."""
+        """Make what compares journal and broker, and what operators ask for."""
         parts = self.parts
         reconciler = Reconciler(
             parts.broker, parts.journal, parts.clock, parts.book, parts.reconciliation
         )
         self.reconciling = Reconciling(
             reconciler, parts.book, self._trading, self._resolve, self.meters
+        )
+        self.operating = Operating(
+            parts, self.meters, self._trading, self._resolve, lambda: self.desk.model
         )
 
     async def start(self) -> None:
@@ -163,6 +169,7 @@ class Scorer:
             if self.parts.simulation is not None or not self.parts.book.compared:
                 await self.reconciling.turn()  # a replay has no time between its bars
             outcome = await consider(request, self.desk)
+            await self.operating.move_stops_now()
         self._count(outcome, started)
         return outcome
 
@@ -246,6 +253,7 @@ class Scorer:
             if upcoming is not None:
                 terminal.begin_bar(step.symbol, upcoming)
                 clock.set(upcoming.opened_at_ns)
+            await self.operating.move_stops_now()
             return MarketAnswer(terminal.quote(step.symbol), clock.now_ns())
 
     async def readiness(self) -> Readiness:
@@ -378,10 +386,11 @@ class Scorer:
 
     async def _resolve(self) -> None:
         """Look for the fate of orders left unresolved; without evidence they stay so."""
-        if self._desk is None or not self._desk.book.pending:
+        orders = self.parts.book.orders
+        if not orders.pending and not orders.resting:
             return
         try:
-            left = await resolve_pending(self._desk)
+            left = await resolve_pending(self.parts)
         except Unavailable as error:
             logger.warning("unresolved orders stay so: %s", error)
             return

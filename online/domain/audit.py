@@ -15,7 +15,14 @@ from online.domain.errors import InvalidInput, JournalCorrupt
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.merkle import MerkleTree
 from online.domain.numbering import Numbering
-from online.domain.record import GENESIS, DecisionRecord, Record, chain, decode_record
+from online.domain.record import (
+    GENESIS,
+    DecisionRecord,
+    OperationRecord,
+    Record,
+    chain,
+    decode_record,
+)
 
 _HASH_LENGTH = len(GENESIS)
 _END_OF_TIME_NS = 1 << 63  # the year 2262, where signed 64-bit nanoseconds end
@@ -188,7 +195,9 @@ class Auditor:
                 f"its hash is {sealed.hash}, the anchor kept elsewhere is "
                 f"{self._anchors[sequence]}: the journal was rewritten",
             )
-        if isinstance(record, DecisionRecord) and not self._numbers.claim(record.number):
+        if isinstance(record, DecisionRecord | OperationRecord) and not self._numbers.claim(
+            record.number
+        ):
             raise RecordCorrupt(
                 sequence, f"decision number {record.number} was given before or is below 1"
             )

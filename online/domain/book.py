@@ -10,20 +10,26 @@ from online.domain.holdings import Holdings
 from online.domain.limits import Limits
 from online.domain.loss_streak import LossStreak
 from online.domain.market import NANOSECONDS_PER_SECOND, Quote, Side
+from online.domain.operation import Operation
 from online.domain.order import Intent, OrderStatus, Purpose
+from online.domain.order_state import Proof
 from online.domain.orders import Order, Orders
 from online.domain.pace import Pace
 from online.domain.reasons import Reason, Veto
 from online.domain.reconciliation import PASSING, Finding, Known
 from online.domain.record import (
+    AccountRecord,
     DealRecord,
     DecisionRecord,
     HaltRecord,
     LimitsRecord,
     ModelRecord,
+    OperationRecord,
     ReconciliationRecord,
     Record,
+    ResolutionRecord,
     ResultRecord,
+    TrailRecord,
 )
 from online.domain.risk_facts import RiskState
 from online.domain.trading_state import TradingState
@@ -70,6 +76,9 @@ class Book:
         self._pace = Pace()
         self._streak = LossStreak()
         self._prices: dict[str, float] = {}
+        self.operations: dict[str, Operation] = {}
+        self.trails: dict[int, TrailRecord] = {}
+        self.account = ""
         self._claimed_deal = 0
         self._began_at_ns = -1
         self.holdings = Holdings()
@@ -204,8 +213,28 @@ class Book:
                 self._judge_findings()
             case LimitsRecord():
                 self.limits = record.limits
+            case OperationRecord() | ResolutionRecord() | TrailRecord() | AccountRecord():
+                self._apply_by_hand(record)
             case ModelRecord():
                 pass
+
+    def _apply_by_hand(
+        self, record: OperationRecord | ResolutionRecord | TrailRecord | AccountRecord
+    ) -> None:
+        match record:
+            case OperationRecord():
+                self.last_number = max(self.last_number, record.number)
+                self.operations[record.decision_id] = record.operation
+                self.orders.log(record.intent, record.decision_id, record.at_ns)
+            case ResolutionRecord():
+                self.orders.hear(record.intent_id, record.reply, Proof.OPERATOR)
+                self._settle(record)
+            case TrailRecord():
+                self.trails.pop(record.position, None)
+                if record.rule is not None:
+                    self.trails[record.position] = record
+            case AccountRecord():
+                self.account = record.account
 
     def _apply_decision(self, record: DecisionRecord) -> None:
         self.last_number = max(self.last_number, record.number)
@@ -221,7 +250,7 @@ class Book:
         self.orders.log(intent, record.decision_id, record.at_ns)
         self._pace.send(intent, record.at_ns)
 
-    def _settle(self, record: ResultRecord) -> None:
+    def _settle(self, record: ResultRecord | ResolutionRecord) -> None:
         order = self.orders.find(record.intent_id)
         if order is not None:
             self.holdings.settle(order.intent, record.reply, record.at_ns)

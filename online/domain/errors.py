@@ -8,6 +8,7 @@
     │   ├── InvalidManifest     a model bundle that contradicts itself
     │   └── InvalidSettings     a configuration that must not start
     ├── NotFound                a symbol, model, decision or file that is not there
+    ├── Conflict                what was asked cannot be done to things as they are now
     ├── Unavailable             an outside system does not answer; try again
     │   └── JournalUnavailable  nothing can be recorded, so nothing may be sent
     ├── ModelRefused            a bundle failed its verification; the old one stays
@@ -75,6 +76,13 @@ class NotFound(SextantError):
     code = "NOT_FOUND"
     remedy = "Check the name; the message lists what exists."
     exit_status = 2
+
+
+class Conflict(SextantError):
+    """What was asked cannot be done to things as they are now."""
+
+    code = "CONFLICT"
+    remedy = "Look at how things are (`sextant orders list`), then ask for what fits."
 
 
 class Unavailable(SextantError):

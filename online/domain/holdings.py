@@ -51,7 +51,8 @@ class Holdings:
         if reply.deal and reply.deal not in self.deals:
             self.replied_at_ns[reply.deal] = at_ns
         if intent.purpose is Purpose.CLOSE:
-            if reply.status is OrderStatus.FILLED:
+            left = abs(self.lots.get(intent.position, 0.0)) - intent.volume_lots
+            if reply.status is OrderStatus.FILLED and left < SAME_VOLUME:
                 self.closing.add(intent.position)
         elif intent.purpose is Purpose.ENTRY:
             if reply.status in _NOTHING_OPENED:

@@ -7,15 +7,8 @@ from dataclasses import dataclass, replace
 
 from online.domain.errors import JournalCorrupt
 from online.domain.order import Intent, OrderReply, Purpose
-from online.domain.order_state import (
-    ENDED,
-    RESTING,
-    IllegalTransition,
-    Intended,
-    Proof,
-    State,
-    follow,
-)
+from online.domain.order_path import IllegalTransition, follow
+from online.domain.order_state import ENDED, RESTING, Intended, Proof, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from online.domain.errors import JournalCorrupt
 from online.domain.limits import Limits
 from online.domain.market import Quote, Timeframe
 from online.domain.news import NewsEvent
+from online.domain.operation import Operation
 from online.domain.order import Intent, OrderReply
 from online.domain.reasons import Veto
 from online.domain.reconciliation import Finding
 from online.domain.risk_facts import RiskState
 from online.domain.signal import Signal
 from online.domain.trading_state import TradingState
+from online.domain.trailing import TrailingRule
 
 GENESIS = "0" * 64
 
@@ -185,6 +187,89 @@ class ResultRecord(msgspec.Struct, frozen=True, gc=False, tag="result"):
     reply: OrderReply
 
 
+class OperationRecord(msgspec.Struct, frozen=True, tag="operation"):
+    """An operator, or a trailing rule, has something done to a position or an order.
+
+    Parameters
+    ----------
+    decision_id
+        Unique; results of its order carry it, as they carry a decision's.
+    number
+        Counted with the decisions of this journal.
+    by, note
+        Who wanted it, and why.
+    operation
+        What was wanted.
+    quote, position, resting
+        The market and what it is done to, as the broker told them; null where it is the other.
+    intent
+        The order that is sent once this record is durable.
+    """
+
+    decision_id: str
+    number: int
+    at_ns: int
+    by: str
+    note: str
+    operation: Operation
+    quote: Quote | None
+    position: Position | None
+    resting: RestingOrder | None
+    intent: Intent
+
+
+class ResolutionRecord(msgspec.Struct, frozen=True, tag="resolution"):
+    """An operator states what became of an order whose fate nobody could prove.
+
+    Parameters
+    ----------
+    decision_id
+        Of the decision or operation that made the order.
+    by, note
+        Who says so, and from what they know it.
+    reply
+        The outcome as stated.
+    """
+
+    decision_id: str
+    intent_id: str
+    at_ns: int
+    by: str
+    note: str
+    reply: OrderReply
+
+
+class TrailRecord(msgspec.Struct, frozen=True, tag="trail"):
+    """A position was put under a trailing rule, or taken from under it.
+
+    Parameters
+    ----------
+    position, symbol
+        Which.
+    rule
+        In force from now on; null from now on for none.
+    by, note
+        Who wanted it, and why.
+    unit
+        Price of one unit where the rule was stated in units of the model's volatility; null else.
+    """
+
+    at_ns: int
+    position: int
+    symbol: str
+    rule: TrailingRule | None
+    by: str
+    note: str
+    unit: float | None = None
+
+
+class AccountRecord(msgspec.Struct, frozen=True, tag="account"):
+    """The account that this journal is of, by the broker's word; the first one stays."""
+
+    at_ns: int
+    account: str
+
+
 class DealRecord(msgspec.Struct, frozen=True, gc=False, tag="deal"):
     """A fill the broker reported."""
 
@@ -216,6 +301,10 @@ Record = (
     | ResultRecord
     | DealRecord
     | ReconciliationRecord
+    | OperationRecord
+    | ResolutionRecord
+    | TrailRecord
+    | AccountRecord
 )
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")

@@ -18,17 +18,8 @@ import msgspec
 
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import Intent, OrderReply
-from online.domain.order_state import (
-    ENDED,
-    RESTING,
-    HandedOff,
-    IllegalTransition,
-    Sending,
-    Stage,
-    State,
-    follow,
-    restore,
-)
+from online.domain.order_path import IllegalTransition, follow, restore
+from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
 
 _VERSION = 2
 _OPEN = (Stage.SENDING, Stage.UNKNOWN, *sorted(RESTING))

@@ -19,7 +19,8 @@ from online.domain.order import Purpose
 from online.domain.record import Request, decode_record, encode_record
 from online.domain.risk import judge_entry
 from online.domain.signal import Probabilities
-from online.trade import Desk, consider, resolve_pending, run_to_completion
+from online.sending import resolve_pending
+from online.trade import Desk, consider, run_to_completion
 from tests.fakes import (
     BAR_NS,
     EURUSD,

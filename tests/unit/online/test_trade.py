@@ -26,7 +26,8 @@ from online.domain.record import (
     encode_record,
 )
 from online.ports import Observation, keep_finite
-from online.trade import Desk, Outcome, consider, resolve_pending, run_to_completion
+from online.sending import resolve_pending
+from online.trade import Desk, Outcome, consider, run_to_completion
 from tests.fakes import (
     BAR_NS,
     FLAT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from online.domain.book import Book
 from online.domain.decision import Action, Decision
 from online.domain.errors import JournalCorrupt
 from online.domain.order import OrderReply, OrderStatus
+from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import (
     ENDED,
     Accepted,
@@ -24,11 +26,10 @@ from online.domain.order_state import (
     Stage,
     State,
     Unknown,
-    follow,
-    restore,
 )
-from online.domain.record import DecisionRecord, Request, ResultRecord
-from tests.fakes import BAR_NS, make_intent, make_manifest, make_state
+from online.domain.record import DecisionRecord, ResultRecord
+from tests.fakes import BAR_NS, make_intent
+from tests.journals import decision
 
 pytestmark = pytest.mark.lean
 
@@ -104,7 +105,7 @@ def test_no_sequence_of_words_leads_to_an_illegal_state(words: list[OrderStatus]
         legal = word.value in reachable(before) or word.value == before
         try:
             state = follow(state, word)
-        except order_state.IllegalTransition:
+        except IllegalTransition:
             assert not legal
             continue
         assert legal
@@ -125,24 +126,8 @@ def test_unknown_is_entered_by_a_lost_reply_alone_and_left_for_every_proven_fate
 
 def decided() -> DecisionRecord:
     """Return a decision with an order that is to be sent."""
-    manifest = make_manifest()
-    return DecisionRecord(
-        decision_id="d-1",
-        number=1,
-        at_ns=BAR_NS,
-        request=Request(manifest.symbol, manifest.timeframe, BAR_NS, send=True),
-        model_sha256="",
-        features=None,
-        view_stamps_ns=None,
-        quote=None,
-        account=None,
-        positions=None,
-        state=make_state(),
-        signal=None,
-        decision=Decision(Action.BUY),
-        vetoes=(),
-        intent=make_intent(),
-    )
+    wanted = Decision(Action.BUY)
+    return msgspec.structs.replace(decision(1), decision=wanted, intent=make_intent())
 
 
 def result(status: OrderStatus, intent_id: str = make_intent().intent_id) -> ResultRecord:

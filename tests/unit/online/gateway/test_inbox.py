@@ -9,7 +9,8 @@ import pytest
 
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import OrderReply, OrderStatus
-from online.domain.order_state import IllegalTransition, Stage
+from online.domain.order_path import IllegalTransition
+from online.domain.order_state import Stage
 from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.order_desk import not_sent
 from tests.gateway_world import entry

@@ -1,0 +1,158 @@
+"""Operations of a running scorer: one at a time with its trades, counted and logged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from online.api.metrics import Meters
+from online.api.order_messages import DistanceUnit, TrailRequest
+from online.domain.errors import Unavailable
+from online.domain.limits import Limits
+from online.domain.operation import Sight
+from online.domain.order import OrderReply
+from online.domain.orders import Order
+from online.domain.record import TrailRecord
+from online.domain.trailing import TrailingRule
+from online.operate import Carried, Floor, Wish, close_all, operate
+from online.ports import FeatureReader, Model
+from online.resolve import Statement, resolve_by_hand
+from online.trail import move_stops, put_under_trail
+
+TRAIL_EVERY_SECONDS = 1.0
+"""How often trailed stops are compared with the market while the clock runs by itself."""
+logger = logging.getLogger(__name__)
+
+
+class Room(Floor, Protocol):
+    """What operations need of a scorer's parts."""
+
+    @property
+    def features(self) -> FeatureReader:
+        """The online store."""
+
+    @property
+    def limits(self) -> Limits:
+        """In force."""
+
+
+class Operating:
+    """Carries out what operators and trailing rules want.
+
+    Parameters
+    ----------
+    parts
+        Of the scorer.
+    meters
+        Counts what was done.
+    turn
+        Held by whoever trades.
+    resolve
+        Looks for the fate of orders left unresolved.
+    model
+        Returns the model that trades, or raises `NoModel`.
+    """
+
+    def __init__(
+        self,
+        parts: Room,
+        meters: Meters,
+        turn: asyncio.Lock,
+        resolve: Callable[[], Awaitable[None]],
+        model: Callable[[], Model],
+    ) -> None:
+        self.parts = parts
+        self.meters = meters
+        self._turn = turn
+        self._resolve = resolve
+        self._model = model
+
+    async def operate(self, wish: Wish) -> OrderReply:
+        """Carry out an operation, once; errors as `online.operate.operate`."""
+        async with self._turn:
+            await self._resolve()
+            reply = await operate(wish, self.parts)
+        self.meters.count_operation(wish.operation, reply)
+        return reply
+
+    async def close_all(
+        self, client_id: str, symbol: str, by: str, note: str
+    ) -> tuple[Carried, ...]:
+        """Cancel and close all that is this journal's; errors as `online.operate.close_all`."""
+        async with self._turn:
+            await self._resolve()
+            done = await close_all(client_id, symbol, by, note, self.parts)
+        for each in done:
+            if each.reply is not None:
+                self.meters.count_operation(each.operation, each.reply)
+        return done
+
+    async def put_under_trail(self, asked: TrailRequest, by: str) -> None:
+        """Put a position under a trailing rule, or end that; errors as `online.trail`."""
+        unit = None
+        if asked.unit is DistanceUnit.ATR and asked.distance is not None:
+            unit = await self._volatility_unit()
+        async with self._turn:
+            seen = await self.parts.broker.observe("", self.parts.book.last_deal)
+            position = asked.position
+            if asked.distance is None:
+                known = self.parts.book.trails.get(position)
+                symbol, rule = "" if known is None else known.symbol, None
+            else:
+                held = Sight(seen.positions, seen.orders, None).position(position)
+                scale = 1.0 if unit is None else unit
+                rule = TrailingRule(asked.distance * scale, asked.step * scale)
+                position, symbol = held.ticket, held.symbol
+            record = TrailRecord(
+                self.parts.clock.now_ns(), position, symbol, rule, by, asked.note, unit
+            )
+            await put_under_trail(record, self.parts)
+            await self.move_stops_now()
+
+    async def move_stops(self) -> None:
+        """Move the stops of trailed positions that the market has left behind."""
+        if self.parts.book.trails:
+            async with self._turn:
+                await self._resolve()
+                await self.move_stops_now()
+
+    async def resolve_by_hand(self, statement: Statement) -> Order:
+        """Write down what an operator states; errors as `online.resolve.resolve_by_hand`."""
+        async with self._turn:
+            return await resolve_by_hand(statement, self.parts)
+
+    async def keep_moving_stops(self) -> None:
+        """Move trailed stops for ever."""
+        while True:
+            await asyncio.sleep(TRAIL_EVERY_SECONDS)
+            try:
+                await self.move_stops()
+            except Unavailable as error:
+                logger.warning("trailed stops wait: %s", error)
+
+    async def move_stops_now(self) -> None:
+        """As `move_stops`, for who trades already; what cannot be moved now is tried again."""
+        parts = self.parts
+        if not parts.book.trails:
+            return
+        max_age_ns = parts.limits.max_quote_age_milliseconds * 1_000_000
+        for each in await move_stops(parts, max_age_ns, parts.limits.max_spread_points):
+            if each.reply is not None:
+                self.meters.count_operation(each.operation, each.reply)
+            elif each.refusal is not None:
+                logger.warning("a stop was not moved: %s", each.refusal.detail)
+
+    async def _volatility_unit(self) -> float:
+        """Return the price of one unit of the model's volatility, as the online store has it."""
+        manifest = self._model().manifest
+        reading = await self.parts.features.read(manifest.symbol, manifest.vector)
+        unit = reading.values[manifest.vector.index(manifest.barriers.unit_feature)]
+        if unit is None or not 0.0 < unit < math.inf:
+            raise Unavailable(
+                f"{manifest.barriers.unit_feature} is {unit}: state the distance in price",
+                code="FEATURES_UNAVAILABLE",
+            )
+        return unit

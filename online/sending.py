@@ -1,0 +1,83 @@
+"""An order's way out: sent once, written down before and after, its fate looked for."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Protocol
+
+from online.domain.book import Book
+from online.domain.errors import Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.record import Record, ResultRecord
+from online.ports import Broker, Clock, Journal
+
+
+class Sender(Protocol):
+    """What it takes to send an order and to write down what comes of it; a desk has more."""
+
+    @property
+    def broker(self) -> Broker:
+        """Where orders go."""
+
+    @property
+    def journal(self) -> Journal:
+        """Where everything is written first."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+
+    @property
+    def book(self) -> Book:
+        """The fold of the journal."""
+
+
+async def send(intent: Intent, decision_id: str, desk: Sender) -> OrderReply:
+    """Send a journaled intent and journal what came back; no reply is an unknown fate.
+
+    Raises
+    ------
+    JournalUnavailable
+        If the reply cannot be recorded; the order then counts as unresolved.
+    """
+    try:
+        reply = await desk.broker.send(intent)
+    except Unavailable as error:
+        reply = _lost(str(error))
+    if not (isfinite(reply.price) and isfinite(reply.volume_lots)):
+        reply = _lost(f"the reply is not finite: {reply}")
+    await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
+    return reply
+
+
+async def resolve_pending(desk: Sender) -> tuple[Intent, ...]:
+    """Look for evidence of every order without a known fate; return those still unresolved.
+
+    Raises
+    ------
+    Unavailable
+        If the broker does not answer.
+    """
+    for order in (*desk.book.orders.pending, *desk.book.orders.resting):
+        intent = order.intent
+        reply = await desk.broker.find(intent)
+        if (
+            reply is not None
+            and reply != order.reply
+            and desk.book.orders.allows(intent.intent_id, reply)
+        ):
+            decision_id = desk.book.decision_of(intent.intent_id)
+            result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply)
+            await append(desk, result)
+    return desk.book.pending
+
+
+async def append(desk: Sender, *records: Record, durable: bool = True) -> None:
+    """Journal records, then fold them into the book; before an order is sent, `durable`."""
+    await desk.journal.append(*records, durable=durable)
+    for record in records:
+        desk.book.apply(record)
+
+
+def _lost(why: str) -> OrderReply:
+    return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)

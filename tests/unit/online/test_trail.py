@@ -1,0 +1,150 @@
+"""Trailing stops: only where an operator put them, and only ever in the position's favour."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from online.domain.errors import Conflict, InvalidInput, NotFound
+from online.domain.market import Side
+from online.domain.order import OrderStatus
+from online.domain.record import TrailRecord
+from online.domain.trailing import TrailingRule, trail
+from online.operate import Carried
+from online.trade import run_to_completion
+from online.trail import move_stops, put_under_trail
+from tests.fakes import EURUSD, make_position, make_quote
+from tests.floors import TestFloor
+
+pytestmark = pytest.mark.lean
+MINUTE_NS = 60_000_000_000
+RULE = TrailingRule(0.005, 0.001)
+
+
+def put(floor: TestFloor, rule: TrailingRule | None, position: int = 1) -> None:
+    record = TrailRecord(floor.clock.time_ns, position, "EURUSD", rule, "ann", "a test")
+    run_to_completion(put_under_trail(record, floor))
+
+
+def move(floor: TestFloor, spread_points: float = 30.0) -> tuple[Carried, ...]:
+    return run_to_completion(move_stops(floor, MINUTE_NS, spread_points))
+
+
+def test_no_position_is_trailed_that_nobody_put_under_a_rule() -> None:
+    floor = TestFloor()
+    floor.enter()
+    floor.quote(1.11, 1.1102)
+    assert move(floor) == ()
+    assert floor.held.stop == 1.09
+
+
+def test_stop_follows_the_market_at_its_distance_and_stays_when_it_turns() -> None:
+    floor = TestFloor()
+    floor.enter()
+    put(floor, RULE)
+    stops = []
+    for bid in (1.1, 1.1005, 1.105, 1.1055, 1.107, 1.104):
+        floor.quote(bid, bid + 0.0002)
+        move(floor)
+        stops.append(floor.held.stop)
+    assert stops == [1.095, 1.095, 1.1, 1.1, 1.102, 1.102]
+    assert [record.by for record in floor.operations] == ["trailing rule"] * 3
+    assert floor.held.target == 1.12
+
+
+def test_rule_survives_a_restart_and_ends_with_its_position() -> None:
+    floor = TestFloor()
+    floor.enter()
+    put(floor, RULE)
+    floor.restart()
+    floor.quote(1.11, 1.1102)
+    assert [each.reply.status for each in move(floor) if each.reply] == [OrderStatus.DONE]
+    floor.quote(1.104, 1.1042)  # the stop at 1.105 ends it
+    assert floor.terminal.positions() == ()
+    move(floor)
+    assert floor.book.trails == {}
+    floor.restart()
+    assert floor.book.trails == {}
+
+
+def test_rule_is_ended_by_who_put_it_and_an_unknown_one_is_not_found() -> None:
+    floor = TestFloor()
+    floor.enter()
+    put(floor, RULE)
+    put(floor, None)
+    floor.quote(1.11, 1.1102)
+    assert move(floor) == ()
+    with pytest.raises(NotFound) as refused:
+        put(floor, None)
+    assert refused.value.code == "NOT_TRAILED"
+
+
+@pytest.mark.parametrize("way", ["stale", "wide"])
+def test_quote_that_is_stale_or_wide_moves_nothing(way: str) -> None:
+    floor = TestFloor()
+    floor.enter()
+    put(floor, RULE)
+    floor.quote(1.11, 1.1102)
+    if way == "stale":
+        floor.clock.time_ns += 2 * MINUTE_NS
+    assert move(floor, 30.0 if way == "stale" else 10.0) == ()
+
+
+def test_lost_move_is_not_repeated_until_its_fate_is_known() -> None:
+    floor = TestFloor()
+    floor.enter()
+    put(floor, RULE)
+    floor.quote(1.11, 1.1102)
+    floor.broker.loses_reply = True
+    (first,) = move(floor)
+    assert first.reply is not None
+    assert first.reply.status is OrderStatus.UNKNOWN
+    floor.broker.loses_reply = False
+    floor.quote(1.115, 1.1152)
+    assert move(floor) == ()
+    assert floor.resolve() == 0
+    assert len(move(floor)) == 1
+    assert floor.held.stop == 1.11
+
+
+@pytest.mark.parametrize(("distance", "step"), [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0),
+                                                (0.01, -1.0), (0.01, float("inf"))])  # fmt: skip
+def test_rule_that_cannot_be_is_refused(distance: float, step: float) -> None:
+    with pytest.raises(InvalidInput):
+        TrailingRule(distance, step)
+
+
+def test_distance_below_the_brokers_least_is_refused() -> None:
+    floor = TestFloor()
+    floor.enter()
+    with pytest.raises(Conflict):
+        put(floor, TrailingRule(0.000001))
+
+
+POINTS = st.integers(100_000, 120_000)
+
+
+@given(
+    side=st.sampled_from(Side),
+    stop=st.one_of(st.just(0), POINTS),
+    distance=st.integers(1, 5_000),
+    step=st.integers(0, 500),
+    path=st.lists(st.tuples(POINTS, st.integers(0, 50)), max_size=20),
+)
+def test_stop_never_moves_against_the_position(
+    side: Side, stop: int, distance: int, step: int, path: list[tuple[int, int]]
+) -> None:
+    rule, scale = TrailingRule(distance / 1e5, step / 1e5), EURUSD.scale
+    position = make_position(side=side, stop=stop / scale)
+    for bid_points, spread in path:
+        quote = make_quote(bid_points / scale, (bid_points + spread) / scale)
+        moved = trail(position, quote, rule, EURUSD)
+        if moved is None:
+            continue
+        if position.stop:
+            gained_points = side.sign * (moved - position.stop) * scale
+            assert gained_points >= max(step, 1) - 1e-3
+        away_points = side.sign * (quote.price_to_close(side) - moved) * scale
+        assert away_points == pytest.approx(distance, abs=0.51)
+        position = make_position(side=side, stop=moved)
