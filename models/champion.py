@@ -14,6 +14,7 @@ from models.evaluate import OutOfFold
 from models.export import OnnxScorer, read_manifest
 from models.labels import Outcome
 from models.trading import trade
+from models.validators import refuse_rows
 
 MIN_ROWS = 200
 """Fewest rows after the champion's training on which the two are compared."""
@@ -68,6 +69,11 @@ def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) ->
         tuple(member.weight for member in manifest.members),
     )
     edge = probabilities[:, Outcome.LONG] - probabilities[:, Outcome.SHORT]
+    if manifest.validators is not None:
+        refused = refuse_rows(
+            probabilities, values.astype(np.float64), manifest.vector, manifest.validators
+        )
+        edge = np.where([not reasons for reasons in refused], edge, 0.0)
     champion = trade(edge, labels, manifest.min_edge)
     mine = trade(signals.edge[later], labels, min_edge)
     return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), int(later.sum()))

@@ -45,6 +45,8 @@ class OutOfFold:
         Of the rows.
     fold
         Number of each row's fold, shape ``(n_rows,)``.
+    allowed
+        Rows that the validators let through, shape ``(n_rows,)``; None for all.
     """
 
     name: str
@@ -52,11 +54,17 @@ class OutOfFold:
     prior: Floats
     labels: Labels
     fold: npt.NDArray[np.int64]
+    allowed: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def said_edge(self) -> Floats:
+        """P(long) - P(short) of each row, whether it may be traded or not."""
+        return self.probabilities[:, Outcome.LONG] - self.probabilities[:, Outcome.SHORT]
 
     @property
     def edge(self) -> Floats:
-        """P(long) - P(short) of each row."""
-        return self.probabilities[:, Outcome.LONG] - self.probabilities[:, Outcome.SHORT]
+        """The same where it may be traded, zero elsewhere."""
+        return self.said_edge if self.allowed is None else np.where(self.allowed, self.said_edge, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ def evaluate(signals: OutOfFold, min_edge: float, costs: Costs) -> Evaluation:
 
 def accuracy_by_coverage(signals: OutOfFold) -> tuple[float, ...]:
     """Return the hit rate of the strongest signals, at each of `COVERAGES`."""
-    order = np.argsort(-np.abs(signals.edge), kind="stable")
+    order = np.argsort(-np.abs(signals.said_edge), kind="stable")
     ordered = hits(signals)[order]
     return tuple(
         float(ordered[: max(1, math.ceil(share * len(ordered)))].mean()) for share in COVERAGES
@@ -158,7 +166,7 @@ def accuracy_by_coverage(signals: OutOfFold) -> tuple[float, ...]:
 
 def hits(signals: OutOfFold) -> npt.NDArray[np.bool_]:
     """Tell of each row whether the side of its edge reached its target."""
-    side = np.where(signals.edge > 0.0, Outcome.LONG, Outcome.SHORT)
+    side = np.where(signals.said_edge > 0.0, Outcome.LONG, Outcome.SHORT)
     return np.asarray(signals.labels.classes == side, dtype=np.bool_)
 
 
@@ -184,7 +192,7 @@ def _slice(
 
 def _information(signals: OutOfFold, mask: npt.NDArray[np.bool_]) -> float:
     """Return Spearman's rank correlation; NaN where the edge or the outcome does not vary."""
-    edge = signals.edge[mask]
+    edge = signals.said_edge[mask]
     gained = (signals.labels.long.net_units - signals.labels.short.net_units)[mask]
     if np.ptp(edge) == 0.0 or np.ptp(gained) == 0.0:
         return math.nan

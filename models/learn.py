@@ -2,17 +2,18 @@
 
 1. Cut the labels into purged, embargoed folds (`models.splits`).
 2. Fit each family on each fold and score its test rows through ONNX (`models.fit`).
-3. Calibrate and weigh the families by earlier folds alone (`models.ensemble`), then choose the
-   least edge to trade (`models.threshold`).
+3. Calibrate and weigh the families by earlier folds alone (`models.ensemble`), fit what may
+   refuse their signals (`models.validators`), choose the least edge (`models.threshold`).
 4. Judge beside the rules, buy-and-hold and a coin (`models.evaluate`).
 5. Fit everything, twice: the bytes must be the same (`models.export`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,7 +33,9 @@ from models.progress import Steps
 from models.recipe import Recipe
 from models.splits import Fold, purge_violations, walk_forward
 from models.threshold import Threshold, fit_min_edge
+from models.validators import fit_validators
 from online.domain.barriers import BarrierRule
+from online.domain.validators import Validators
 from online.domain.vector import VectorContract
 
 logger = logging.getLogger(__name__)
@@ -64,6 +67,10 @@ class Study:
         Training labels that overlap their fold's test; counted on the actual folds.
     refit_differs
         Members whose second fit gave other bytes.
+    validators
+        What may refuse the signals that serve; None for nothing.
+    refused
+        Out-of-fold rows that validators of earlier folds refused, by reason.
     """
 
     members: tuple[TrainedMember, ...]
@@ -77,6 +84,8 @@ class Study:
     folds: tuple[FoldSummary, ...]
     purge_violations: int
     refit_differs: int
+    validators: Validators | None = None
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 def learn(
@@ -118,9 +127,10 @@ def learn(
         for family in families
     ]
     blended = blend(dataset, folds, fits)
-    signals = blended.signals
+    validated = fit_validators(dataset, folds, blended.signals, recipe.validators, contract)
+    signals = dataclasses.replace(blended.signals, allowed=validated.allowed)
     baseline = _baseline(signals, dataset, contract)
-    threshold = fit_min_edge(signals.edge, signals.labels, signals.fold, recipe.min_coverage)
+    threshold = fit_min_edge(signals.said_edge, signals.labels, signals.fold, recipe.min_coverage)
     comparison = compare(
         signals,
         threshold,
@@ -161,6 +171,8 @@ def learn(
         folds=tuple(summarise(dataset, of_fold) for of_fold in zip(*fits, strict=True)),
         purge_violations=purge_violations(labels.decided_at_ns, labels.ended_at_ns, folds),
         refit_differs=refit_differs,
+        validators=validated.serving,
+        refused=validated.refused,
     )
 
 

@@ -51,6 +51,31 @@ class LabelChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidatorChoice:
+    """Which validators may refuse the model's signals; none by default.
+
+    Parameters
+    ----------
+    novelty_share
+        Share of out-of-fold vectors that novelty lets through, in (0, 1); 0 leaves it out.
+    conformal_error
+        Share of outcomes that may lie outside their plausible set, in (0, 1); 0 leaves it out.
+    meta_inputs
+        What the meta-label reads: names of features and of `online.domain.meta_label.SPOKEN`;
+        empty leaves it out.
+    """
+
+    novelty_share: float = 0.0
+    conformal_error: float = 0.0
+    meta_inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("novelty_share", "conformal_error"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InvalidInput(f"{name} must be within [0, 1), got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Every choice of a training run.
 
@@ -78,6 +103,10 @@ class Recipe:
         Of every random choice.
     n_tuning_trials
         Settings tried for each family, on rows before the first test (>= 0).
+    validators
+        What may refuse its signals.
+    degrades
+        Whether an ensemble may serve without a member that fails.
     """
 
     families: tuple[FamilyConfig, ...] = (XgboostConfig(),)
@@ -91,6 +120,8 @@ class Recipe:
     min_coverage: float = 0.25
     seed: int = 7
     n_tuning_trials: int = 0
+    validators: ValidatorChoice = field(default_factory=ValidatorChoice)
+    degrades: bool = False
 
     def __post_init__(self) -> None:
         kinds = [config.kind for config in self.families]

@@ -26,6 +26,7 @@ from online.domain.circumstances import is_weekend_near, judge_circumstances
 from online.domain.closing import close_position
 from online.domain.conversion import conversion_symbols, read_rates
 from online.domain.decision import Action, Decision, decide
+from online.domain.ensemble import speak
 from online.domain.errors import NotFound, SextantError, Unavailable
 from online.domain.limits import Limits
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Side
@@ -35,7 +36,8 @@ from online.domain.reasons import Reason, Veto
 from online.domain.record import DealRecord, DecisionRecord, Record, Request
 from online.domain.risk import judge_close, judge_entry, size_entry
 from online.domain.risk_facts import RiskFacts, RiskState
-from online.domain.signal import Signal, combine, is_distribution
+from online.domain.signal import Signal
+from online.domain.validators import measure, refusals
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import (
     Broker,
@@ -294,15 +296,13 @@ def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, t
         return None, ()
     values = cast("tuple[float, ...]", reading.values)  # judged sound: none is missing
     outputs = model.score(values, reading.window)
-    broken: tuple[Veto, ...] = ()
-    for output in outputs:
-        if not is_distribution(output.raw):
-            detail = f"member {output.name} returned {output.raw}"
-            broken += (Veto(Reason.NON_FINITE_SCORE, detail),)
-    if broken:
-        return None, broken
     manifest = model.manifest
-    return combine(outputs, manifest.calibrations, manifest.weights), ()
+    signal, vetoes = speak(outputs, manifest)
+    if signal is None or manifest.validators is None:
+        return signal, vetoes
+    checks = measure(signal, values, manifest.vector, manifest.validators)
+    checked = msgspec.structs.replace(signal, checks=checks)
+    return checked, refusals(checked, manifest.min_edge, manifest.validators)
 
 
 def close_when_due(

@@ -36,7 +36,9 @@ class RuleModel:
     def like(cls, manifest: Manifest) -> Self:
         """Return the rules over the vector and barriers of a trained model."""
         member = Member(_NAME, _NAME, f"{_NAME}.none", "0" * 64, 1.0, Calibration())
-        return cls(msgspec.structs.replace(manifest, members=(member,), min_edge=0.0))
+        return cls(
+            msgspec.structs.replace(manifest, members=(member,), min_edge=0.0, validators=None)
+        )
 
     def score(
         self,

@@ -140,6 +140,8 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
             seed=plan.recipe.seed,
             n_trials=trials,
         ),
+        validators=found.validators,
+        degrades=plan.recipe.degrades,
     )
 
 

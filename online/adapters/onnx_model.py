@@ -7,6 +7,7 @@ the golden vectors must come out again on this machine.
 from __future__ import annotations
 
 import hashlib
+import logging
 import platform
 import struct
 import zipfile
@@ -38,6 +39,7 @@ from online.domain.errors import InvalidInput, InvalidManifest, ModelRefused
 from online.domain.manifest import Manifest, Member, decode_manifest
 from online.domain.signal import MemberOutput
 
+logger = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 _INPUT, _OUTPUT = "input", "probabilities"
 _N_CLASSES = 3
@@ -168,7 +170,9 @@ class OnnxModel:
     def score(
         self, values: tuple[float, ...], window: bytes | None = None
     ) -> tuple[MemberOutput, ...]:
-        """Return every member's raw output for one vector in the manifest's order.
+        """Return the members' raw outputs for one vector in the manifest's order.
+
+        A member that fails is left out; `online.domain.ensemble` says what becomes of that.
 
         Raises
         ------
@@ -181,7 +185,11 @@ class OnnxModel:
             self._take_window(window)
         outputs = []
         for member in self._members:
-            short, neither, long = member.run()
+            try:
+                short, neither, long = member.run()
+            except _RUNTIME_ERRORS as error:
+                logger.warning("member %s gave no output: %s", member.name, error)
+                continue
             outputs.append(MemberOutput(member.name, (short, neither, long)))
         return tuple(outputs)
 
@@ -290,6 +298,9 @@ def _replay_golden(model: OnnxModel, raw: bytes) -> Verification:
     for row in range(len(inputs)):
         window = None if windows is None else windows[row].astype("<f4").tobytes()
         found = model.score(tuple(inputs[row].tolist()), window)
+        lost = {m.name for m in model.manifest.members} - {output.name for output in found}
+        if lost:
+            raise ModelRefused(f"members {', '.join(sorted(lost))} fail on golden vector {row}")
         for place, output in enumerate(found):
             wanted = expected[place, row]
             got = np.array(output.raw, dtype=np.float32)

@@ -10,6 +10,7 @@ import msgspec
 from online.domain.account import Position
 from online.domain.market import Side
 from online.domain.reasons import Reason, Veto
+from online.domain.rules import candidate
 from online.domain.signal import Signal
 
 
@@ -67,7 +68,8 @@ def decide(signal: Signal | None, min_edge: float, position: Position | None) ->
     if position is not None:
         return _keep(position.ticket, position.side, position.volume_lots)
     edge = signal.edge
-    if abs(edge) < min_edge or edge == 0.0:
+    side = candidate(edge, min_edge)
+    if side is None:
         detail = f"edge {edge:+.6f}, at least {min_edge:.6f} either way is traded"
         return Decision(Action.HOLD, (Veto(Reason.NO_EDGE, detail),))
-    return Decision(Action.BUY if edge > 0.0 else Action.SELL)
+    return Decision(Action.BUY if side is Side.BUY else Action.SELL)

@@ -12,6 +12,7 @@ from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidManifest
 from online.domain.market import PriceSide, Timeframe
 from online.domain.signal import Calibration
+from online.domain.validators import Validators
 from online.domain.vector import VectorContract
 
 MANIFEST_SCHEMA = 1
@@ -85,7 +86,7 @@ class Training(msgspec.Struct, frozen=True):
     n_trials: int
 
 
-class Manifest(msgspec.Struct, frozen=True, dict=True):
+class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     """A model's contract with the scorer.
 
     Parameters
@@ -108,6 +109,10 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
         Least edge that is traded, fitted out of fold, in [0, 1].
     training
         Window, data, code, seed.
+    validators
+        What may refuse its signals; None for nothing.
+    degrades
+        Whether it may serve without a member that fails, by the others' weights.
     """
 
     schema: int
@@ -122,6 +127,8 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
     members: tuple[Member, ...]
     min_edge: float
     training: Training
+    validators: Validators | None = None
+    degrades: bool = False
 
     def __post_init__(self) -> None:
         if self.schema != MANIFEST_SCHEMA:
@@ -137,6 +144,8 @@ class Manifest(msgspec.Struct, frozen=True, dict=True):
         if self.barriers.timeframe is not self.timeframe:
             raise InvalidManifest("the barriers' timeframe must be the model's")
         self.vector.index(self.barriers.unit_feature)
+        if self.validators is not None:
+            self.validators.check(self.vector)
         lost = [m.name for m in self.members if m.reads == "window"]
         if lost and self.vector.window is None:
             raise InvalidManifest(f"members {', '.join(lost)} read a window, the vector has none")

@@ -39,7 +39,11 @@ class Reason(StrEnum):
     NEWS_UNAVAILABLE = "NEWS_UNAVAILABLE"
     # Model
     NON_FINITE_SCORE = "NON_FINITE_SCORE"
+    MEMBER_MISSING = "MEMBER_MISSING"
+    OUT_OF_DISTRIBUTION = "OUT_OF_DISTRIBUTION"
     NO_EDGE = "NO_EDGE"
+    CONFORMAL_ABSTAINS = "CONFORMAL_ABSTAINS"
+    META_LABEL_REJECTS = "META_LABEL_REJECTS"
     MODEL_NOT_APPROVED = "MODEL_NOT_APPROVED"
     MODEL_NOT_ALLOWED = "MODEL_NOT_ALLOWED"
     SIGNAL_TOO_OLD = "SIGNAL_TOO_OLD"
@@ -99,6 +103,10 @@ MEANING: dict[Reason, str] = {
     Reason.NEWS_BLACKOUT: "The news calendar forbids entries at this time.",
     Reason.NEWS_UNAVAILABLE: "The news calendar is too old to be believed.",
     Reason.NON_FINITE_SCORE: "A member of the model returned something that is no probability.",
+    Reason.MEMBER_MISSING: "A member of the model gave no output, and it may not serve without.",
+    Reason.OUT_OF_DISTRIBUTION: "The vector is unlike those that the model has learnt from.",
+    Reason.CONFORMAL_ABSTAINS: "The signal's direction is not the only plausible outcome.",
+    Reason.META_LABEL_REJECTS: "The meta-label does not expect this signal to earn.",
     Reason.NO_EDGE: "The model's edge is below the threshold fitted out of fold.",
     Reason.MODEL_NOT_APPROVED: "The model's policy does not allow sending orders in this mode.",
     Reason.MODEL_NOT_ALLOWED: "The model is not on the allowlist of the limits.",

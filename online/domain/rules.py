@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from online.domain.market import Side
 from online.domain.signal import Probabilities
 from online.domain.vector import VectorContract
 
@@ -53,3 +54,20 @@ def vote(values: Sequence[float], contract: VectorContract) -> Probabilities:
     if trend < 0.0 and momentum < 0.0 and strength >= OVERSOLD:
         return SAY_SHORT
     return SAY_NOTHING
+
+
+def candidate(edge: float, min_edge: float) -> Side | None:
+    """Return the side that an edge asks for; None where it is too small to be traded.
+
+    Everything that may be traded passes here before the validators see it.
+
+    Parameters
+    ----------
+    edge
+        P(long reaches its target) - P(short reaches its target).
+    min_edge
+        Least size that is traded.
+    """
+    if edge == 0.0 or abs(edge) < min_edge:
+        return None
+    return Side.BUY if edge > 0.0 else Side.SELL

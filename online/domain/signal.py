@@ -56,7 +56,25 @@ class MemberOutput(msgspec.Struct, frozen=True, gc=False):
     raw: Probabilities
 
 
-class Signal(msgspec.Struct, frozen=True, gc=False):
+class Checks(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the validators measured; None where the model has no such validator.
+
+    Parameters
+    ----------
+    novelty
+        Distance of the vector from the training vectors (>= 0).
+    plausible
+        Outcomes that cannot be ruled out: 0 short, 1 neither, 2 long.
+    chance
+        Probability that the trade earns after costs.
+    """
+
+    novelty: float | None = None
+    plausible: tuple[int, ...] | None = None
+    chance: float | None = None
+
+
+class Signal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What the model says of one bar.
 
     Parameters
@@ -65,10 +83,16 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         Raw output of every member, in the manifest's order.
     probabilities
         Calibrated and combined: short, neither, long; they add up to one.
+    missing
+        Members that gave no output, in the manifest's order; the others spoke without them.
+    checks
+        What the validators measured; None where the model has none.
     """
 
     members: tuple[MemberOutput, ...]
     probabilities: Probabilities
+    missing: tuple[str, ...] = ()
+    checks: Checks | None = None
 
     @property
     def edge(self) -> float:

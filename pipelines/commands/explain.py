@@ -133,6 +133,12 @@ def _signal(story: Story) -> Iterator[RenderableType]:
     yield table
     least = "" if story.manifest is None else f"; traded from {story.manifest.min_edge:.6f} on"
     yield Text(f"Edge {signal.edge:+.6f}, confidence {signal.confidence:.6f}{least}.")
+    if signal.missing:
+        yield Text(f"Members that gave no output: {', '.join(signal.missing)}.")
+    if signal.checks is not None:
+        measured = msgspec.structs.asdict(signal.checks)
+        said = (f"{name} {value}" for name, value in measured.items() if value is not None)
+        yield Text(f"Validators measured: {', '.join(said)}.")
 
 
 def _reasons(decision: DecisionRecord) -> Iterator[RenderableType]:

@@ -20,11 +20,17 @@ from online.adapters.onnx_model import load_bundle
 from online.adapters.sqlite_journal import iterate
 from online.domain.barriers import BarrierRule
 from online.domain.bundle import GOLDEN_FILE, MANIFEST_FILE
+from online.domain.conformal import ConformalRule
 from online.domain.errors import ModelRefused
 from online.domain.manifest import Member, encode_manifest
 from online.domain.market import Timeframe
-from online.domain.record import Record
+from online.domain.meta_label import AGREEMENT, CONFIDENCE, NEITHER, MetaRule
+from online.domain.novelty import NoveltyRule
+from online.domain.reasons import Reason
+from online.domain.record import DecisionRecord, Record
 from online.domain.signal import Calibration
+from online.domain.validators import Validators
+from online.domain.vector import VectorContract
 from online.instruments import find_instrument
 from online.settings import load_settings
 from pipelines.backtest import run_backtest
@@ -130,6 +136,7 @@ def write_linear_bundle(folder: Path) -> None:
         transform_fingerprint=transform_fingerprint(vector.names),
         barriers=BarrierRule(1.0, 1.0, 4, TIMEFRAME),
         members=(member,),
+        validators=make_validators(vector),
     )
     folder.mkdir(parents=True)
     (folder / "linear.onnx").write_bytes(raw)
@@ -138,6 +145,17 @@ def write_linear_bundle(folder: Path) -> None:
     buffer = BytesIO()
     np.savez(buffer, inputs=inputs, outputs=outputs[None])
     (folder / GOLDEN_FILE).write_bytes(buffer.getvalue())
+
+
+def make_validators(vector: VectorContract) -> Validators:
+    """Return one of each kind; they refuse some signals and let others through."""
+    n_features = len(vector.names)
+    inputs = (CONFIDENCE, NEITHER, AGREEMENT, "rsi_14")
+    meta = MetaRule(
+        inputs, (0.3, 0.2, 0.0, 50.0), (0.1, 0.1, 0.2, 10.0), (0.2, 0.1, 0.3, 0.5), 0.0, 0.42
+    )
+    novelty = NoveltyRule((0.0,) * n_features, (50.0,) * n_features, 0.33)
+    return Validators(novelty, ConformalRule(0.3, 0.55), meta)
 
 
 def trade_live(
@@ -156,7 +174,7 @@ def trade_live(
     environment = {
         name: value
         for name, value in told.items()
-        if name not in {"SEXTANT_MODELS__URL", "SEXTANT_MODELS__CACHE", "SEXTANT_MODELS__TRUST"}
+        if name not in {f"SEXTANT_MODELS__{word}" for word in ("URL", "CACHE", "TRUST")}
     }
     paths = store_paths(home)
     apply_definitions(open_store(paths, project), paths.offline_root, [TIMEFRAME])
@@ -183,6 +201,12 @@ def test_what_traded_live_is_bit_for_bit_what_the_backtest_says(
     assert parity.total_different == 0
     assert parity.compared["vector"] == BARS - 1
     assert parity.compared["order"] == parity.compared["fill"] > 20
+    refused = {veto.reason for r in batch if isinstance(r, DecisionRecord) for veto in r.vetoes}
+    assert refused >= {
+        Reason.OUT_OF_DISTRIBUTION,
+        Reason.CONFORMAL_ABSTAINS,
+        Reason.META_LABEL_REJECTS,
+    }
 
 
 def test_one_live_float_moved_by_one_unit_in_the_last_place_is_seen(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from online.adapters.bundle_folder import BundleFolder
-from online.adapters.onnx_model import load_bundle
+from online.adapters.onnx_model import _replay_golden, load_bundle
 from online.domain.errors import InvalidInput, InvalidManifest, ModelRefused, NotFound
 from online.domain.manifest import decode_manifest, encode_manifest
 from tests.bundles import (
@@ -49,6 +49,23 @@ def test_a_sound_bundle_loads_and_scores_as_onnx_runtime_does_alone(folder: Path
     first, second = model.score(tuple(inputs[3].tolist()))
     assert (first.name, second.name) == ("first", "second")
     assert np.array(second.raw, np.float32).tobytes() == expected[3].tobytes()
+
+
+class Failing:
+    """A session that gives nothing."""
+
+    name = "second"
+
+    def run(self) -> list[float]:
+        raise RuntimeError("out of memory")
+
+
+def test_a_member_that_fails_while_it_serves_is_left_out_by_name(folder: Path) -> None:
+    model = load_bundle(folder, "paper")
+    model._members[1] = Failing()  # type: ignore[call-overload] # stands in for a session
+    assert [output.name for output in model.score(STEEP)] == ["first"]
+    with pytest.raises(ModelRefused, match="second fail on golden vector 0"):
+        _replay_golden(model, (folder / "golden.npz").read_bytes())
 
 
 def test_one_unit_in_the_last_place_of_an_input_changes_the_score(folder: Path) -> None:
