@@ -20,6 +20,7 @@ from pipelines.commands import (
     bench,
     data,
     flows,
+    following,
     gateway,
     ingesting,
     models,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 running.add_to(app)
 ingesting.add_to(app)
+following.add_to(app)
 flows.add_to(app)
 models.add_to(app)
 backtest.add_to(app)

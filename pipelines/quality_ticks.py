@@ -62,15 +62,27 @@ class CheckedTicks:
 
 
 def check_ticks(raw: RawTicks, instrument: Instrument) -> CheckedTicks:
-    """Judge every quote of a day.
-
-    A bid above the ask is ``NEGATIVE_SPREAD``; a bid at the ask, which no dealer means, is
-    ``ZERO_SPREAD``. A quote repeated within its millisecond is no fault: it says the same twice.
+    """Judge every quote of a day, as `judge_ticks` does.
 
     Raises
     ------
     InvalidMarketData
         With code ``NOTHING_USABLE`` and the counts if no quote passes.
+    """
+    checked = judge_ticks(raw, instrument)
+    if checked.ticks.empty:
+        counts = ", ".join(f"{reason} {count}" for reason, count in checked.quarantined.items())
+        raise InvalidMarketData(
+            f"no quote of {raw.source_file} is usable: {counts}", code="NOTHING_USABLE"
+        )
+    return checked
+
+
+def judge_ticks(raw: RawTicks, instrument: Instrument) -> CheckedTicks:
+    """Judge every quote, though none may pass; one that has a fault already keeps it.
+
+    A bid above the ask is ``NEGATIVE_SPREAD``; a bid at the ask, which no dealer means, is
+    ``ZERO_SPREAD``. A quote repeated within its millisecond is no fault: it says the same twice.
     """
     rows = raw.rows
     fault = rows["fault"].to_numpy(dtype=object, copy=True)
@@ -99,13 +111,6 @@ def check_ticks(raw: RawTicks, instrument: Instrument) -> CheckedTicks:
         fault[np.delete(fit, longest_non_decreasing(stamps))] = Fault.OUT_OF_ORDER
 
     kept = fault == ""
-    if not kept.any():
-        counts = pd.Series(fault).value_counts().to_dict()
-        raise InvalidMarketData(
-            f"no quote of {raw.source_file} is usable: "
-            + ", ".join(f"{reason} {count}" for reason, count in counts.items()),
-            code="NOTHING_USABLE",
-        )
     unfit = np.flatnonzero(~kept)
     quarantine = pd.DataFrame(
         {

@@ -9,6 +9,7 @@ one time are never parted, since their order within it is not known.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from online.domain.market import Bar, PriceSide, Timeframe
 from online.domain.microstructure import MICROSTRUCTURE, Microstructure
 from pipelines.quality_gaps import Calendar
 from pipelines.resample import bar_close, measure_bars, no_tick_bars
-from pipelines.sources.raw import PRICES
+from pipelines.sources.raw import BAR_COLUMNS, PRICES
+from pipelines.sources.raw import MICROSTRUCTURE as RAW_MICROSTRUCTURE
 
 _FIRST = np.zeros(1, dtype=np.int64)
 _NEVER = -1
@@ -181,6 +183,23 @@ def bars_by_activity(
     bid, ask = (ticks[name].to_numpy()[:whole] for name in ("bid", "ask"))
     measures = measure_bars(starts[:-1], bid, ask, point=point, side=side)
     return pd.DataFrame({"closed_at_ns": at_ns[starts[1:] - 1] + 1, **measures})
+
+
+def bars_frame(bars: Sequence[Bar]) -> pd.DataFrame:
+    """Return bars of a stream as the lake takes them: those of `pipelines.resample`, bit for bit.
+
+    Parameters
+    ----------
+    bars
+        Made of quotes, oldest first, at least one.
+    """
+    columns = (*BAR_COLUMNS, *RAW_MICROSTRUCTURE)
+    rows = [
+        [getattr(bar.microstructure if name in MICROSTRUCTURE else bar, name) for name in columns]
+        for bar in bars
+    ]
+    made = pd.DataFrame(rows, columns=list(columns), dtype=np.float64)
+    return made.assign(closed_at_ns=np.array([bar.closed_at_ns for bar in bars], np.int64))
 
 
 def _starts(

@@ -72,7 +72,8 @@ def certs(
         console.print(str(path), markup=False, soft_wrap=True)
     notes.print(
         "To the gateway's host: authority.pem, gateway.pem, gateway.key. To the scorer's: "
-        "authority.pem, scorer.pem, scorer.key. authority.key belongs on neither.",
+        "authority.pem, scorer.pem, scorer.key; whoever only reads prices takes reader.pem and "
+        "reader.key. authority.key belongs on neither.",
         style="dim",
     )
 

@@ -1,0 +1,93 @@
+"""`sextant follow`: the live terminal's ticks into bars, features and decisions, as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.commands.environment import prepare_environment
+from pipelines.commands.options import (
+    HOME,
+    SYMBOL,
+    HomeOption,
+    SymbolOption,
+    TimeframeOption,
+)
+from pipelines.commands.terminal import console, notes
+from pipelines.home import Home
+
+if TYPE_CHECKING:
+    from pipelines.follow import Followed
+
+_NANOSECONDS_PER_SECOND = 1_000_000_000
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("follow", epilog="Example: sextant follow --symbol EURUSD --timeframe M1")(follow)
+
+
+def follow(
+    symbol: SymbolOption = SYMBOL,
+    timeframe: TimeframeOption = "M1",
+    host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = 8220,
+    certificates: Annotated[
+        Path, typer.Option(help="Folder with authority.pem, reader.pem and reader.key.")
+    ] = Path("certificates"),
+    scorer: Annotated[
+        str | None, typer.Option(help="Address of a scorer that is asked to trade on each bar.")
+    ] = None,
+    every_seconds: Annotated[
+        float, typer.Option(min=0.05, help="Between two looks at the terminal.")
+    ] = 1.0,
+    bars: Annotated[
+        int | None, typer.Option(min=1, help="End after so many closed bars; else at Ctrl-C.")
+    ] = None,
+    home: HomeOption = HOME,
+) -> None:
+    """Follow the live terminal: its ticks close bars, whose features go to Redis and the lake."""
+    prepare_environment(Home(home))
+    from online.domain.errors import Unavailable
+    from online.domain.market import Timeframe
+    from pipelines.follow import LiveFeed
+    from pipelines.scorer_client import ScorerClient
+    from pipelines.sources.terminal_link import GatewayPlace, open_link
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    place = GatewayPlace(host=host, port=port, certificates=certificates)
+    length, stop, closed = Timeframe.parse(timeframe), threading.Event(), 0
+    with contextlib.ExitStack() as opened:
+        link = opened.enter_context(open_link(place))
+        trader = None
+        if scorer is not None:
+            trader = opened.enter_context(ScorerClient(scorer, Home(home).token))
+        feed = LiveFeed(Home(home), link, symbol, length, time.time_ns, trader=trader)
+        while bars is None or closed < bars:
+            try:
+                followed = feed.poll()
+            except Unavailable as error:
+                notes.print(f"{error.code}: {error}", markup=False, soft_wrap=True)
+                followed = []
+            for each in followed:
+                console.print(_line(each), markup=False, soft_wrap=True)
+            closed += len(followed)
+            if bars is None or closed < bars:
+                stop.wait(every_seconds)
+
+
+def _line(followed: Followed) -> str:
+    """Return a closed bar in a line."""
+    bar, told = followed.bar, followed.bar.microstructure
+    at = datetime.fromtimestamp(bar.closed_at_ns // _NANOSECONDS_PER_SECOND, tz=UTC)
+    spread = "" if told is None else f", spread {told.spread_points:.1f} points"
+    served = "kept" if followed.receipt is None else f"{len(followed.receipt.written)} views served"
+    decided = "" if followed.decision is None else f", {followed.decision.get('action', 'decided')}"
+    return f"{at:%Y-%m-%d %H:%M} {bar.close:g} of {bar.volume:g} ticks{spread}; {served}{decided}"

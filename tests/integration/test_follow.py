@@ -1,0 +1,195 @@
+"""The live feed, from the terminal's ticks to Redis: to the bits of the stored history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from feature_repo.bars import BarArrays
+from feature_repo.catalogue import available
+from feature_repo.engine import compute_batch
+from feature_repo.feature import Group
+from feature_repo.store import open_store
+from online.domain.errors import Unavailable
+from online.domain.market import Bar, PriceSide, Timeframe
+from online.instruments import find_instrument
+from pipelines.cli import run
+from pipelines.feature_history import load_bars
+from pipelines.feature_steps import store_paths
+from pipelines.follow import LiveFeed
+from pipelines.home import Home
+from pipelines.lake import Lake
+from pipelines.push import VectorPusher
+from pipelines.quality_gaps import Calendar
+from pipelines.quality_ticks import check_ticks
+from pipelines.resample import bars_from_ticks
+from pipelines.sources.terminal_link import GatewayPlace, TerminalLink, open_link
+from pipelines.sources.text import read_text
+from pipelines.sources.ticks import LeanTicksConfig, read_day
+from tests.integration.feast_homes import served_home
+from tests.live_terminal import LiveTerminal, live_terminal
+
+pytestmark = pytest.mark.integration
+EURUSD, M1, MINUTE = find_instrument("EURUSD"), Timeframe.M1, 60_000_000_000
+CURRENCIES = Calendar.CURRENCIES
+
+
+class Market:
+    """Real quotes of a morning, told up to a time that the test chooses."""
+
+    def __init__(self, live: LiveTerminal, quotes: pd.DataFrame) -> None:
+        self.live, self.quotes = live, quotes
+        self.now_ns = int(quotes["at_ns"].iloc[0]) - 1
+
+    def go_to(self, at: str) -> None:
+        """Say all quotes up to a time."""
+        until_ns = pd.Timestamp(at).value
+        stamps = self.quotes["at_ns"]
+        self.live.quote(self.quotes[(stamps > self.now_ns) & (stamps <= until_ns)])
+        self.now_ns = until_ns
+
+    def bars(self) -> pd.DataFrame:
+        """Return the batch's bars of everything said, those that are over by now."""
+        told = self.quotes[self.quotes["at_ns"] <= self.now_ns]
+        return bars_from_ticks(
+            told, M1, CURRENCIES, point=EURUSD.point, known_until_ns=self.now_ns - 5_000_000_000
+        )
+
+
+class Recorder:
+    """A trader that only writes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def trade(self, symbol: str, timeframe: Timeframe, bar_closed_at_ns: int) -> dict[str, Any]:
+        """Decide nothing; be away for the first bar."""
+        assert (symbol, timeframe) == ("EURUSD", M1)
+        self.asked.append(bar_closed_at_ns)
+        if len(self.asked) == 1:
+            raise Unavailable("the scorer is away")
+        return {"action": "stay"}
+
+
+@pytest.fixture(scope="module")
+def quotes(shared_data: Path) -> pd.DataFrame:
+    folder = shared_data / "oanda_ticks" / "eurusd"
+    config = LeanTicksConfig(folder=folder, feed="oanda", clock="UTC")
+    day = check_ticks(read_day(read_text(folder / "20140507_quote.zip"), config), EURUSD).ticks
+    return day.drop_duplicates(ignore_index=True)
+
+
+@pytest.fixture
+def market(tmp_path: Path, quotes: pd.DataFrame) -> Iterator[Market]:
+    with live_terminal(tmp_path / "world") as live:
+        market = Market(live, quotes)
+        market.go_to("2014-05-07 03:00:20")
+        asyncio.run(live.world.ready())
+        yield market
+
+
+def follow(home: Home, link: TerminalLink, market: Market, trader: Recorder | None) -> LiveFeed:
+    return LiveFeed(home, link, "EURUSD", M1, lambda: market.now_ns, trader=trader)
+
+
+def test_ticks_become_bars_vectors_and_decisions_to_the_batchs_bits(market: Market) -> None:
+    place, trader = GatewayPlace(**market.live.place), Recorder()
+    with served_home() as home, open_link(place) as link:
+        feed = follow(home, link, market, trader)
+        caught_up = feed.poll()
+        assert [each.receipt is not None for each in caught_up].count(True) == 1
+        assert caught_up[-1].decision is None, "the scorer was away, and the feed goes on"
+        for at in ("03:00:50", "03:02:30", "03:04:06"):
+            market.go_to(f"2014-05-07 {at}")
+            followed = feed.poll()
+            assert all(each.decision == {"action": "stay"} for each in followed)
+        assert not feed.left_out
+        lake = Lake(home.lake)
+        kept = lake.read_bars("EURUSD", "M1", microstructure=True)
+        expected = market.bars().iloc[1:].reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, expected[list(kept.columns)])
+        assert trader.asked == kept["closed_at_ns"].tolist()[-len(trader.asked) :]
+
+        bars = load_bars(lake, "EURUSD", M1)
+        features = available(bars.inputs)
+        assert Group.MICROSTRUCTURE in {feature.group for feature in features}
+        pusher = VectorPusher(open_store(store_paths(home), "sextant"), "EURUSD", M1, features)
+        receipt = pusher.verify(trader.asked[-1], newest(bars))
+        assert "m1_microstructure" in receipt.written
+
+
+def newest(bars: BarArrays) -> Any:  # noqa: ANN401 - a vector
+    values = compute_batch(bars, available(bars.inputs))
+    return np.array([column[-1] for column in values.values()], np.float32)
+
+
+def test_a_start_goes_on_where_the_lake_ends_and_pushes_the_same_bar_again(market: Market) -> None:
+    place = GatewayPlace(**market.live.place)
+    with served_home() as home, open_link(place) as link:
+        first = follow(home, link, market, None).poll()
+        again = follow(home, link, market, None)
+        assert again.poll() == [], "the lake has everything"
+        market.go_to("2014-05-07 03:01:30")
+        (bar,) = again.poll()
+        assert bar.bar.closed_at_ns == first[-1].bar.closed_at_ns + MINUTE
+        kept = Lake(home.lake).read_bars("EURUSD", "M1", microstructure=True)
+        assert len(kept) == len(first) + 1
+        assert bar.receipt is not None
+
+
+def test_a_series_that_began_without_quotes_is_followed_without_their_features(
+    market: Market,
+) -> None:
+    place = GatewayPlace(**market.live.place)
+    with served_home() as home, open_link(place) as link:
+        plain = market.bars().iloc[:60]
+        columns = ["closed_at_ns", "open", "high", "low", "close", "volume", "spread_points"]
+        Lake(home.lake).write_bars("EURUSD", M1, PriceSide.BID, plain[columns], "histdata")
+        followed = follow(home, link, market, None).poll()
+        receipt = followed[-1].receipt
+        assert receipt is not None
+        assert "m1_microstructure" not in (*receipt.written, *receipt.warming_up)
+        assert "m1_momentum" in receipt.written
+
+
+def test_the_command_follows_a_terminal_of_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.commands.following.prepare_environment", lambda _home: None)
+    minute = pd.Timestamp.now("UTC").value // MINUTE * MINUTE
+    at_ns = minute + np.arange(-60, 0) * 10_000_000_000
+    ticks = pd.DataFrame({"at_ns": at_ns, "bid": 1.1, "ask": 1.1002})
+    with live_terminal(tmp_path / "world") as live, served_home() as home:
+        live.quote(ticks)
+        asyncio.run(live.world.ready())
+        place = live.place
+        words = f"follow --bars 5 --port {place['port']} --certificates {place['certificates']}"
+        assert run([*words.split(), "--home", str(home.root)]) == 0, capsys.readouterr().err
+        kept = Lake(home.lake).read_bars("EURUSD", "M1")
+    assert set(kept["volume"]) == {6.0}
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == len(kept) >= 8
+    assert shown[-1].endswith("1.1 of 6 ticks, spread 20.0 points; 1 views served")
+    assert "kept" in shown[0]
+
+
+def test_ticks_that_cannot_be_are_left_out_and_counted(market: Market) -> None:
+    place = GatewayPlace(**market.live.place)
+    with served_home() as home, open_link(place) as link:
+        feed = follow(home, link, market, None)
+        feed.poll()
+        at_ns = market.now_ns
+        odd = [(1.39, 1.3899), (1.39, 1.39), (139.0, 139.1), (1.39, 1.3901)]
+        rows = [(at_ns + (i + 1) * 1_000_000, *prices) for i, prices in enumerate(odd)]
+        market.live.quote(pd.DataFrame(rows, columns=["at_ns", "bid", "ask"]))
+        market.now_ns = at_ns + 45_000_000_000
+        (only,) = feed.poll()
+        assert feed.left_out == {"NEGATIVE_SPREAD": 1, "ZERO_SPREAD": 1, "WRONG_SCALE": 1}
+        assert isinstance(only.bar, Bar)
+        assert only.bar.high < 1.5
