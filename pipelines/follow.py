@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available
-from feature_repo.engine import FeatureStream
+from feature_repo.catalogue import served
+from feature_repo.panel import Panel
 from feature_repo.store import apply_definitions, open_store
+from feature_repo.vector import VectorStream
 from online.domain.errors import Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
 from online.instruments import find_instrument
@@ -119,7 +120,7 @@ class LiveFeed:
         self._has_begun = False
         self._reader = TickReader(link, symbol, self._last_ns)
         self._bars = TickBarStream(timeframe, self._calendar, point=self._instrument.point)
-        self._stream: FeatureStream | None = None
+        self._stream: VectorStream | None = None
         self._pusher: VectorPusher | None = None
         self.left_out: Counter[str] = Counter()
 
@@ -195,20 +196,20 @@ class LiveFeed:
 
     def _open(self, newest: Bar) -> None:
         """Open the features on everything before a bar."""
-        known = [entry for entry in self._lake.describe() if entry.symbol == self._symbol]
-        history = (
-            load_history(self._lake, self._symbol, self._timeframe, newest.closed_at_ns)
-            if any(entry.timeframe is self._timeframe for entry in known)
-            else BarArrays.from_rows([])
-        )
-        inputs = BarArrays.from_rows([newest]).inputs
-        features = available(inputs & history.inputs if len(history) else inputs)
-        self._stream = FeatureStream(history, features)
+        symbol, timeframe = self._symbol, self._timeframe
+        alone = Panel(symbol, timeframe, BarArrays.from_rows([newest]))
+        history = alone.part(0, 0)
+        if any((e.symbol, e.timeframe) == (symbol, timeframe) for e in self._lake.describe()):
+            history = load_history(
+                self._lake, symbol, timeframe, newest.closed_at_ns, served(alone)
+            )
+        features = served(history if len(history.own) else alone)
+        self._stream = VectorStream(history, features)
         paths = store_paths(self._home)
         store = open_store(paths, self._project)
         apply_definitions(store, paths.offline_root, [self._timeframe])
         self._pusher = VectorPusher(store, self._symbol, self._timeframe, features)
-        _log.info("%d features on %d bars of history", len(features), len(history))
+        _log.info("%d features on %d bars of history", len(features), len(history.own))
 
     def _follow(self, bar: Bar) -> Followed:
         """Push a bar's vector and ask for a decision; what fails is told, and the feed goes on."""

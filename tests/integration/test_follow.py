@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feature_repo.bars import BarArrays
-from feature_repo.catalogue import available
-from feature_repo.engine import compute_batch
+from feature_repo.catalogue import served
 from feature_repo.feature import Group
+from feature_repo.panel import Panel
 from feature_repo.store import open_store
+from feature_repo.vector import compute_vectors
 from online.domain.errors import Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
 from online.instruments import find_instrument
@@ -117,15 +117,16 @@ def test_ticks_become_bars_vectors_and_decisions_to_the_batchs_bits(market: Mark
         assert trader.asked == kept["closed_at_ns"].tolist()[-len(trader.asked) :]
 
         bars = load_bars(lake, "EURUSD", M1)
-        features = available(bars.inputs)
+        panel = Panel("EURUSD", M1, bars)
+        features = served(panel)
         assert Group.MICROSTRUCTURE in {feature.group for feature in features}
         pusher = VectorPusher(open_store(store_paths(home), "sextant"), "EURUSD", M1, features)
-        receipt = pusher.verify(trader.asked[-1], newest(bars))
+        receipt = pusher.verify(trader.asked[-1], newest(panel))
         assert "m1_microstructure" in receipt.written
 
 
-def newest(bars: BarArrays) -> Any:  # noqa: ANN401 - a vector
-    values = compute_batch(bars, available(bars.inputs))
+def newest(panel: Panel) -> Any:  # noqa: ANN401 - a vector
+    values = compute_vectors(panel, served(panel))
     return np.array([column[-1] for column in values.values()], np.float32)
 
 
