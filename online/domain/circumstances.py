@@ -65,10 +65,12 @@ def judge_quote(
     if not typical > 0.0:
         detail = f"typical_spread_points of {instrument.symbol} is {typical}"
         vetoes.append(Veto(Reason.TYPICAL_SPREAD_UNKNOWN, detail))
-    cap = min(limits.max_spread_points, limits.max_spread_ratio * typical)
-    if typical > 0.0 and not spread_points <= cap + _ROUNDING:
+    elif not (
+        spread_points <= limits.max_spread_points + _ROUNDING
+        and spread_points <= limits.max_spread_ratio * typical + _ROUNDING
+    ):
         detail = (
-            f"spread {spread_points:.1f} points, cap {cap:g}: {limits.max_spread_points:g}, or "
+            f"spread {spread_points:.1f} points, caps {limits.max_spread_points:g} and "
             f"{limits.max_spread_ratio:g} times the typical {typical:g}"
         )
         vetoes.append(Veto(Reason.SPREAD_TOO_WIDE, detail))
