@@ -65,7 +65,9 @@ def environment(folder: Path, store: Store, port: int) -> dict[str, str]:
     token.chmod(0o600)
     limits: Limits = make_limits()
     told = {
-        f"LIMITS__{name.upper()}": msgspec.json.encode(value).decode()
+        f"LIMITS__{name.upper()}": value
+        if isinstance(value, str)
+        else msgspec.json.encode(value).decode()
         for name, value in msgspec.to_builtins(limits).items()
     }
     told |= {
