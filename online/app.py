@@ -18,6 +18,7 @@ from typing import assert_never
 from fastapi import FastAPI
 
 from online.adapters.bundle_source import BundleSource
+from online.adapters.circuits import Circuit, GuardedBroker, GuardedFeatures
 from online.adapters.clocks import SystemClock, VirtualClock
 from online.adapters.feast_redis import FeastRedisReader
 from online.adapters.redis_connection import RedisAddress
@@ -26,6 +27,7 @@ from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.scorer import Parts, Scorer, Simulation
+from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
 from online.instruments import find_instrument, load_instruments
 from online.ports import Broker, Clock
@@ -112,6 +114,25 @@ async def _kept_reconciled(scorer: Scorer) -> AsyncIterator[None]:
             await keeping
 
 
+class _Circuits:
+    """Makes the circuits of one scorer; all cool down by the host's clock."""
+
+    def __init__(self, rules: BreakerRules) -> None:
+        self._rules = rules
+        self.breakers: list[Breaker] = []
+
+    def make(
+        self,
+        name: str,
+        failures: tuple[type[Exception], ...] = (Unavailable,),
+        *,
+        essential: bool = True,
+    ) -> Circuit:
+        """Return the circuit of an outside system."""
+        self.breakers.append(Breaker(name, self._rules, essential=essential))
+        return Circuit(self.breakers[-1], SystemClock(), failures)
+
+
 def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     """Open every part a scorer needs; return it and what closes its parts."""
     instruments = load_instruments()
@@ -119,7 +140,8 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     meters = Meters()
     clock = _make_clock(settings.clock)
     reader = _make_reader(settings.features)
-    broker, terminal, close_broker = _make_broker(settings.broker, clock)
+    circuits = _Circuits(BreakerRules(**settings.breakers.model_dump()))
+    broker, terminal, close_broker = _make_broker(settings.broker, clock, circuits)
     journal, book = open_journal(settings.journal.path)
     simulation = None
     if terminal is not None and isinstance(clock, VirtualClock):
@@ -132,7 +154,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
 
     parts = Parts(
         mode=settings.mode,
-        features=TimedFeatures(reader, meters),
+        features=TimedFeatures(GuardedFeatures(reader, circuits.make("features")), meters),
         broker=TimedBroker(broker, meters),
         journal=TimedJournal(journal, meters),
         clock=clock,
@@ -142,14 +164,16 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         instruments=instruments,
         strategy=settings.strategy,
         store=reader,
-        source=_make_source(settings.models),
+        source=_make_source(settings.models, circuits),
         model_name=settings.model.name,
         model_alias=settings.model.alias,
         simulation=simulation,
         read_decision=partial(read_decision, settings.journal.path),
         trust=settings.models.trust,
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
+        breakers=circuits.breakers,
     )
+    meters.watch_breakers(parts.breakers)
     return Scorer(parts, meters), close
 
 
@@ -220,7 +244,7 @@ def _make_reader(settings: FeastRedisSettings) -> FeastRedisReader:
 
 
 def _make_broker(
-    settings: SimulatedBrokerSettings | GatewayBrokerSettings, clock: Clock
+    settings: SimulatedBrokerSettings | GatewayBrokerSettings, clock: Clock, circuits: _Circuits
 ) -> tuple[Broker, SimulatedTerminal | None, Callable[[], Awaitable[None]]]:
     """Return a broker, the simulated terminal if it has one, and what closes it."""
     match settings:
@@ -249,7 +273,8 @@ def _make_broker(
                 settings.patience_seconds,
             )
             gateway = GatewayBroker(address)
-            return gateway, None, gateway.close
+            guarded = GuardedBroker(gateway, circuits.make("gateway"))
+            return guarded, None, gateway.close
         case _:
             assert_never(settings)
 
@@ -258,16 +283,19 @@ async def _nothing_to_close() -> None:
     """Close a broker that holds nothing open."""
 
 
-def _make_source(settings: FolderModelsSettings | MlflowModelsSettings) -> BundleSource:
+def _make_source(
+    settings: FolderModelsSettings | MlflowModelsSettings, circuits: _Circuits
+) -> BundleSource:
     match settings:
         case FolderModelsSettings():
             from online.adapters.bundle_folder import BundleFolder  # noqa: PLC0415 - in its arm
 
             return BundleFolder(settings.root)
         case MlflowModelsSettings():
-            from online.adapters.mlflow_rest import MlflowRegistry  # noqa: PLC0415 - in its arm
+            from online.adapters.mlflow_rest import DOWN, MlflowRegistry  # noqa: PLC0415 - in its arm
 
-            return MlflowRegistry(settings.url, settings.cache, settings.timeout_seconds)
+            circuit = circuits.make("mlflow", DOWN, essential=False)
+            return MlflowRegistry(settings.url, settings.cache, settings.timeout_seconds, circuit)
         case _:
             assert_never(settings)
 

@@ -150,6 +150,15 @@ class SqliteJournalSettings(_Section):
     path: Path = Field(default=Path("var/journal/journal.db"), description="The journal's file.")
 
 
+class BreakerSettings(_Section):
+    """When an outside system that fails is left alone for a while."""
+
+    failures: int = Field(default=5, ge=1, le=1000, description="In a row that open a circuit.")
+    cool_down_seconds: float = Field(
+        default=2.0, gt=0, le=300, description="Before one call may try again."
+    )
+
+
 class ReconciliationSettings(_Section):
     """How often journal and broker are compared; orders wait during a round."""
 
@@ -243,6 +252,9 @@ class Settings(_Section):
     model: ModelChoice = Field(description="Which model trades.")
     journal: SqliteJournalSettings = Field(
         default=SqliteJournalSettings(), description="The record of everything."
+    )
+    breakers: BreakerSettings = Field(
+        default=BreakerSettings(), description="Of the online store, MLflow and the gateway."
     )
     reconciliation: ReconciliationSettings = Field(
         default=ReconciliationSettings(), description="Journal against broker."

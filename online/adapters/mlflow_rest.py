@@ -16,6 +16,9 @@ import httpx
 import msgspec
 
 from online.adapters.bundle_source import FetchedBundle
+from online.adapters.circuits import Circuit
+from online.adapters.clocks import SystemClock
+from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import ModelRefused, NotFound, Unavailable
 
 _ALIAS = "/api/2.0/mlflow/registered-models/alias"
@@ -25,6 +28,8 @@ _PROXIED = "mlflow-artifacts:"
 DIGEST_TAG = "bundle_sha256"
 """Tag of a registered version that holds its bundle's digest."""
 
+DOWN = (httpx.HTTPError, Unavailable)
+"""What says that MLflow does not do its work."""
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 
@@ -47,9 +52,18 @@ class MlflowRegistry:
         Folder for fetched bundles and for what was verified last.
     timeout_seconds
         Longest wait for one answer (> 0).
+    circuit
+        Of the server; while it is open only what was kept is given out. None for none.
     """
 
-    def __init__(self, url: str, cache: Path, timeout_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        cache: Path,
+        timeout_seconds: float = 10.0,
+        circuit: Circuit | None = None,
+    ) -> None:
+        self._circuit = circuit or Circuit(Breaker("mlflow", BreakerRules()), SystemClock(), DOWN)
         self._url = url.rstrip("/")
         self._cache = cache
         self._timeout_seconds = timeout_seconds
@@ -67,9 +81,8 @@ class MlflowRegistry:
             If MLflow does not answer and nothing was kept.
         """
         try:
-            async with self._client() as client:
-                return await self._download(client, name, alias)
-        except (httpx.HTTPError, Unavailable) as error:
+            return await self._circuit.run(self._download, name, alias)
+        except DOWN as error:
             kept = self.kept(name, alias)
             if kept is None:
                 raise Unavailable(
@@ -90,8 +103,7 @@ class MlflowRegistry:
             If MLflow does not answer.
         """
         try:
-            async with self._client() as client:
-                found = await _ask(client, _ALIAS, {"name": name, "alias": alias})
+            found = await self._circuit.run(self._find, name, alias)
         except httpx.HTTPError as error:
             raise Unavailable(
                 f"MLflow at {self._url} does not answer ({type(error).__name__}: {error})"
@@ -119,7 +131,15 @@ class MlflowRegistry:
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self._url, timeout=self._timeout_seconds, trust_env=False)
 
-    async def _download(self, client: httpx.AsyncClient, name: str, alias: str) -> FetchedBundle:
+    async def _find(self, name: str, alias: str) -> object:
+        async with self._client() as client:
+            return await _ask(client, _ALIAS, {"name": name, "alias": alias})
+
+    async def _download(self, name: str, alias: str) -> FetchedBundle:
+        async with self._client() as client:
+            return await self._download_by(client, name, alias)
+
+    async def _download_by(self, client: httpx.AsyncClient, name: str, alias: str) -> FetchedBundle:
         found = await _ask(client, _ALIAS, {"name": name, "alias": alias})
         version = str(_dig(found, "model_version", "version"))
         located = await _ask(client, _DOWNLOAD_URI, {"name": name, "version": version})

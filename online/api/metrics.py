@@ -7,15 +7,21 @@ between the last fact and the journal, scoring left out.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from itertools import accumulate
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from online.domain.breaker import Breaker, BreakerState
 from online.domain.errors import JournalUnavailable
 from online.domain.manifest import Manifest
 from online.domain.operation import Operation
@@ -80,6 +86,27 @@ class _StageCollector(Collector):
         yield family
 
 
+class _BreakerCollector(Collector):
+    """Shows the breakers to Prometheus."""
+
+    def __init__(self, breakers: Sequence[Breaker]) -> None:
+        self._breakers = breakers
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield state and count of openings of each."""
+        state = GaugeMetricFamily(
+            "sextant_circuit_state", "0 closed, 1 half-open, 2 open.", labels=["system"]
+        )
+        opened = CounterMetricFamily(
+            "sextant_circuit_opened", "How often a circuit has opened.", labels=["system"]
+        )
+        for breaker in self._breakers:
+            state.add_metric([breaker.name], list(BreakerState).index(breaker.state))
+            opened.add_metric([breaker.name], breaker.opened)
+        yield state
+        yield opened
+
+
 class Meters:
     """Counters and histograms of one scorer, in a registry of its own."""
 
@@ -130,6 +157,10 @@ class Meters:
         self._differs = True
         self._by_action: dict[str, Counter] = {}
         self._by_reason: dict[str, Counter] = {}
+
+    def watch_breakers(self, breakers: Sequence[Breaker]) -> None:
+        """Show how the circuits of outside systems stand."""
+        self.registry.register(_BreakerCollector(breakers))
 
     def begin(self) -> float:
         """Start a request's stopwatch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,10 @@ from online.api.loading import Loaded, Loader
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedJournal, TimedModel
 from online.api.operating import Operating
+from online.api.readiness import asked_state, circuit_state, journal_state
 from online.api.reconciling import Reconciling
 from online.domain.book import Book
+from online.domain.breaker import Breaker
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
 from online.domain.limits import Limits
 from online.domain.manifest import encode_manifest
@@ -70,6 +72,8 @@ class Parts:
         Folder of the public keys whose certificates count; None asks for none.
     reconciliation
         How often journal and broker are compared.
+    breakers
+        Of the outside systems.
     """
 
     mode: str
@@ -90,6 +94,7 @@ class Parts:
     read_decision: Callable[[str], Iterable[Record]]
     trust: Path | None = None
     reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
+    breakers: Sequence[Breaker] = ()
 
     @property
     def loader(self) -> Loader:
@@ -258,13 +263,14 @@ class Scorer:
 
     async def readiness(self) -> Readiness:
         """Ask every part how it is."""
-        parts, trouble = self.parts, self.parts.journal.trouble
+        parts = self.parts
         states = {
             "model": self._model_state(),
-            "features": await _state(parts.store.ping, "answers"),
-            "broker": await _state(self.observe, "answers"),
+            "features": await asked_state(parts.store.ping, "answers"),
+            "broker": await asked_state(self.observe, "answers"),
             "reconciliation": self.reconciling.state(),
-            "journal": PartState(not trouble, "JOURNAL_UNAVAILABLE" if trouble else "", trouble),
+            "circuits": circuit_state(parts.breakers),
+            "journal": journal_state(parts.journal.trouble),
         }
         ready = all(state.ready for state in states.values())
         return Readiness(ready, parts.mode, parts.book.halted, states)
@@ -400,11 +406,3 @@ class Scorer:
     def _count(self, outcome: Outcome, started: float) -> None:
         self.meters.count_outcome(outcome, started)
         self.meters.tell_halted(self.parts.book.halted)
-
-
-async def _state(ask: Callable[[], Awaitable[object]], fine: str) -> PartState:
-    try:
-        await ask()
-    except Unavailable as error:
-        return PartState(ready=False, code=error.code, detail=str(error))
-    return PartState(ready=True, code="", detail=fine)

@@ -1,0 +1,122 @@
+"""Circuits: the ports behind breakers, so that nobody queues up for a system that is down."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from online.domain.breaker import Breaker, BreakerState, CircuitOpen
+from online.domain.errors import Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.reconciliation import Statement
+from online.domain.vector import VectorContract, VectorReading
+from online.ports import Broker, Clock, FeatureReader, Observation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Circuit:
+    """A breaker, and the clock it cools down by.
+
+    Parameters
+    ----------
+    breaker
+        Of one outside system.
+    clock
+        The host's: an outage does not end by a replay's time.
+    failures
+        Errors that count; others tell that the system answered.
+    """
+
+    def __init__(
+        self,
+        breaker: Breaker,
+        clock: Clock,
+        failures: tuple[type[Exception], ...] = (Unavailable,),
+    ) -> None:
+        self.breaker = breaker
+        self._clock = clock
+        self._failures = failures
+
+    async def run(self, call: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+        """Make a call, unless the circuit is open.
+
+        Raises
+        ------
+        CircuitOpen
+            At once, if the system is not to be asked now.
+        """
+        breaker = self.breaker
+        if breaker.state is not BreakerState.CLOSED:
+            breaker.enter(self._clock.now_ns())
+        try:
+            answer = await call(*given, **named)
+        except self._failures as error:
+            breaker.fail(self._clock.now_ns(), str(error) or type(error).__name__)
+            raise
+        except Exception:
+            breaker.succeed()
+            raise
+        except BaseException:
+            breaker.abandon(self._clock.now_ns())
+            raise
+        if breaker.trouble or breaker.state is not BreakerState.CLOSED:
+            breaker.succeed()
+        return answer
+
+
+class GuardedFeatures:
+    """Feature reader behind a circuit.
+
+    Parameters
+    ----------
+    inner
+        The reader.
+    circuit
+        Of its store.
+    """
+
+    def __init__(self, inner: FeatureReader, circuit: Circuit) -> None:
+        self._read = inner.read
+        self._run = circuit.run
+
+    async def read(self, symbol: str, contract: VectorContract) -> VectorReading:
+        """Return what the store holds."""
+        return await self._run(self._read, symbol, contract)
+
+
+class GuardedBroker:
+    """Broker behind a circuit; while it is open an order is not sent, and that is known.
+
+    Parameters
+    ----------
+    inner
+        The broker.
+    circuit
+        Of whatever stands between the scorer and the account.
+    """
+
+    def __init__(self, inner: Broker, circuit: Circuit) -> None:
+        self.inner = inner
+        self._circuit = circuit
+
+    async def observe(self, symbol: str, after_deal: int) -> Observation:
+        """Return quote, account, positions and new deals."""
+        return await self._circuit.run(self.inner.observe, symbol, after_deal)
+
+    async def statement(self, since_ns: int) -> Statement:
+        """Return the whole account, with the deals since an instant."""
+        return await self._circuit.run(self.inner.statement, since_ns)
+
+    async def send(self, intent: Intent) -> OrderReply:
+        """Send an order, once; it is never the call that tries whether the broker is back."""
+        breaker = self._circuit.breaker
+        if breaker.state is not BreakerState.CLOSED:
+            why = f"{CircuitOpen.code}: {breaker.name} is down: {breaker.trouble}"
+            return OrderReply(OrderStatus.NOT_SENT, 0, 0, 0, 0, 0.0, 0.0, why)
+        return await self._circuit.run(self.inner.send, intent)
+
+    async def find(self, intent: Intent) -> OrderReply | None:
+        """Return the fate of an order sent earlier."""
+        return await self._circuit.run(self.inner.find, intent)
