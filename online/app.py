@@ -26,7 +26,8 @@ from online.adapters.simulated_broker import SimulatedBroker
 from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
-from online.api.scorer import Parts, Scorer, Simulation
+from online.api.parts import Parts, Simulation
+from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
 from online.instruments import find_instrument, load_instruments

@@ -101,9 +101,11 @@ class GuardedBroker:
         self.inner = inner
         self._circuit = circuit
 
-    async def observe(self, symbol: str, after_deal: int) -> Observation:
-        """Return quote, account, positions and new deals."""
-        return await self._circuit.run(self.inner.observe, symbol, after_deal)
+    async def observe(
+        self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
+        """Return quote, account, positions, new deals and the quotes of conversion pairs."""
+        return await self._circuit.run(self.inner.observe, symbol, after_deal, pairs)
 
     async def statement(self, since_ns: int) -> Statement:
         """Return the whole account, with the deals since an instant."""

@@ -4,102 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
-from online.adapters.bundle_source import BundleSource
-from online.adapters.clocks import VirtualClock
-from online.api.loading import Loaded, Loader
+from online.api.loading import Loaded
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
-from online.api.metrics import Meters, TimedJournal, TimedModel
+from online.api.metrics import Meters, TimedModel
 from online.api.operating import Operating
+from online.api.parts import Parts
 from online.api.readiness import asked_state, circuit_state, journal_state
 from online.api.reconciling import Reconciling
-from online.domain.book import Book
-from online.domain.breaker import Breaker
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
-from online.domain.limits import Limits
 from online.domain.manifest import encode_manifest
-from online.domain.market import Instrument
 from online.domain.record import HaltRecord, LimitsRecord, ModelRecord, Record, Request
-from online.ports import Broker, Clock, FeatureReader, Observation
-from online.reconciler import Reconciler, ReconciliationRules
+from online.ports import Observation
+from online.reconciler import Reconciler
 from online.sending import resolve_pending
-from online.simulator.terminal import SimulatedTerminal
 from online.trade import Desk, Outcome, consider
 
 logger = logging.getLogger(__name__)
 _NOT_YET = "no model was loaded yet"
-
-
-class Pingable(Protocol):
-    """An outside system that can be asked for a sign of life."""
-
-    async def ping(self) -> None:
-        """Raise `Unavailable` if it gives none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """What the replaying feed moves; there in replay mode alone."""
-
-    terminal: SimulatedTerminal
-    clock: VirtualClock
-
-
-@dataclass(slots=True)
-class Parts:
-    """What the composition root opened.
-
-    Parameters
-    ----------
-    mode
-        ``replay``, ``paper`` or ``live``.
-    features, broker, journal, clock, book, limits, currency, instruments, strategy
-        As `online.trade.Desk` needs them.
-    store
-        Tells whether the online store lives.
-    source, model_name, model_alias
-        Where the model comes from and which it is.
-    simulation
-        None outside replay mode.
-    read_decision
-        Reads a decision's records from the journal.
-    trust
-        Folder of the public keys whose certificates count; None asks for none.
-    reconciliation
-        How often journal and broker are compared.
-    breakers
-        Of the outside systems.
-    """
-
-    mode: str
-    features: FeatureReader
-    broker: Broker
-    journal: TimedJournal
-    clock: Clock
-    book: Book
-    limits: Limits
-    currency: str
-    instruments: Mapping[str, Instrument]
-    strategy: int
-    store: Pingable
-    source: BundleSource
-    model_name: str
-    model_alias: str
-    simulation: Simulation | None
-    read_decision: Callable[[str], Iterable[Record]]
-    trust: Path | None = None
-    reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
-    breakers: Sequence[Breaker] = ()
-
-    @property
-    def loader(self) -> Loader:
-        """What gets the model behind the alias."""
-        return Loader(self.source, self.model_name, self.model_alias, self.trust)
 
 
 class NoModel(Unavailable):

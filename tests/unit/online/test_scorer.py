@@ -14,7 +14,8 @@ from online.adapters.memory_journal import MemoryJournal
 from online.adapters.onnx_model import load_bundle
 from online.api.messages import MarketStep
 from online.api.metrics import Meters, TimedBroker, TimedJournal
-from online.api.scorer import NoModel, Parts, Scorer
+from online.api.parts import Parts
+from online.api.scorer import NoModel, Scorer
 from online.domain.book import Book
 from online.domain.certificate import GateLine
 from online.domain.errors import InvalidInput, ModelRefused, NotFound
