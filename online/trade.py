@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -26,10 +24,11 @@ from online.domain.circumstances import is_weekend_near, judge_circumstances
 from online.domain.closing import close_position
 from online.domain.conversion import conversion_symbols, read_rates
 from online.domain.decision import Action, Decision, decide
-from online.domain.ensemble import speak
+from online.domain.ensemble import speak, validate
 from online.domain.errors import NotFound, SextantError, Unavailable
 from online.domain.limits import Limits
-from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Side
+from online.domain.market import Instrument, Side
+from online.domain.naming import name_decision, name_intent
 from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
 from online.domain.order import Intent, OrderReply, Purpose, make_magic
 from online.domain.reasons import Reason, Veto
@@ -37,7 +36,6 @@ from online.domain.record import DealRecord, DecisionRecord, Record, Request
 from online.domain.risk import judge_close, judge_entry, size_entry
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Signal
-from online.domain.validators import measure, refusals
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import (
     Broker,
@@ -51,8 +49,6 @@ from online.ports import (
 from online.sending import append, send
 
 LIVE_ALIAS = "champion"
-_MINUTE_NS, _DAY_MINUTES = 60 * NANOSECONDS_PER_SECOND, 1_440
-_TIMES = tuple(f"T{minute // 60:02d}{minute % 60:02d}Z" for minute in range(_DAY_MINUTES))
 _NOTHING_SEEN = Observation(None, None, None, ())
 T = TypeVar("T")
 
@@ -266,7 +262,7 @@ def judge(
             decision, intent = Decision(Action.HOLD, decision.reasons), None
     reading = facts.reading
     return DecisionRecord(
-        decision_id=_decision_id(request, number),
+        decision_id=name_decision(request, number),
         number=number,
         at_ns=facts.now_ns,
         request=request,
@@ -300,9 +296,7 @@ def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, t
     signal, vetoes = speak(outputs, manifest)
     if signal is None or manifest.validators is None:
         return signal, vetoes
-    checks = measure(signal, values, manifest.vector, manifest.validators)
-    checked = msgspec.structs.replace(signal, checks=checks)
-    return checked, refusals(checked, manifest.min_edge, manifest.validators)
+    return validate(signal, values, manifest)
 
 
 def close_when_due(
@@ -328,7 +322,7 @@ def close_when_due(
     timed_out = entry is not None and 0 < entry.expires_at_ns <= now_ns
     if entry is None or not (timed_out or weekend):
         return None
-    intent_id = f"{_intent_id(request, Purpose.CLOSE)}-{number}"
+    intent_id = f"{name_intent(request, Purpose.CLOSE)}-{number}"
     return close_position(position, quote, intent_id, f"sx-{number}")
 
 
@@ -353,7 +347,7 @@ def enter(
     entry = quote.price_to_open(side)
     stop, target = barrier_prices(side, entry, unit, manifest.barriers, instrument.scale)
     intent = Intent(
-        intent_id=_intent_id(request, Purpose.ENTRY),
+        intent_id=name_intent(request, Purpose.ENTRY),
         magic=make_magic(desk.strategy, number),
         comment=f"sx-{number}",
         purpose=Purpose.ENTRY,
@@ -385,24 +379,3 @@ def run_to_completion(story: Coroutine[Any, Any, T]) -> T:
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     story.close()
     raise SextantError("a port waited: run this story in an event loop")
-
-
-@lru_cache(maxsize=64)
-def _day_text(day: int) -> str:
-    return f"{datetime.fromtimestamp(day * _DAY_MINUTES * 60, tz=UTC):%Y%m%d}"
-
-
-def _bar_text(closed_at_ns: int) -> str:
-    minute = closed_at_ns // _MINUTE_NS
-    day = minute // _DAY_MINUTES
-    return _day_text(day) + _TIMES[minute - day * _DAY_MINUTES]
-
-
-def _decision_id(request: Request, number: int) -> str:
-    bar = _bar_text(request.bar_closed_at_ns)
-    return "-".join((request.symbol, request.timeframe, bar, str(number)))
-
-
-def _intent_id(request: Request, purpose: Purpose) -> str:
-    bar = _bar_text(request.bar_closed_at_ns)
-    return f"{request.symbol}-{request.timeframe}-{bar}-{purpose}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from online.domain.manifest import Manifest
 from online.domain.reasons import Reason, Veto
 from online.domain.signal import MemberOutput, Signal, combine, is_distribution
+from online.domain.validators import measure, refusals
 
 
 def speak(
@@ -29,6 +32,28 @@ def speak(
         else:
             return combine(outputs, manifest.calibrations, manifest.weights), ()
     return _degrade(outputs, manifest)
+
+
+def validate(
+    signal: Signal, values: Sequence[float], manifest: Manifest
+) -> tuple[Signal, tuple[Veto, ...]]:
+    """Return the signal with what the manifest's validators measured, and what they refuse.
+
+    Parameters
+    ----------
+    signal
+        Of `speak`.
+    values
+        The vector it was made from, finite.
+    manifest
+        Of the model.
+    """
+    rules = manifest.validators
+    if rules is None:
+        return signal, ()
+    checks = measure(signal, values, manifest.vector, rules)
+    checked = Signal(signal.members, signal.probabilities, signal.missing, checks)
+    return checked, refusals(checked, manifest.min_edge, rules)
 
 
 def _degrade(
