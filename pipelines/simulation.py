@@ -1,37 +1,38 @@
-"""The backtest itself: the scorer's own trading code, driven over a market in process.
+"""The backtest itself: the scorer's own trading code, driven over markets in process.
 
 Nothing is simulated twice: `online.trade` decides, `online.domain.risk` refuses, the simulated
 terminal fills, and a journal records every decision, exactly as live.
+
+Several symbols share one account, one clock, one journal and one set of limits. What happens at one
+instant happens in this order: bars that close end, bars that open begin, decisions are taken; of
+several symbols in the alphabet's order, of bars that closed before in the order they closed.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.window import pack_last
 from online.adapters.clocks import VirtualClock
 from online.adapters.memory_journal import MemoryJournal
 from online.adapters.simulated_broker import SimulatedBroker
 from online.domain.account import Deal
 from online.domain.book import Book
+from online.domain.errors import InvalidInput
 from online.domain.limits import Limits
 from online.domain.market import Instrument
 from online.domain.record import Record, Request
-from online.domain.vector import VectorContract, VectorReading
 from online.ports import Model
+from online.simulator.bars import BidAskBar
 from online.simulator.terminal import SimulatedTerminal
 from online.trade import Desk, consider, run_to_completion
+from pipelines.column_reader import ColumnReader
 from pipelines.market import Market
 from pipelines.performance import Performance, measure
-
-_BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,72 +57,24 @@ class AccountTerms:
     leverage: float
 
 
-class ColumnReader:
-    """Feature reader over batch columns: at any instant it holds the newest row, as Redis does.
+@dataclass(frozen=True, slots=True, eq=False)
+class Lane:
+    """One symbol of a backtest: what it is traded on and by which model.
 
     Parameters
     ----------
-    stamps_ns
-        Bar closes, shape ``(n_bars,)``, increasing.
-    columns
-        Float32 of shape ``(n_bars,)`` by feature name.
-    clock
-        Tells which row is the newest.
+    market
+        Bars with both sides.
+    stamps_ns, columns
+        Batch features, as `ColumnReader`.
+    model
+        Scores the vectors; a trained bundle or a rule.
     """
 
-    def __init__(
-        self,
-        stamps_ns: npt.NDArray[np.int64],
-        columns: Mapping[str, npt.NDArray[np.float32]],
-        clock: VirtualClock,
-    ) -> None:
-        self._stamps_ns: list[int] = stamps_ns.tolist()
-        self._columns = columns
-        self._clock = clock
-        self._row = -1
-        self._block = -1
-        self._rows: list[tuple[float | None, ...]] = []
-        self._vectors: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._contract: VectorContract | None = None
-
-    async def read(self, symbol: str, contract: VectorContract) -> VectorReading:  # noqa: ARG002
-        """Return the newest row; one symbol is held, so it is not looked at."""
-        if contract is not self._contract:
-            self._contract, self._block = contract, -1
-            if contract.window is not None:
-                windowed = [self._columns[name] for name in contract.window.features]
-                self._vectors = np.stack(windowed, axis=1)
-        row = self._newest(self._clock.now_ns())
-        if row < 0:
-            return VectorReading((None,) * len(contract.names), (None,) * len(contract.views))
-        block = row // _BLOCK_ROWS
-        if block != self._block:
-            self._open(block, contract)
-        values, stamp_ns = self._rows[row % _BLOCK_ROWS], self._stamps_ns[row]
-        if contract.window is None:
-            return VectorReading(values, (stamp_ns,) * len(contract.views))
-        packed = pack_last(self._vectors[: row + 1], contract.window.length)
-        stamp = None if packed is None else stamp_ns  # Redis then holds none, or an older bar's
-        return VectorReading(values, (stamp_ns,) * len(contract.views), packed, stamp)
-
-    def _newest(self, now_ns: int) -> int:
-        """Return the place of the newest row, -1 before the first; mostly it is the next one."""
-        stamps_ns, upcoming = self._stamps_ns, self._row + 1
-        if upcoming < len(stamps_ns) and stamps_ns[upcoming] <= now_ns:
-            self._row = bisect_right(stamps_ns, now_ns, upcoming, upcoming + 2) - 1
-            if self._row == upcoming + 1:
-                self._row = bisect_right(stamps_ns, now_ns, upcoming) - 1
-        return self._row
-
-    def _open(self, block: int, contract: VectorContract) -> None:
-        """Turn some rows into tuples: all at once they would need many times the arrays' memory."""
-        part = slice(block * _BLOCK_ROWS, (block + 1) * _BLOCK_ROWS)
-        matrix = np.stack([self._columns[name][part] for name in contract.names], axis=1)
-        self._rows = list(map(tuple, matrix.tolist()))
-        for place in np.flatnonzero(np.isnan(matrix).any(axis=1)).tolist():
-            row = self._rows[place]
-            self._rows[place] = tuple([None if math.isnan(value) else value for value in row])  # type: ignore[arg-type] # no None yet
-        self._block = block
+    market: Market
+    stamps_ns: npt.NDArray[np.int64]
+    columns: Mapping[str, npt.NDArray[np.float32]]
+    model: Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,53 +106,139 @@ def simulate(
     instruments: Mapping[str, Instrument],
     progress: Callable[[int], None] | None = None,
 ) -> Backtest:
-    """Trade a market with a model and return the journal and its figures.
+    """Trade one market with a model; see `simulate_portfolio`."""
+    lane = Lane(market, stamps_ns, columns, model)
+    return simulate_portfolio([lane], limits, terms, instruments, progress)
+
+
+def simulate_portfolio(
+    lanes: Sequence[Lane],
+    limits: Limits,
+    terms: AccountTerms,
+    instruments: Mapping[str, Instrument],
+    progress: Callable[[int], None] | None = None,
+) -> Backtest:
+    """Trade markets, each with its model, on one account and return the journal and its figures.
 
     The decision about a bar is taken at the first price after its close, the next bar's open.
 
     Parameters
     ----------
-    market
-        Bars with both sides.
-    stamps_ns, columns
-        Batch features, as `ColumnReader`.
-    model
-        Scores the vectors; a trained bundle or a rule.
+    lanes
+        At least one; no two of the same symbol.
     limits, terms
-        Risk limits and the account.
+        Risk limits and the account; they bind all symbols together.
     instruments
         By symbol.
     progress
         Called with 1 after each decision.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no lane, or two models trade one symbol: its position has one owner.
     """
-    clock, journal = VirtualClock(), MemoryJournal()
+    symbols = [lane.market.instrument.symbol for lane in lanes]
+    if not lanes or len(set(symbols)) < len(symbols):
+        raise InvalidInput(
+            f"a backtest needs at least one model and one a symbol, got {symbols}",
+            code="ONE_MODEL_A_SYMBOL",
+        )
+    clock, journal, book = VirtualClock(), MemoryJournal(), Book()
     terminal = SimulatedTerminal(
         instruments, terms.currency, terms.balance, terms.commission_per_lot, terms.leverage
     )
-    desk = Desk(
-        features=ColumnReader(stamps_ns, columns, clock),
-        broker=SimulatedBroker(terminal, clock),
-        journal=journal,
-        clock=clock,
-        model=model,
-        limits=limits,
-        instruments=instruments,
-        book=Book(),
-        currency=terms.currency,
-    )
-    symbol, timeframe = market.instrument.symbol, market.timeframe
-    terminal.begin_bar(symbol, market.quotes[0])
-    for finished, upcoming in pairwise(market.quotes):
-        terminal.finish_bar(symbol, finished)
-        terminal.begin_bar(symbol, upcoming)
-        clock.set(upcoming.opened_at_ns)
-        request = Request(symbol, timeframe, finished.closed_at_ns, send=True)
-        run_to_completion(consider(request, desk))
-        if progress is not None:
-            progress(1)
-    last = market.quotes[-1]
-    terminal.finish_bar(symbol, last)
+    broker = SimulatedBroker(terminal, clock)
+    tracks = [
+        _Track(
+            lane,
+            Desk(
+                features=ColumnReader(lane.stamps_ns, lane.columns, clock),
+                broker=broker,
+                journal=journal,
+                clock=clock,
+                model=lane.model,
+                limits=limits,
+                instruments=instruments,
+                book=book,
+                currency=terms.currency,
+            ),
+        )
+        for lane in sorted(lanes, key=lambda lane: lane.market.instrument.symbol)
+    ]
+    for at_ns, opening in _instants(tracks):
+        _finish(terminal, tracks, at_ns)
+        for track in opening:
+            track.begin(terminal)
+        clock.set(at_ns)
+        for track in opening:
+            if track.decide() and progress is not None:
+                progress(1)
+    end_ns = max(track.lane.market.quotes[-1].closed_at_ns for track in tracks)
+    _finish(terminal, tracks, end_ns)
     records = tuple(journal.records())
-    late = terminal.deals_after(desk.book.last_deal)
-    end = (last.closed_at_ns, terminal.account().equity)
+    late = terminal.deals_after(book.last_deal)
+    end = (end_ns, terminal.account().equity)
     return Backtest(records, late, measure(records, terms.balance, late, end))
+
+
+class _Track:
+    """A lane under way: which of its bars is open, and which was finished last."""
+
+    def __init__(self, lane: Lane, desk: Desk) -> None:
+        self.lane = lane
+        self.open: BidAskBar | None = None
+        self._symbol, self._timeframe = lane.market.instrument.symbol, lane.market.timeframe
+        self._finished_ns = 0
+        self._bars = iter(lane.market.quotes)
+        self._desk = desk
+
+    def begin(self, terminal: SimulatedTerminal) -> None:
+        """Open the next bar; the terminal refuses one that opens before the last has closed."""
+        self.finish(terminal)
+        bar = next(self._bars)
+        terminal.begin_bar(self._symbol, bar)
+        self.open = bar
+
+    def finish(self, terminal: SimulatedTerminal) -> None:
+        """Close the open bar."""
+        bar, self.open = self.open, None
+        if bar is not None:
+            terminal.finish_bar(self._symbol, bar)
+            self._finished_ns = bar.closed_at_ns
+
+    def decide(self) -> bool:
+        """Decide about the bar that was finished last; tell whether there was one."""
+        if not self._finished_ns:
+            return False
+        request = Request(self._symbol, self._timeframe, self._finished_ns, send=True)
+        run_to_completion(consider(request, self._desk))
+        return True
+
+
+def _finish(terminal: SimulatedTerminal, tracks: Sequence[_Track], until_ns: int) -> None:
+    """Close every bar that closes up to an instant, those that closed first at first."""
+    due = [t for t in tracks if t.open is not None and t.open.closed_at_ns <= until_ns]
+    if len(due) > 1:
+        due.sort(key=_closing)
+    for track in due:
+        track.finish(terminal)
+
+
+def _closing(track: _Track) -> int:
+    return 0 if track.open is None else track.open.closed_at_ns
+
+
+def _instants(tracks: Sequence[_Track]) -> Iterator[tuple[int, Sequence[_Track]]]:
+    """Yield every instant at which bars open, with the tracks whose bars they are."""
+    if len(tracks) == 1:
+        for bar in tracks[0].lane.market.quotes:
+            yield bar.opened_at_ns, tracks
+        return
+    opened = [[bar.opened_at_ns for bar in track.lane.market.quotes] for track in tracks]
+    stamps_ns = np.concatenate([np.array(each, np.int64) for each in opened])
+    places = np.repeat(np.arange(len(tracks)), [len(each) for each in opened])
+    order = np.lexsort((places, stamps_ns))
+    rows = zip(stamps_ns[order].tolist(), places[order].tolist(), strict=True)
+    for at_ns, group in groupby(rows, key=lambda row: row[0]):
+        yield at_ns, [tracks[place] for _, place in group]
