@@ -1,4 +1,4 @@
-"""Backtest a registered model through the scorer's own trading code, and report."""
+"""Backtest registered models through the scorer's own trading code, and report."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from feature_repo.catalogue import select
-from feature_repo.transform import transform_fingerprint
-from feature_repo.vector import compute_vectors
 from online.adapters.onnx_model import OnnxModel, load_bundle
-from online.domain.errors import ModelRefused
+from online.domain.errors import InvalidInput
 from online.instruments import find_instrument, load_instruments
 from online.ports import Model
 from online.settings import Settings, load_settings
-from pipelines.backtest_report import write_report
-from pipelines.feature_history import load_panel
+from pipelines.attribution import attribute
+from pipelines.backtest_report import Story, write_report
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.lanes import make_lane, panel_of, with_model
 from pipelines.market import Market, read_market
 from pipelines.performance import Performance
 from pipelines.promote import parse_alias
 from pipelines.rule_model import RuleModel
-from pipelines.simulation import AccountTerms, Backtest, simulate
+from pipelines.simulation import AccountTerms, Backtest, Lane
+from pipelines.stress import World, stress
 from pipelines.training import open_registry
 
 _log = logging.getLogger(__name__)
@@ -41,16 +41,18 @@ class BacktestReport:
     Parameters
     ----------
     name, version, alias
-        Of the model.
+        Of the model; of several joined by `` + ``.
     bars, in_sample_bars
-        Bars traded, and those of them within the model's training window: what they earned is
+        Bars traded, and those of them within the models' training windows: what they earned is
         no evidence.
     figures, baseline_figures
-        Of the model and of the rule baseline on the same bars.
+        Of the models and of the rule baseline on the same bars.
+    by_symbol
+        Net profit of each symbol's closed trades.
     headline
         One plain sentence.
     costs
-        Where the spread comes from, and the commission.
+        Where the spread comes from.
     page
         The HTML report.
     """
@@ -62,6 +64,7 @@ class BacktestReport:
     in_sample_bars: int
     figures: dict[str, float]
     baseline_figures: dict[str, float]
+    by_symbol: dict[str, float]
     headline: str
     costs: str
     page: str
@@ -70,43 +73,57 @@ class BacktestReport:
 @flow(name="backtest", validate_parameters=True)
 def backtest(
     home_root: Path | str,
-    name: str,
+    names: list[str],
     alias: str = "paper",
     start_ns: int | None = None,
     end_ns: int | None = None,
     mlflow_uri: str | None = None,
     spread_points: float | None = None,
+    quick: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters are given by name
 ) -> BacktestReport:
-    """Trade past bars with a registered model, under the replay mode's account and limits.
+    """Trade past bars with registered models, under the replay mode's account and limits.
+
+    Several models trade one account side by side; each needs a symbol of its own.
 
     Parameters
     ----------
     home_root
         Runtime folder (see `pipelines.home.Home`), with the lake.
-    name, alias
-        The model: ``<symbol>.<timeframe>.<target>``, and which version.
+    names, alias
+        The models: ``<symbol>.<timeframe>.<target>``, and which version.
     start_ns, end_ns
-        Bars that close within ``[start_ns, end_ns)``; None for what lies behind the training
+        Bars that close within ``[start_ns, end_ns)``; None for what lies behind every training
         window, and for no end.
     mlflow_uri
         A server's or a ``sqlite:///`` URI; None for the home's own database.
     spread_points
         Assumed where the bars bring no spread; None for the settings'.
+    quick
+        Leave out what takes many runs: other choices, coins, redrawn candles.
 
     Raises
     ------
     NotFound
         If there is no such model, series or bar.
     ModelRefused
-        If the bundle does not reproduce its golden vectors.
+        If a bundle does not reproduce its golden vectors.
+    InvalidInput
+        If no model is named, or two trade one symbol.
     """
     home, settings = Home(Path(home_root)), load_settings("replay")
     spread = settings.broker.assumed_spread_points if spread_points is None else spread_points
-    model = load_model(home, name, alias, mlflow_uri)
-    market = load_market(home, model, start_ns, end_ns, spread)
-    found = trade(home, market, model, settings)
-    baseline = trade(home, market, RuleModel.like(model.manifest), settings)
-    return report(home, market, model, found.performance, baseline.performance)
+    if not names:
+        raise InvalidInput("a backtest needs at least one model", code="NO_MODEL")
+    models = [load_model(home, name, alias, mlflow_uri) for name in names]
+    learnt_ns = max(model.manifest.training.ended_at_ns for model in models)
+    begun_ns = learnt_ns + 1 if start_ns is None else start_ns
+    lanes = [prepare(home, model, begun_ns, end_ns, spread) for model in models]
+    world = world_of(settings, lanes)
+    found = trade(world, lanes)
+    rules = [with_model(lane, RuleModel.like(lane.model.manifest)) for lane in lanes]
+    baseline = trade(world, rules)
+    story = tell(home, lanes, world, found, baseline.performance, quick=quick)
+    return report(home, models, story)
 
 
 @task(name="load the model", cache_policy=NO_CACHE)
@@ -119,26 +136,27 @@ def load_model(home: Home, name: str, alias: str, mlflow_uri: str | None) -> Onn
     return load_bundle(bundle.folder, alias, version.version)
 
 
-@task(name="read the market", cache_policy=NO_CACHE)
-def load_market(
-    home: Home, model: OnnxModel, start_ns: int | None, end_ns: int | None, spread_points: float
-) -> Market:
-    """Return the bars to trade with both sides of the price."""
+@task(name="read market and features", cache_policy=NO_CACHE)
+def prepare(
+    home: Home, model: OnnxModel, start_ns: int, end_ns: int | None, spread_points: float
+) -> Lane:
+    """Return the bars to trade, and features computed in batch from the lake alone."""
     manifest = model.manifest
-    return read_market(
+    market = read_market(
         Lake(home.lake),
         find_instrument(manifest.symbol),
         manifest.timeframe,
-        manifest.training.ended_at_ns + 1 if start_ns is None else start_ns,
+        start_ns,
         time.time_ns() if end_ns is None else end_ns,
         spread_points,
     )
+    return make_lane(Lake(home.lake), market, model)
 
 
 @task(name="trade", cache_policy=NO_CACHE)
-def trade(home: Home, market: Market, model: Model, settings: Settings) -> Backtest:
-    """Trade the market in process, on features computed in batch from the lake alone."""
-    return run_backtest(home, market, model, settings)
+def trade(world: World, lanes: list[Lane]) -> Backtest:
+    """Trade the markets in process."""
+    return world.run(lanes)
 
 
 def run_backtest(
@@ -148,36 +166,23 @@ def run_backtest(
     settings: Settings,
     progress: Any = None,  # noqa: ANN401 - see `pipelines.simulation.simulate`
 ) -> Backtest:
-    """Do what the task does, without Prefect.
+    """Trade one market with one model under the settings as they are, without Prefect.
 
     Raises
     ------
     ModelRefused
         With code ``FEATURES_CHANGED`` if the catalogue gives other bits than the model learnt from.
     """
-    manifest = model.manifest
-    symbol, timeframe, names = manifest.symbol, manifest.timeframe, manifest.vector.all_names
-    fingerprint = transform_fingerprint(names, timeframe, symbol)
-    if fingerprint != manifest.transform_fingerprint:
-        raise ModelRefused(
-            f"{manifest.name} was fitted on features of fingerprint "
-            f"{manifest.transform_fingerprint[:12]}, the catalogue's is {fingerprint[:12]}",
-            code="FEATURES_CHANGED",
-            remedy="Train the model again on the catalogue as it is now.",
-        )
-    features = select(names, timeframe)
-    panel = load_panel(Lake(home.lake), symbol, timeframe, features=features)
-    columns = compute_vectors(panel, features)
-    return simulate(
-        market,
-        panel.own.closed_at_ns,
-        columns,
-        model,
-        settings.limits,
-        account_terms(settings),
-        load_instruments(),
-        progress,
-    )
+    lane = make_lane(Lake(home.lake), market, model)
+    return World(settings.limits, account_terms(settings), load_instruments()).run([lane], progress)
+
+
+def world_of(settings: Settings, lanes: list[Lane]) -> World:
+    """Return account and limits of the settings; the symbols named in a backtest are allowed."""
+    symbols = {lane.market.instrument.symbol for lane in lanes}
+    allowed = tuple(sorted(symbols | set(settings.limits.allowed_symbols)))
+    limits = msgspec.structs.replace(settings.limits, allowed_symbols=allowed)
+    return World(limits, account_terms(settings), load_instruments())
 
 
 def account_terms(settings: Settings) -> AccountTerms:
@@ -186,31 +191,58 @@ def account_terms(settings: Settings) -> AccountTerms:
     return AccountTerms(broker.currency, broker.balance, broker.commission_per_lot, broker.leverage)
 
 
+@task(name="ask what if", cache_policy=NO_CACHE)
+def tell(
+    home: Home,
+    lanes: list[Lane],
+    world: World,
+    found: Backtest,
+    baseline: Performance,
+    *,
+    quick: bool,
+) -> Story:
+    """Attribute what was earned and, unless it shall be quick, run everything again otherwise."""
+    manifests = {lane.market.instrument.symbol: lane.model.manifest for lane in lanes}
+    panels = [panel_of(Lake(home.lake), lane.model.manifest) for lane in lanes]
+    return Story(
+        markets=tuple(lane.market for lane in lanes),
+        in_sample_bars=sum(_in_sample(lane) for lane in lanes),
+        found=found.performance,
+        baseline=baseline,
+        shares=attribute(found.performance, found.records, manifests),
+        stress=None if quick else stress(lanes, panels, world, found.performance),
+        terms=world.terms,
+    )
+
+
+def _in_sample(lane: Lane) -> int:
+    ended_at_ns = lane.model.manifest.training.ended_at_ns
+    return sum(bar.closed_at_ns <= ended_at_ns for bar in lane.market.bars)
+
+
 @task(name="report the backtest", cache_policy=NO_CACHE)
-def report(
-    home: Home, market: Market, model: OnnxModel, found: Performance, baseline: Performance
-) -> BacktestReport:
+def report(home: Home, models: list[OnnxModel], story: Story) -> BacktestReport:
     """Write the page and show the figures in Prefect."""
-    manifest = model.manifest
-    ended_at_ns = manifest.training.ended_at_ns
-    in_sample = sum(bar.closed_at_ns <= ended_at_ns for bar in market.bars)
-    page = home.lake / "reports" / f"backtest-{manifest.name}-{model.sha256[:12]}.html"
+    name = " + ".join(model.manifest.name for model in models)
+    digests = "-".join(model.sha256[:12] for model in models[:3])
+    page = home.lake / "reports" / f"backtest-{name.replace(' + ', '-')[:100]}-{digests}.html"
     told = BacktestReport(
-        name=manifest.name,
-        version=model.version,
-        alias=model.alias,
-        bars=len(market.bars),
-        in_sample_bars=in_sample,
-        figures=found.figures(),
-        baseline_figures=baseline.figures(),
-        headline=_headline(found, baseline, in_sample),
-        costs=market.costs_note,
+        name=name,
+        version=" + ".join(model.version for model in models),
+        alias=models[0].alias,
+        bars=story.bars,
+        in_sample_bars=story.in_sample_bars,
+        figures=story.found.figures(),
+        baseline_figures=story.baseline.figures(),
+        by_symbol={share.name: round(share.pnl_net, 2) for share in story.shares["symbol"]},
+        headline=story.headline,
+        costs=story.costs,
         page=str(page),
     )
-    write_report(page, market, told.headline, found, baseline)
-    key = f"backtest-{manifest.name}".replace(".", "-").replace("_", "-").lower()
+    write_report(page, story)
+    key = f"backtest-{models[0].manifest.name}".replace(".", "-").replace("_", "-").lower()
     create_markdown_artifact(
-        f"# {manifest.name} version {told.version}\n\n{told.headline}\n\n{told.costs}\n\n"
+        f"# {name} version {told.version}\n\n{told.headline}\n\n{told.costs}\n\n"
         f"{told.bars} bars. Page: `{page}`.",
         key=key,
         description=told.headline,
@@ -219,13 +251,3 @@ def report(
     create_table_artifact(rows, key=f"{key}-figures", description="After all costs")
     _log.info(told.headline)
     return told
-
-
-def _headline(found: Performance, baseline: Performance, in_sample: int) -> str:
-    text = (
-        f"Net {found.pnl_net:+,.2f} over {len(found.trades)} trades; "
-        f"the rule baseline {baseline.pnl_net:+,.2f} over {len(baseline.trades)}."
-    )
-    if in_sample:
-        text += f" {in_sample} bars lie in the training window: that part is no evidence."
-    return text

@@ -48,7 +48,7 @@ def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
         (featurize, "2 * * * 1-5", series),
         (train, "0 4 * * 6", {**series, "mlflow_uri": mlflow_uri}),
         (promote, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
-        (backtest, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
+        (backtest, None, {"home_root": root, "names": [MODEL], "mlflow_uri": mlflow_uri}),
     ]
     return [_deploy(flow, cron, parameters) for flow, cron, parameters in plans]
 

@@ -34,7 +34,7 @@ def make_lane(lake: Lake, market: Market, model: Model) -> Lane:
 
 
 def panel_of(lake: Lake, manifest: Manifest) -> Panel:
-    """Return the bars, and the peers' where they are needed, that a model's features are made of."""
+    """Return the bars that a model's features are made of, its peers' where they are needed."""
     features = select(manifest.vector.all_names, manifest.timeframe)
     return load_panel(lake, manifest.symbol, manifest.timeframe, features=features)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from feature_repo.panel import Panel
 from online.domain.errors import SextantError
-from online.domain.market import Instrument
 from online.domain.limits import Limits
+from online.domain.market import Instrument
 from online.ports import Model
 from pipelines.lanes import lane_of, n_decisions, with_model, with_wider_spread
 from pipelines.performance import Performance
@@ -31,11 +31,11 @@ class World:
 
     limits: Limits
     terms: AccountTerms
-    instruments: dict[str, Instrument]
+    instruments: Mapping[str, Instrument]
 
-    def run(self, lanes: Sequence[Lane]) -> Backtest:
+    def run(self, lanes: Sequence[Lane], progress: Callable[[int], None] | None = None) -> Backtest:
         """Trade the lanes."""
-        return simulate_portfolio(lanes, self.limits, self.terms, self.instruments)
+        return simulate_portfolio(lanes, self.limits, self.terms, self.instruments, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,7 @@ class Stress:
     hold: Performance
 
 
-def stress(
-    lanes: list[Lane], panels: list[Panel], world: World, found: Performance
-) -> Stress:
+def stress(lanes: list[Lane], panels: list[Panel], world: World, found: Performance) -> Stress:
     """Run everything; see `Stress`.
 
     Parameters

@@ -20,12 +20,16 @@ def add_to(app: typer.Typer) -> None:
     """Register the command."""
     app.command(
         "backtest",
-        epilog="Example: sextant backtest EURUSD.H1.barrier --since 2017-10-01 --home var/demo",
+        epilog="Example: sextant backtest EURUSD.H1.barrier --since 2017-10-01 --home var/demo. "
+        "Several names trade one account: sextant backtest EURUSD.H1.barrier GBPUSD.H1.barrier",
     )(backtest)
 
 
 def backtest(
-    name: Annotated[str, typer.Argument(help="Registered name.")] = "EURUSD.H1.barrier",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Registered names; EURUSD.H1.barrier if none is given."),
+    ] = None,
     alias: Annotated[str, typer.Option(help="champion, challenger or paper.")] = "paper",
     since: Annotated[
         datetime | None,
@@ -38,21 +42,29 @@ def backtest(
         float | None,
         typer.Option(min=0.0, help="Spread assumed where the bars bring none, points."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out Monte Carlo, coins and other choices.")
+    ] = False,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
-    """Trade past bars with a registered model through the scorer's own code, and report."""
+    """Trade past bars with registered models through the scorer's own code, and report."""
     prepare_environment(Home(home))
     from pipelines.backtest import backtest as run
 
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
-    with mlflow_server(Home(home)) as mlflow_uri, notes.status(f"backtesting {name}"):
-        report = run(home, name, alias, start_ns, end_ns, mlflow_uri, spread_points)
+    wanted = names or ["EURUSD.H1.barrier"]
+    told = f"backtesting {', '.join(wanted)}"
+    with mlflow_server(Home(home)) as mlflow_uri, notes.status(told):
+        report = run(home, wanted, alias, start_ns, end_ns, mlflow_uri, spread_points, quick)
     if json:
         write_json(report)
         return
     rows = [{"run": "model", **report.figures}, {"run": "rules", **report.baseline_figures}]
     console.print(rows_table(f"{report.bars:,} bars, after all costs", rows))
+    if len(report.by_symbol) > 1:
+        shares = [{"symbol": symbol, "net": net} for symbol, net in report.by_symbol.items()]
+        console.print(rows_table("Closed trades by symbol", shares))
     console.print(report.headline, soft_wrap=True)
     console.print(report.costs, soft_wrap=True)
     console.print(f"Report: {report.page}", soft_wrap=True)
