@@ -31,7 +31,7 @@ from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
 from online.instruments import find_instrument, load_instruments
-from online.ports import Broker, Clock
+from online.ports import AccountBroker, Clock
 from online.reconciler import ReconciliationRules
 from online.settings import (
     FeastRedisSettings,
@@ -171,6 +171,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         simulation=simulation,
         read_decision=partial(read_decision, settings.journal.path),
         trust=settings.models.trust,
+        identify=broker.identify,
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
         breakers=circuits.breakers,
     )
@@ -246,7 +247,7 @@ def _make_reader(settings: FeastRedisSettings) -> FeastRedisReader:
 
 def _make_broker(
     settings: SimulatedBrokerSettings | GatewayBrokerSettings, clock: Clock, circuits: _Circuits
-) -> tuple[Broker, SimulatedTerminal | None, Callable[[], Awaitable[None]]]:
+) -> tuple[AccountBroker, SimulatedTerminal | None, Callable[[], Awaitable[None]]]:
     """Return a broker, the simulated terminal if it has one, and what closes it."""
     match settings:
         case SimulatedBrokerSettings():

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from online.domain.account import Account, Deal, Position, RestingOrder
+from online.domain.account import Account, AccountIdentity, Deal, Position, RestingOrder
 from online.domain.manifest import Manifest
 from online.domain.market import Quote
 from online.domain.order import Intent, OrderReply
@@ -115,6 +115,19 @@ class Broker(Protocol):
         ------
         Unavailable
             If the broker does not answer.
+        """
+
+
+class AccountBroker(Broker, Protocol):
+    """A broker that can say whose account it trades."""
+
+    async def identify(self) -> AccountIdentity:
+        """Return the account.
+
+        Raises
+        ------
+        Unavailable
+            If the broker does not tell it now.
         """
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from online.domain.account import Deal
+from online.domain.account import AccountIdentity, Deal
 from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
@@ -149,6 +149,19 @@ class GatewayBroker:
 
     async def _ask_for_page(self, since_ns: int, after_deal: int) -> Stated:
         return await self._ask(lambda number: AskStatement(number, since_ns, after_deal), Stated)
+
+    async def identify(self) -> AccountIdentity:
+        """Return the account that the gateway's terminal is logged in to.
+
+        Raises
+        ------
+        Unavailable
+            If the gateway does not answer.
+        """
+        await self._connected()
+        if self.welcome is None or not self.welcome.login:
+            raise Unavailable("the gateway told no account", code="NO_GATEWAY")
+        return AccountIdentity(f"{self.welcome.login}@{self.welcome.server}", lasting=True)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, once; without a connection it is not sent.

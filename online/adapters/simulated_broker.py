@@ -6,7 +6,7 @@ terminal (`online.gateway`); here nothing stands between it and the trade server
 
 from __future__ import annotations
 
-from online.domain.account import RestingOrder
+from online.domain.account import AccountIdentity, RestingOrder
 from online.domain.errors import InvalidInput
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
@@ -71,6 +71,10 @@ class SimulatedBroker:
             history.trades_since(since_ns),
             history.money,
         )
+
+    async def identify(self) -> AccountIdentity:
+        """Return the account: it begins and ends with this object."""
+        return AccountIdentity("simulated", lasting=False)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, a change or a cancel, once, and return what came back."""

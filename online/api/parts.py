@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from online.adapters.bundle_source import BundleSource
 from online.adapters.clocks import VirtualClock
 from online.api.loading import Loader
 from online.api.metrics import TimedJournal
+from online.domain.account import AccountIdentity
 from online.domain.book import Book
 from online.domain.breaker import Breaker
 from online.domain.limits import Limits
@@ -60,6 +61,8 @@ class Parts:
         How often journal and broker are compared.
     breakers
         Of the outside systems.
+    identify
+        Tells whose account is traded; None where that is not compared with the journal's.
     """
 
     mode: str
@@ -81,6 +84,7 @@ class Parts:
     trust: Path | None = None
     reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
     breakers: Sequence[Breaker] = ()
+    identify: Callable[[], Awaitable[AccountIdentity]] | None = None
 
     @property
     def loader(self) -> Loader:

@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from online.api.accounting import OtherAccount, judge_account
 from online.api.loading import Loaded
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedModel
@@ -52,6 +53,7 @@ class Scorer:
     _refusal: SextantError | None = None
     _trading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _account_known: bool = False
     reconciling: Reconciling = field(init=False)
     operating: Operating = field(init=False)
 
@@ -65,7 +67,7 @@ class Scorer:
             reconciler, parts.book, self._trading, self._resolve, self.meters
         )
         self.operating = Operating(
-            parts, self.meters, self._trading, self._resolve, lambda: self.desk.model
+            parts, self.meters, self._trading, self._prepare, lambda: self.desk.model
         )
 
     async def start(self) -> None:
@@ -73,6 +75,12 @@ class Scorer:
         parts = self.parts
         self.meters.tell_halted(parts.book.halted)
         await self._record(LimitsRecord(parts.clock.now_ns(), parts.limits))
+        try:
+            await self._know_account()
+        except OtherAccount:
+            raise
+        except Unavailable as error:
+            logger.warning("the account is not known yet: %s", error)
         try:
             await self.reload()
         except SextantError as error:
@@ -94,6 +102,7 @@ class Scorer:
         """Decide about a bar and send its order, one request after the other."""
         started = self.meters.begin()
         async with self._trading:
+            await self._know_account()
             await self._resolve()
             if self.parts.simulation is not None or not self.parts.book.compared:
                 await self.reconciling.turn()  # a replay has no time between its bars
@@ -313,6 +322,29 @@ class Scorer:
     async def _record(self, record: Record) -> None:
         await self.parts.journal.append(record)
         self.parts.book.apply(record)
+
+    async def _prepare(self) -> None:
+        """Know the account, and look for the fate of what was sent to it."""
+        await self._know_account()
+        await self._resolve()
+
+    async def _know_account(self) -> None:
+        """Journal whose account is traded, once a process.
+
+        Raises
+        ------
+        OtherAccount
+            If it is not the journal's.
+        Unavailable
+            If the broker does not tell.
+        """
+        if self.parts.identify is None or self._account_known:
+            return
+        told = await self.parts.identify()
+        record = judge_account(told, self.parts.book, self.parts.clock.now_ns())
+        if record is not None:
+            await self._record(record)
+        self._account_known = True
 
     async def _resolve(self) -> None:
         """Look for the fate of orders left unresolved; without evidence they stay so."""

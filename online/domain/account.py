@@ -31,6 +31,21 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     leverage: float | None = None
 
 
+class AccountIdentity(msgspec.Struct, frozen=True, gc=False):
+    """Which account a broker trades.
+
+    Parameters
+    ----------
+    name
+        For example ``12345@Broker-Live``.
+    lasting
+        False if the account begins and ends with this process: a simulated one.
+    """
+
+    name: str
+    lasting: bool
+
+
 class Position(msgspec.Struct, frozen=True, gc=False):
     """An open position at the broker.
 

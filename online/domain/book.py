@@ -235,6 +235,21 @@ class Book:
                     self.trails[record.position] = record
             case AccountRecord():
                 self.account = record.account
+                if record.new:
+                    self._begin_account(record.at_ns)
+
+    def _begin_account(self, at_ns: int) -> None:
+        """Go on with an empty account; orders keep their ids, so that none is sent again."""
+        self.last_deal = self._claimed_deal = 0
+        self.day_start_equity = self.peak_equity = self._equity = 0.0
+        self._day = self._loss_day = -1
+        self._began_at_ns = at_ns
+        self._streak.reset()
+        self.holdings = Holdings()
+        self.trails.clear()
+        self.orders.abandon("the simulated account ended with its process")
+        self.findings, self.accepted = (), frozenset()
+        self._judge_findings()
 
     def _apply_decision(self, record: DecisionRecord) -> None:
         self.last_number = max(self.last_number, record.number)

@@ -6,9 +6,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from online.domain.errors import JournalCorrupt
-from online.domain.order import Intent, OrderReply, Purpose
+from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.order_path import IllegalTransition, follow
-from online.domain.order_state import ENDED, RESTING, Intended, Proof, State
+from online.domain.order_state import ENDED, RESTING, Intended, Proof, Stage, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,14 @@ class Orders:
         self._all[intent.intent_id] = self._pending[intent.intent_id] = order
         if intent.purpose is Purpose.ENTRY:
             self._entries[intent.magic] = intent
+
+    def abandon(self, why: str) -> None:
+        """End every open order: the account that they were sent to is no more."""
+        for order in (*self.pending, *self.resting):
+            filling = order.state.stage is Stage.FILLING
+            status = OrderStatus.PARTIAL if filling else OrderStatus.CANCELLED
+            nothing = OrderReply(status, 0, 0, 0, 0, 0.0, 0.0, why)
+            self.hear(order.intent.intent_id, nothing)
 
     def allows(self, intent_id: str, reply: OrderReply) -> bool:
         """Tell whether `hear` would take a reply."""

@@ -264,10 +264,20 @@ class TrailRecord(msgspec.Struct, frozen=True, tag="trail"):
 
 
 class AccountRecord(msgspec.Struct, frozen=True, tag="account"):
-    """The account that this journal is of, by the broker's word; the first one stays."""
+    """The account that this journal is of from now on, by the broker's word.
+
+    Parameters
+    ----------
+    account
+        Its name there.
+    new
+        True if it replaces one that ended with its process: a simulated one. What was open there
+        is no more, and deals are counted from the first again.
+    """
 
     at_ns: int
     account: str
+    new: bool = False
 
 
 class DealRecord(msgspec.Struct, frozen=True, gc=False, tag="deal"):

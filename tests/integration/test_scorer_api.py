@@ -14,6 +14,7 @@ import pytest
 from online.adapters.sqlite_journal import iterate, verify
 from online.domain.market import Quote
 from online.domain.record import (
+    AccountRecord,
     DealRecord,
     DecisionRecord,
     LimitsRecord,
@@ -60,7 +61,8 @@ def test_a_trade_fills_and_is_journaled_before_and_after_it_is_sent(
     tell(folder, store, story)
     kinds = [type(record) for record in iterate(folder / "journal.db")]
     compared = [ReconciliationRecord] * 2  # not since the start, and then it is
-    assert kinds == [LimitsRecord, ModelRecord, *compared, DecisionRecord, ResultRecord]
+    first = (LimitsRecord, AccountRecord, ModelRecord)
+    assert kinds == [*first, *compared, DecisionRecord, ResultRecord]
 
 
 def test_a_decision_alone_sends_nothing_and_is_journaled(folder: Path, store: Store) -> None:
@@ -106,13 +108,13 @@ def test_a_restarted_scorer_knows_its_orders_and_sends_none_twice(
         assert (await caller.trade()).json()["reply"] is not None
 
     async def second(caller: Caller) -> None:  # the simulated account is new, the journal is not
-        assert reasons(await caller.trade()) == {"HALTED", "NOT_RECONCILED"}
-        await caller.http.post("/v1/resume", headers=BEARER)
         assert reasons(await caller.trade()) == {"DUPLICATE_INTENT"}
 
     tell(folder, store, first)
     tell(folder, store, second)
-    assert [record.number for record in decisions(folder)] == [1, 2, 3]
+    assert [record.number for record in decisions(folder)] == [1, 2]
+    accounts = [r for r in iterate(folder / "journal.db") if isinstance(r, AccountRecord)]
+    assert [record.new for record in accounts] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 
 from online.adapters.sqlite_journal import iterate
 from online.domain.limits import Limits
-from online.domain.record import DecisionRecord, ResultRecord
+from online.domain.record import AccountRecord, DecisionRecord, ResultRecord
 from tests.fakes import make_limits
 from tests.scorers import BEARER, PROJECT, TOKEN, Store, add_model, bar_body, make_bar, open_store
 
@@ -127,21 +127,15 @@ def test_a_killed_scorer_starts_again_with_its_journal_and_sends_nothing_twice(
         server.process.wait(10)
     with serving(tmp_path, store) as server:
         server.post("/v1/simulator/bar", step)
-        # The simulated account has ended with its process, and so nothing is traded on it ...
-        unready = server.get("/readyz").json()["parts"]["reconciliation"]
-        assert unready["code"] == "NOT_RECONCILED"
-        assert "MISSING_DEAL" in unready["detail"]
-        refused = server.post("/v1/trade", bar_body()).json()
-        assert {veto["reason"] for veto in refused["vetoes"]} == {"HALTED", "NOT_RECONCILED"}
-        # ... until somebody accepts that.
-        assert server.post("/v1/resume", b"").status_code == 200
+        # The simulated account ended with its process; the journal goes on with a new one.
         again = server.post("/v1/trade", bar_body()).json()
         assert [veto["reason"] for veto in again["vetoes"]] == ["DUPLICATE_INTENT"]
         told = server.get(f"/v1/decisions/{traded['decision_id']}").json()
         assert [record["type"] for record in told] == ["decision", "result"]
     records = list(iterate(tmp_path / "journal.db"))
     assert sum(isinstance(record, ResultRecord) for record in records) == 1
-    assert sum(isinstance(record, DecisionRecord) for record in records) == 3
+    assert sum(isinstance(record, DecisionRecord) for record in records) == 2
+    assert [r.new for r in records if isinstance(r, AccountRecord)] == [False, True]
 
 
 def test_malformed_http_and_a_store_that_dies_leave_the_scorer_alive(
