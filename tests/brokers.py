@@ -15,7 +15,7 @@ import pytest
 from online.adapters.simulated_broker import SimulatedBroker
 from online.domain.market import Instrument, Quote
 from online.domain.order import Intent, OrderReply, OrderStatus
-from online.ports import Broker, Observation
+from online.ports import AccountBroker, Observation
 from online.simulator.terminal import SimulatedTerminal
 from tests.gateway_world import closing, entry, running_terminal, running_world
 
@@ -44,7 +44,7 @@ class Standing:
     Orders are made by number; `first` keeps those of one test apart from another's.
     """
 
-    broker: Broker
+    broker: AccountBroker
     quote: Callable[[float, float], object]
     first: int = 0
     last_deal: int = 0

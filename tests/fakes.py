@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from online.domain.account import Account, Deal, Position, RestingOrder
+from online.domain.account import Account, AccountIdentity, Deal, Position, RestingOrder
 from online.domain.barriers import BarrierRule
 from online.domain.errors import JournalUnavailable, Unavailable
 from online.domain.limits import Limits
@@ -311,6 +311,11 @@ class FakeBroker:
         deals = tuple(deal for deal in self.deals if deal.at_ns >= since_ns)
         total = self.account.balance if self.money_total is None else self.money_total
         return Statement(self.account, self.positions, self.resting, deals, total)
+
+    async def identify(self) -> AccountIdentity:
+        if self.down:
+            raise Unavailable("the terminal is down")
+        return AccountIdentity("1@Fake", lasting=True)
 
     async def send(self, intent: Intent) -> OrderReply:
         if self.when_sent is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
+from online.domain.account import AccountIdentity
 from online.domain.breaker import Breaker, BreakerState, CircuitOpen
 from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
 from online.domain.vector import VectorContract, VectorReading
-from online.ports import Broker, Clock, FeatureReader, Observation
+from online.ports import AccountBroker, Clock, FeatureReader, Observation
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,7 +98,7 @@ class GuardedBroker:
         Of whatever stands between the scorer and the account.
     """
 
-    def __init__(self, inner: Broker, circuit: Circuit) -> None:
+    def __init__(self, inner: AccountBroker, circuit: Circuit) -> None:
         self.inner = inner
         self._circuit = circuit
 
@@ -110,6 +111,10 @@ class GuardedBroker:
     async def statement(self, since_ns: int) -> Statement:
         """Return the whole account, with the deals since an instant."""
         return await self._circuit.run(self.inner.statement, since_ns)
+
+    async def identify(self) -> AccountIdentity:
+        """Return whose account is traded."""
+        return await self._circuit.run(self.inner.identify)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, once; it is never the call that tries whether the broker is back."""

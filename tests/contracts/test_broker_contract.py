@@ -105,3 +105,9 @@ def test_a_statement_tells_the_whole_account_and_its_balance_is_the_sum_of_its_d
     newest = told.deals[-1].at_ns
     assert run(desk.broker.statement(newest + 1)).deals == ()
     assert run(desk.broker.statement(newest)).deals[-1] == told.deals[-1]
+
+
+def test_account_has_a_name_that_stays(desk: Standing) -> None:
+    told = run(desk.broker.identify())
+    assert told.name
+    assert run(desk.broker.identify()) == told
