@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from models.calibrate import combine_rows
-from models.dataset import Dataset
+from models.dataset import Dataset, Features
 from models.evaluate import OutOfFold
 from models.export import OnnxScorer, read_manifest
 from models.labels import Outcome
 from models.trading import trade
 from models.validators import refuse_rows
+from online.domain.manifest import Manifest, Reads
 
 MIN_ROWS = 200
 """Fewest rows after the champion's training on which the two are compared."""
@@ -45,7 +46,8 @@ def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) ->
     folder
         The champion's bundle.
     dataset
-        The new model's data; the champion's features must be among its columns.
+        The new model's data; the champion's features must be among its columns, and its window
+        the dataset's.
     signals
         The new model's, out of fold.
     min_edge
@@ -53,16 +55,20 @@ def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) ->
     """
     manifest = read_manifest(folder)
     later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
-    known = set(manifest.vector.names) <= set(dataset.names)
+    known = set(manifest.vector.names) <= set(dataset.names) and _has_windows(dataset, manifest)
     if int(later.sum()) < MIN_ROWS or not known:
         return Duel(math.nan, math.nan, int(later.sum()))
     labels = signals.labels.take(np.flatnonzero(later))
     rows = np.searchsorted(dataset.labels.decided_at_ns, labels.decided_at_ns)
     columns = [dataset.names.index(name) for name in manifest.vector.names]
-    values = np.ascontiguousarray(dataset.features[rows][:, columns])
+    inputs: dict[Reads, Features] = {
+        "vector": np.ascontiguousarray(dataset.features[rows][:, columns])
+    }
+    if manifest.vector.window is not None:
+        inputs["window"] = dataset.inputs("window")[rows]
     probabilities = combine_rows(
         [
-            OnnxScorer((folder / member.file).read_bytes()).score(values)
+            OnnxScorer((folder / member.file).read_bytes()).score(inputs[member.reads])
             for member in manifest.members
         ],
         tuple(member.calibration for member in manifest.members),
@@ -77,3 +83,11 @@ def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) ->
     champion = trade(edge, labels, manifest.min_edge)
     mine = trade(signals.edge[later], labels, min_edge)
     return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), int(later.sum()))
+
+
+def _has_windows(dataset: Dataset, manifest: Manifest) -> bool:
+    """Tell whether the dataset has the windows that a champion reads."""
+    asked, held = manifest.vector.window, dataset.windows
+    if asked is None:
+        return True
+    return held is not None and (held.names, held.length) == (asked.features, asked.length)

@@ -12,8 +12,10 @@ import pandas as pd
 
 from models.bars import Bars, Floats, Stamps, quote_both_sides
 from models.labels import Costs, Labels, Outcome, Rows, label_bars
+from models.windows import Inputs, Windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
+from online.domain.manifest import Reads
 from online.domain.market import PriceSide
 
 Features = npt.NDArray[np.float32]
@@ -38,7 +40,9 @@ class Dataset:
     left_out
         Number of bars that are no row, by reason.
     digest
-        SHA-256 of all bars and features given, hexadecimal.
+        SHA-256 of all bars, features and windows given, hexadecimal.
+    windows
+        Of each row; None where no family reads them.
     """
 
     names: tuple[str, ...]
@@ -47,6 +51,7 @@ class Dataset:
     labels: Labels
     left_out: dict[str, int]
     digest: str
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -61,7 +66,27 @@ class Dataset:
             self.labels.take(rows),
             self.left_out,
             self.digest,
+            None if self.windows is None else self.windows.take(rows),
         )
+
+    def inputs(self, reads: Reads) -> Inputs:
+        """Return what a member that `reads` so scores, one item a row.
+
+        Raises
+        ------
+        InvalidInput
+            With code ``NO_WINDOWS`` if the dataset has none.
+        """
+        if reads == "vector":
+            return self.features
+        if self.windows is None:
+            raise InvalidInput("the dataset has no windows", code="NO_WINDOWS")
+        return self.windows
+
+    def input_names(self, reads: Reads) -> tuple[str, ...]:
+        """Return the feature names of the last axis of `inputs`."""
+        windows = self.windows if reads == "window" else None
+        return self.names if windows is None else windows.names
 
 
 def build_dataset(
@@ -74,6 +99,7 @@ def build_dataset(
     price_side: PriceSide,
     spread_points: Floats | float,
     scale: float,
+    windows: tuple[Rows, Windows] | None = None,
 ) -> Dataset:
     """Join features with bars and label them.
 
@@ -88,6 +114,9 @@ def build_dataset(
         Features in the model's order.
     rule, costs, price_side, spread_points, scale
         The label: see `models.labels.label_bars` and `models.bars.quote_both_sides`.
+    windows
+        The bars that have a window, and theirs (`models.windows.join_windows`); None where no
+        family reads them.
 
     Raises
     ------
@@ -111,14 +140,20 @@ def build_dataset(
     )
     values = table[labelled.rows]
     whole = np.isfinite(values).all(axis=1)
+    left_out = labelled.left_out | {"missing_feature": int(np.sum(~whole))}
+    if windows is not None:
+        windowed = np.isin(labelled.rows, windows[0])
+        left_out["missing_window"] = int(np.sum(whole & ~windowed))
+        whole &= windowed
     _check_count(len(values))
     _check_columns(values, names)
     rows, labels = labelled.rows[whole], labelled.labels.take(np.flatnonzero(whole))
     _check_rows(labels)
-    left_out = labelled.left_out | {"missing_feature": int(np.sum(~whole))}
-    return Dataset(
-        tuple(names), values[whole], bars.take(rows), labels, left_out, _digest(bars, table)
-    )
+    digest, kept = _digest(bars, table), None
+    if windows is not None:
+        digest = hashlib.sha256(f"{digest} {windows[1].digest}".encode()).hexdigest()
+        kept = windows[1].take(np.searchsorted(windows[0], rows))
+    return Dataset(tuple(names), values[whole], bars.take(rows), labels, left_out, digest, kept)
 
 
 def stamps_ns(frame: pd.DataFrame) -> Stamps:

@@ -20,6 +20,7 @@ from models.dataset import Features
 from models.families.family import Exportable
 from models.families.graph import INPUT, OUTPUT
 from models.labels import Outcome
+from models.windows import Inputs
 from online.domain.bundle import (
     GOLDEN_FILE,
     GOLDEN_TOLERANCE,
@@ -28,7 +29,7 @@ from online.domain.bundle import (
     bundle_digest,
 )
 from online.domain.errors import ModelRefused
-from online.domain.manifest import Manifest, decode_manifest, encode_manifest
+from online.domain.manifest import Manifest, Reads, decode_manifest, encode_manifest
 
 PARITY_ROWS = 10_000
 GOLDEN_ROWS = 64
@@ -75,12 +76,15 @@ class ExportedMember:
         Greatest absolute difference of a probability.
     parity_rows
         Rows compared.
+    reads
+        What its input is.
     """
 
     family: str
     onnx: bytes
     parity: float
     parity_rows: int
+    reads: Reads = "vector"
 
     @property
     def sha256(self) -> str:
@@ -89,7 +93,12 @@ class ExportedMember:
 
 
 def export_member(
-    family: str, fitted: Exportable, features: Features, seed: int, n_rows: int = PARITY_ROWS
+    family: str,
+    fitted: Exportable,
+    inputs: Inputs,
+    seed: int,
+    n_rows: int = PARITY_ROWS,
+    reads: Reads = "vector",
 ) -> ExportedMember:
     """Convert a fitted model and compare both on real rows and perturbations of them.
 
@@ -99,12 +108,14 @@ def export_member(
         What it is.
     fitted
         The library's model.
-    features
-        Real rows, shape ``(n_rows, n_features)``.
+    inputs
+        Real rows, as the family reads them.
     seed
         Of the perturbations.
     n_rows
         Rows to compare (> 0).
+    reads
+        What `inputs` are.
 
     Raises
     ------
@@ -112,7 +123,7 @@ def export_member(
         With code ``ONNX_PARITY`` if a probability differs by more than `GOLDEN_TOLERANCE`.
     """
     onnx = fitted.to_onnx()
-    probe = probe_rows(features, n_rows, seed)
+    probe = probe_rows(inputs, n_rows, seed)
     difference = np.abs(OnnxScorer(onnx).score(probe).astype(np.float64) - fitted.predict(probe))
     worst = float(difference.max())
     if not worst <= GOLDEN_TOLERANCE:
@@ -121,41 +132,77 @@ def export_member(
             f"{n_rows} rows; at most {GOLDEN_TOLERANCE:g} is allowed",
             code="ONNX_PARITY",
         )
-    return ExportedMember(family, onnx, worst, n_rows)
+    return ExportedMember(family, onnx, worst, n_rows, reads)
 
 
-def probe_rows(features: Features, n_rows: int, seed: int) -> Features:
+def probe_rows(inputs: Inputs, n_rows: int, seed: int) -> Features:
     """Return `n_rows` rows: real ones first, then real ones moved about their own spread.
 
     Parameters
     ----------
-    features
-        Real rows, shape ``(n, n_features)``.
+    inputs
+        Real rows, vectors or windows.
     n_rows
         Rows wanted (> 0).
     seed
         Of the choice and the noise.
     """
     random = np.random.default_rng(seed)
-    if len(features) >= n_rows:
-        rows = np.sort(random.choice(len(features), n_rows, replace=False))
-        return np.ascontiguousarray(features[rows])
+    if len(inputs) >= n_rows:
+        rows = np.sort(random.choice(len(inputs), n_rows, replace=False))
+        return np.ascontiguousarray(inputs[rows])
+    features = inputs[np.arange(len(inputs), dtype=np.int64)]
     n_moved = n_rows - len(features)
     rows = random.integers(0, len(features), n_moved)
     spread = features.std(axis=0, dtype=np.float64)
-    noise = random.standard_normal((n_moved, features.shape[1])) * spread
+    noise = random.standard_normal((n_moved, *features.shape[1:])) * spread
     moved = (features[rows].astype(np.float64) + noise).astype(np.float32)
     return np.concatenate([features, moved])
 
 
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Inputs and outputs that are stored with a model.
+
+    Parameters
+    ----------
+    inputs
+        Vectors, shape ``(n, n_features)``.
+    outputs
+        Of every member, shape ``(n_members, n, 3)``.
+    windows
+        Shape ``(n, length, n_window_features)``; None where no member reads one.
+    """
+
+    inputs: Features
+    outputs: Scores
+    windows: Features | None = None
+
+    def read_by(self, reads: Reads) -> Features:
+        """Return what a member that `reads` so scores."""
+        return self.inputs if reads == "vector" or self.windows is None else self.windows
+
+
 def golden_vectors(
-    members: Sequence[ExportedMember], features: Features, seed: int
-) -> tuple[Features, Scores]:
-    """Return inputs ``(n, n_features)`` and every member's outputs ``(n_members, n, 3)``."""
-    half = GOLDEN_ROWS // 2
-    real = probe_rows(features, min(half, len(features)), seed)
-    inputs = probe_rows(real, GOLDEN_ROWS, seed)
-    return inputs, np.stack([OnnxScorer(member.onnx).score(inputs) for member in members])
+    members: Sequence[ExportedMember], inputs_by: Mapping[Reads, Inputs], seed: int
+) -> Golden:
+    """Return real rows and moved ones with what every member makes of them.
+
+    Parameters
+    ----------
+    members
+        In the manifest's order.
+    inputs_by
+        Real rows by what reads them; vectors always.
+    seed
+        Of the choice and the moves.
+    """
+    found: dict[Reads, Features] = {}
+    for reads, inputs in inputs_by.items():
+        real = probe_rows(inputs, min(GOLDEN_ROWS // 2, len(inputs)), seed)
+        found[reads] = probe_rows(real, GOLDEN_ROWS, seed)
+    outputs = [OnnxScorer(member.onnx).score(found[member.reads]) for member in members]
+    return Golden(found["vector"], np.stack(outputs), found.get("window"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +225,7 @@ def write_bundle(
     folder: Path,
     manifest: Manifest,
     members: Mapping[str, ExportedMember],
-    golden: tuple[Features, Scores],
+    golden: Golden,
 ) -> Bundle:
     """Write a bundle and return its digest.
 
@@ -204,7 +251,10 @@ def write_bundle(
     (folder / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
     for member in manifest.members:
         (folder / member.file).write_bytes(members[member.name].onnx)
-    (folder / GOLDEN_FILE).write_bytes(_npz(inputs=golden[0], outputs=golden[1]))
+    arrays = {"inputs": golden.inputs, "outputs": golden.outputs}
+    if golden.windows is not None:
+        arrays["windows"] = golden.windows
+    (folder / GOLDEN_FILE).write_bytes(_npz(**arrays))
     return Bundle(folder, digest_folder(folder))
 
 
@@ -215,11 +265,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 def replay_golden(folder: Path, manifest: Manifest) -> float:
     """Return the greatest difference of a golden output, everything read back from the bundle."""
-    with np.load(folder / GOLDEN_FILE, allow_pickle=False) as golden:
-        inputs, outputs = golden["inputs"], golden["outputs"]
+    with np.load(folder / GOLDEN_FILE, allow_pickle=False) as arrays:
+        golden = Golden(arrays["inputs"], arrays["outputs"], arrays.get("windows"))
     worst = 0.0
-    for member, expected in zip(manifest.members, outputs, strict=True):
-        scores = OnnxScorer((folder / member.file).read_bytes()).score(inputs)
+    for member, expected in zip(manifest.members, golden.outputs, strict=True):
+        scores = OnnxScorer((folder / member.file).read_bytes()).score(golden.read_by(member.reads))
         worst = max(worst, float(np.abs(scores.astype(np.float64) - expected).max()))
     return worst
 

@@ -105,7 +105,9 @@ def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
     )
     unique = weigh(labels.decided_at_ns, labels.ended_at_ns)
     weights = balance_directions(unique, labels.classes)
-    return TrainingSet(taken.features, labels.classes, weights, inner_fit, inner_valid)
+    return TrainingSet(
+        taken.features, labels.classes, weights, inner_fit, inner_valid, taken.windows
+    )
 
 
 def fit_folds(
@@ -134,9 +136,9 @@ def fit_folds(
     for fold in folds:
         training = training_set(dataset, fold.train, embargo_ns)
         fitted = family.fit(training, seed)
-        tested = dataset.features[fold.test]
-        member = export_member(family.name, fitted, training.features, seed, FOLD_PARITY_ROWS)
-        raw = OnnxScorer(member.onnx).score(tested)
+        inputs = dataset.take(fold.train).inputs(family.reads)
+        member = export_member(family.name, fitted, inputs, seed, FOLD_PARITY_ROWS, family.reads)
+        raw = OnnxScorer(member.onnx).score(dataset.inputs(family.reads)[fold.test])
         prior = np.bincount(training.classes, minlength=len(Outcome)) / len(training.classes)
         fits.append(FoldFit(fold, raw, prior, fitted.gains(), member))
         logger.info(
@@ -154,7 +156,9 @@ def fit_everything(
     """Fit on every row and export; every label of the dataset ends inside its window."""
     everything = np.arange(len(dataset), dtype=np.int64)
     fitted = family.fit(training_set(dataset, everything, embargo_ns), seed)
-    return export_member(family.name, fitted, dataset.features, seed)
+    return export_member(
+        family.name, fitted, dataset.inputs(family.reads), seed, reads=family.reads
+    )
 
 
 def gather(fits: Sequence[FoldFit], n_rows: int) -> tuple[Rows, Scores, Floats]:

@@ -62,23 +62,25 @@ def measure_importance(dataset: Dataset, fits: Sequence[FoldFit], seed: int) -> 
         Of the shuffles.
     """
     random = np.random.default_rng(seed)
-    rises = np.zeros((len(fits), len(dataset.names)))
+    reads = fits[0].member.reads
+    inputs, names = dataset.inputs(reads), dataset.input_names(reads)
+    rises = np.zeros((len(fits), len(names)))
     for number, fit in enumerate(fits):
         step = max(1, len(fit.fold.test) // MAX_ROWS)
         rows = fit.fold.test[::step]
         scorer = OnnxScorer(fit.member.onnx)
         classes = dataset.labels.classes[rows]
-        known = log_loss(scorer.score(dataset.features[rows]).astype(np.float64), classes)
+        known = log_loss(scorer.score(inputs[rows]).astype(np.float64), classes)
         order = random.permutation(len(rows))
-        for column in range(len(dataset.names)):
-            shuffled = dataset.features[rows]
-            shuffled[:, column] = shuffled[order, column]
+        for column in range(len(names)):
+            shuffled = inputs[rows]
+            shuffled[..., column] = shuffled[order][..., column]
             scores = scorer.score(shuffled).astype(np.float64)
             rises[number, column] = log_loss(scores, classes) - known
     gains = [fit.gains for fit in fits if fit.gains is not None]
     return Importance(
         fits[0].member.family,
-        dataset.names,
+        names,
         rises,
         np.stack(gains) if len(gains) == len(fits) else None,
     )

@@ -81,8 +81,8 @@ def measure_told(dataset: Dataset, seed: int) -> tuple[Told, ...]:
     n_rows = len(classes)
     shifts = np.random.default_rng(seed).integers(n_rows // 10, n_rows - n_rows // 10, N_SHIFTS)
     told = []
-    for column, name in enumerate(dataset.names):
-        bins = _cut(dataset.features[::step, column])
+    for name, column in _columns(dataset).items():
+        bins = _cut(column[::step])
         chance = [_uncertainty(bins, np.roll(classes, shift)) for shift in shifts]
         told.append(Told(name, _uncertainty(bins, classes), max(chance)))
     return tuple(told)
@@ -174,7 +174,22 @@ def replace_after(dataset: Dataset, last: int, seed: int) -> Dataset:
     features[later] = 100.0 * random.standard_normal(features[later].shape)
     classes[later] = random.integers(0, len(Outcome), len(classes[later]))
     labels = dataclasses.replace(dataset.labels, classes=classes)
-    return dataclasses.replace(dataset, features=features, labels=labels)
+    windows = dataset.windows
+    if windows is not None:
+        vectors = windows.vectors.copy()
+        beyond = slice(int(windows.ends[last]) + 1, None)
+        vectors[beyond] = 100.0 * random.standard_normal(vectors[beyond].shape)
+        windows = dataclasses.replace(windows, vectors=vectors)
+    return dataclasses.replace(dataset, features=features, labels=labels, windows=windows)
+
+
+def _columns(dataset: Dataset) -> dict[str, npt.NDArray[np.float32]]:
+    """Return every feature at its bar's close, those that only windows have too."""
+    columns = dict(zip(dataset.names, dataset.features.T, strict=True))
+    windows = dataset.windows
+    if windows is None:
+        return columns
+    return {**dict(zip(windows.names, windows.last().T, strict=True)), **columns}
 
 
 def _cut(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

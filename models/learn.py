@@ -19,10 +19,10 @@ import numpy as np
 
 from models.combinatorial import Paths, walk_paths
 from models.compare import Comparison, compare
-from models.dataset import Dataset, Features
+from models.dataset import Dataset
 from models.ensemble import TrainedMember, blend
 from models.evaluate import OutOfFold
-from models.export import Scores, golden_vectors
+from models.export import Golden, golden_vectors
 from models.families.build import build_family
 from models.families.family import Family
 from models.families.rules import RulesModel
@@ -74,7 +74,7 @@ class Study:
     """
 
     members: tuple[TrainedMember, ...]
-    golden: tuple[Features, Scores]
+    golden: Golden
     threshold: Threshold
     signals: OutOfFold
     baseline: OutOfFold
@@ -160,7 +160,9 @@ def learn(
     return Study(
         members=tuple(members),
         golden=golden_vectors(
-            [member.exported for member in members], dataset.features, recipe.seed
+            [member.exported for member in members],
+            {reads: dataset.inputs(reads) for reads in ("vector", *(f.reads for f in families))},
+            recipe.seed,
         ),
         threshold=threshold,
         signals=signals,

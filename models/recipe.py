@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from models.families.build import FamilyConfig
+from models.families.build import FamilyConfig, build_family
 from models.families.xgboost import XgboostConfig
 from models.labels import Costs, horizon_ns
 from online.domain.barriers import BarrierRule
@@ -107,6 +107,8 @@ class Recipe:
         What may refuse its signals.
     degrades
         Whether an ensemble may serve without a member that fails.
+    window
+        What families of sequences read, by its key in the store.
     """
 
     families: tuple[FamilyConfig, ...] = (XgboostConfig(),)
@@ -122,6 +124,7 @@ class Recipe:
     n_tuning_trials: int = 0
     validators: ValidatorChoice = field(default_factory=ValidatorChoice)
     degrades: bool = False
+    window: str = "default_32"
 
     def __post_init__(self) -> None:
         kinds = [config.kind for config in self.families]
@@ -137,6 +140,11 @@ class Recipe:
     def kinds(self) -> str:
         """The families' names, joined by commas."""
         return ",".join(config.kind for config in self.families)
+
+    @property
+    def reads_windows(self) -> bool:
+        """Whether one of the families reads windows."""
+        return any(build_family(config).reads == "window" for config in self.families)
 
     def embargo_ns(self, rule: BarrierRule) -> int:
         """Return the distance between training and test labels, nanoseconds."""

@@ -19,6 +19,7 @@ import numpy as np
 from models.dataset import Dataset
 from models.families.build import FamilyConfig, build_family
 from models.families.lightgbm import LightgbmConfig
+from models.families.sequence import SequenceConfig
 from models.families.xgboost import XgboostConfig
 from models.fit import training_set
 from models.progress import Steps
@@ -54,7 +55,7 @@ class Tried:
 
 def has_space(config: FamilyConfig) -> bool:
     """Tell whether there is anything to search for the family of `config`."""
-    return isinstance(config, (XgboostConfig, LightgbmConfig))
+    return isinstance(config, (XgboostConfig, LightgbmConfig, SequenceConfig))
 
 
 def tune(
@@ -129,7 +130,7 @@ def _judge(study: Any, trial: Any, config: FamilyConfig, data: Any) -> None:  # 
     trial.set_user_attr("config", dataclasses.asdict(config))
     for fold in folds:
         fitted = family.fit(training_set(dataset, fold.train, embargo_ns), seed)
-        predicted = fitted.predict(dataset.features[fold.test])
+        predicted = fitted.predict(dataset.inputs(family.reads)[fold.test])
         losses.append(log_loss(predicted, dataset.labels.classes[fold.test]))
         trial.report(float(np.mean(losses)), fold.number)
         if trial.should_prune():
@@ -147,6 +148,14 @@ def _tried(number: int, known: Any, config: FamilyConfig) -> Tried:  # noqa: ANN
 
 def _suggest(trial: Any, config: FamilyConfig) -> FamilyConfig:  # noqa: ANN401 - optuna's
     """Return settings that the search proposes."""
+    if isinstance(config, SequenceConfig):
+        return dataclasses.replace(
+            config,
+            hidden=trial.suggest_int("hidden", 8, 48, step=8),
+            dropout=trial.suggest_float("dropout", 0.0, 0.5),
+            learning_rate=trial.suggest_float("learning_rate", 0.0005, 0.01, log=True),
+            weight_decay=trial.suggest_float("weight_decay", 0.001, 0.3, log=True),
+        )
     shared = {
         "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from feature_repo.catalogue import select
+from feature_repo.panel import Panel
 from feature_repo.vector import compute_vectors
 from models.dataset import Dataset
 from models.families.build import build_family
@@ -14,6 +15,7 @@ from online.domain.errors import ModelRefused
 from pipelines.feature_history import load_panel
 from pipelines.lake import Lake
 from pipelines.training_data import TrainingData, TrainPlan
+from pipelines.window_steps import recent_vectors
 
 N_MOMENTS = 6
 """Moments of the window at which every feature is computed anew from the bars before."""
@@ -70,12 +72,13 @@ def refuse_later_knowledge(plan: TrainPlan, dataset: Dataset) -> None:
             remedy="Define every feature in the catalogue: what is not there cannot be served.",
         )
     features = select(dataset.names, plan.timeframe)
-    lake = Lake(plan.home.lake)
-    panel = load_panel(lake, plan.symbol, plan.timeframe, plan.end_ns, features)
+    lake, read = Lake(plan.home.lake), select(plan.vector.all_names, plan.timeframe)
+    panel = load_panel(lake, plan.symbol, plan.timeframe, plan.end_ns, read)
     for row in np.unique(np.linspace(0, len(dataset) - 1, N_MOMENTS).astype(np.int64)):
         closed_at_ns = int(dataset.bars.closed_at_ns[row])
         end = int(np.searchsorted(panel.own.closed_at_ns, closed_at_ns, "right"))
-        values = compute_vectors(panel.part(0, end), features, end - 1)
+        known = panel.part(0, end)
+        values = compute_vectors(known, features, end - 1)
         for column, name in enumerate(dataset.names):
             then, now = values[name][-1], dataset.features[row, column]
             if then.tobytes() != now.tobytes():
@@ -85,3 +88,21 @@ def refuse_later_knowledge(plan: TrainPlan, dataset: Dataset) -> None:
                     code="FEATURES_LOOK_AHEAD",
                     remedy="Compute it from the bars up to its own close, or featurize again.",
                 )
+        _refuse_later_window(plan, dataset, known, row)
+
+
+def _refuse_later_window(plan: TrainPlan, dataset: Dataset, known: Panel, row: int) -> None:
+    """Refuse a row's window if it is not made of the vectors that the bars until then give."""
+    windows = dataset.windows
+    if windows is None:
+        return
+    features = select(windows.names, plan.timeframe)
+    now = recent_vectors(known, features, windows.length)
+    then = windows[np.array([row])][0]
+    if now.tobytes() != then.tobytes():
+        raise ModelRefused(
+            f"the window at the close {dataset.bars.closed_at_ns[row]} ns does not hold the "
+            f"{windows.length} vectors that those who knew the bars until then had",
+            code="FEATURES_LOOK_AHEAD",
+            remedy="Store the windows again with `sextant features`.",
+        )

@@ -127,6 +127,7 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
                 sha256=member.exported.sha256,
                 weight=member.weight,
                 calibration=member.calibration,
+                reads=member.exported.reads,
             )
             for member in found.members
         ),

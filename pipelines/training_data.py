@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from feature_repo.catalogue import contract, select
-from feature_repo.objects import EVENT_TIMESTAMP, JOIN_KEY, references, service_name
+from feature_repo.objects import (
+    EVENT_TIMESTAMP,
+    JOIN_KEY,
+    references,
+    service_name,
+    window_reference,
+)
 from feature_repo.store import apply_definitions, open_store
 from feature_repo.vector import require_served
+from feature_repo.windows import find_window
 from models.bars import Bars
 from models.dataset import Dataset, build_dataset
-from models.labels import Costs
+from models.labels import Costs, Rows
 from models.recipe import Recipe
+from models.windows import Windows, join_windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
 from online.domain.market import Instrument, PriceSide, Timeframe
@@ -27,6 +37,7 @@ from pipelines.home import Home
 from pipelines.lake import Lake
 
 ACCOUNT_CURRENCY = "USD"
+_WINDOWS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +83,12 @@ class TrainPlan:
 
     @property
     def vector(self) -> VectorContract:
-        """The ordered features."""
-        return contract(self.timeframe, self.recipe.features)
+        """The ordered features, and the window where a family reads one."""
+        vector = contract(self.timeframe, self.recipe.features)
+        if not self.recipe.reads_windows:
+            return vector
+        window = find_window(self.recipe.window).contract(self.timeframe)
+        return msgspec.structs.replace(vector, window=window)
 
     @property
     def rule(self) -> BarrierRule:
@@ -142,6 +157,7 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         price_side=side,
         spread_points=np.where(np.isnan(recorded), label.assumed_spread_points, recorded),
         scale=instrument.scale,
+        windows=read_windows(plan, bars),
     )
     return TrainingData(dataset, costs, side, label.assumed_spread_points if assumed else None)
 
@@ -161,6 +177,35 @@ def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:
     )
     frame: pd.DataFrame = store.get_historical_features(entities, wanted).to_df()
     return frame
+
+
+def read_windows(plan: TrainPlan, bars: Bars) -> tuple[Rows, Windows] | None:
+    """Return Feast's point-in-time windows at the bars' closes; None where none is read.
+
+    They are asked for some thousand bars at a time, and each is kept as what the one before it
+    lacks: the packed windows of a year of minutes would take gigabytes at once.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``NO_WINDOWS`` if none is stored.
+    """
+    window = plan.vector.window
+    if window is None:
+        return None
+    store = open_store(store_paths(plan.home), plan.project)
+    stamps = pd.to_datetime(bars.closed_at_ns, utc=True)
+
+    def cells() -> Iterator[list[bytes | None]]:
+        for start in range(0, len(stamps), _WINDOWS_AT_ONCE):
+            asked = pd.DataFrame(
+                {JOIN_KEY: plan.symbol, EVENT_TIMESTAMP: stamps[start : start + _WINDOWS_AT_ONCE]}
+            )
+            answer = store.get_historical_features(asked, [window_reference(window)]).to_df()
+            column = answer.sort_values(EVENT_TIMESTAMP)[window.field]
+            yield [cell if isinstance(cell, bytes) else None for cell in column]
+
+    return join_windows(cells(), window.features, window.length)
 
 
 def _account_per_profit(instrument: Instrument, bars: Bars) -> float:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from models.bars import Floats
 from models.dataset import Features
 from models.labels import Rows
+from models.windows import Windows
+from online.domain.manifest import Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class TrainingSet:
     inner_fit, inner_valid
         Positions for early stopping: fit on the first, stop by the second. They are purged of
         each other.
+    windows
+        Of each row; None where none of the families reads them.
     """
 
     features: Features
@@ -39,13 +43,21 @@ class TrainingSet:
     weights: Floats
     inner_fit: Rows
     inner_valid: Rows
+    windows: Windows | None = None
 
 
 class Fitted(Protocol):
     """A fitted model."""
 
     def predict(self, features: Features) -> Floats:
-        """Return the library's own probabilities, shape ``(n_rows, 3)``."""
+        """Return the library's own probabilities, shape ``(n_rows, 3)``.
+
+        Parameters
+        ----------
+        features
+            What the family reads: vectors ``(n_rows, n_features)`` or windows ``(n_rows, length,
+            n_features)``.
+        """
         ...
 
     def gains(self) -> Floats | None:
@@ -57,7 +69,7 @@ class Exportable(Fitted, Protocol):
     """A fitted model that ONNX Runtime can serve."""
 
     def to_onnx(self) -> bytes:
-        """Return the ONNX file: ``input`` float32 ``(n, f)`` to ``probabilities`` ``(n, 3)``.
+        """Return the ONNX file: ``input`` float32 as it reads to ``probabilities`` ``(n, 3)``.
 
         The same fit gives the same bytes.
         """
@@ -70,6 +82,11 @@ class Family(Protocol):
     @property
     def name(self) -> str:
         """The configuration's kind."""
+        ...
+
+    @property
+    def reads(self) -> Reads:
+        """What it is fitted on and scores: the bar's vector, or the window that ends with it."""
         ...
 
     def fit(self, training: TrainingSet, seed: int) -> Exportable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from models.families.family import TrainingSet
 from models.families.graph import INPUT, finish_graph
 from models.labels import Outcome
 from online.domain.errors import InvalidInput
+from online.domain.manifest import Reads
 
 OPSET = {"": 17, "ai.onnx.ml": 3}
 
@@ -46,6 +47,7 @@ class ForestFamily:
     """Fits a forest on one thread; averaging is its own regularisation, nothing is stopped."""
 
     config: ForestConfig
+    reads: ClassVar[Reads] = "vector"
 
     @property
     def name(self) -> str:

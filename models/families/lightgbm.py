@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from models.dataset import Features
 from models.families.family import TrainingSet
 from models.families.graph import INPUT, finish_graph
 from models.labels import Outcome, Rows
+from online.domain.manifest import Reads
 
 OPSET = 15
 _SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)  # of each tree's text, which changes
@@ -58,6 +59,7 @@ class LightgbmFamily:
     """Fits `multiclass` over the three outcomes, on one thread."""
 
     config: LightgbmConfig
+    reads: ClassVar[Reads] = "vector"
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from models.families.family import TrainingSet
 from models.families.graph import INPUT, OUTPUT, finish_graph
 from models.labels import Outcome, Rows
 from models.reliability import log_loss
+from online.domain.manifest import Reads
 
 OPSET = 17
 _IR_VERSION = 9
@@ -40,6 +41,7 @@ class LogisticFamily:
     """Fits a linear model of the three outcomes."""
 
     config: LogisticConfig
+    reads: ClassVar[Reads] = "vector"
 
     @property
     def name(self) -> str:

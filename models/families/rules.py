@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from models.bars import Floats
 from models.dataset import Features
 from models.families.family import TrainingSet
 from models.labels import Outcome
+from online.domain.manifest import Reads
 from online.domain.rules import vote
 from online.domain.vector import VectorContract
 
@@ -36,6 +37,7 @@ class RulesFamily:
 
     config: RulesConfig
     contract: VectorContract
+    reads: ClassVar[Reads] = "vector"
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from models.dataset import Features
 from models.families.family import TrainingSet
 from models.families.graph import finish_graph
 from models.labels import Outcome
+from online.domain.manifest import Reads
 
 OPSET = 15
 """Of the tree conversion; ONNX Runtime 1.31 takes up to 25."""
@@ -59,6 +60,7 @@ class XgboostFamily:
     """Fits `multi:softprob` over the three outcomes."""
 
     config: XgboostConfig
+    reads: ClassVar[Reads] = "vector"
 
     @property
     def name(self) -> str:

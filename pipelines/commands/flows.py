@@ -86,22 +86,24 @@ def train(
     study: Annotated[
         int, typer.Option(min=0, help="Settings to try for each family before the first test.")
     ] = 0,
+    device: Annotated[
+        str, typer.Option(help="Where networks are fitted: cpu, or cuda with the extra gpu.")
+    ] = "cpu",
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
     """Fit, judge and register a model; `sextant promote` lets it trade."""
     prepare_environment(Home(home))
     from feature_repo.catalogue import expand
-    from models.families.build import parse_families
+    from models.families.build import on_device, parse_device, parse_families
     from models.progress import listening
     from models.recipe import Recipe
     from pipelines.train import train as run_train
 
     words = None if features is None else [word.strip() for word in features.split(",")]
     names = None if words is None else expand(words, Timeframe.parse(timeframe))
-    recipe = Recipe(
-        families=parse_families(family), features=names, seed=seed, n_tuning_trials=study
-    )
+    families = on_device(parse_families(family), parse_device(device))
+    recipe = Recipe(families=families, features=names, seed=seed, n_tuning_trials=study)
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
         mlflow_server(Home(home)) as mlflow_uri,

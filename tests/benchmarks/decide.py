@@ -229,7 +229,9 @@ def publish(home: Home, fitted: XgboostModel, rows: npt.NDArray[np.float32]) -> 
         training=Training(0, 1, len(rows), hashlib.sha256(rows.tobytes()).hexdigest(), "", 7, 1),
     )
     folder = home.bundles / "published" / manifest.name / "paper"
-    write_bundle(folder, manifest, {"xgboost": exported}, golden_vectors([exported], rows, 7))
+    write_bundle(
+        folder, manifest, {"xgboost": exported}, golden_vectors([exported], {"vector": rows}, 7)
+    )
 
 
 def environment(home: Home, port: int) -> dict[str, str]:

@@ -177,7 +177,7 @@ def best_rule_sharpe(market: Market, first_share: float) -> float:
 
 
 def _replay(found: Study) -> float:
-    inputs, outputs = found.golden
+    inputs, outputs = found.golden.inputs, found.golden.outputs
     return max(
         float(np.abs(OnnxScorer(member.exported.onnx).score(inputs) - expected).max())
         for member, expected in zip(found.members, outputs, strict=True)

@@ -101,7 +101,7 @@ def test_the_study_carries_every_member_with_its_own_calibration(study: Study) -
     assert [member.exported.family for member in study.members] == ["xgboost", "logistic"]
     assert study.members[0].calibration != study.members[1].calibration
     assert [found.family for found in study.importances] == ["xgboost", "logistic"]
-    assert study.golden[1].shape[0] == 2
+    assert study.golden.outputs.shape[0] == 2
     assert study.refit_differs == 0
     assert all(len(fold.onnx_sha256) == 2 for fold in study.folds)
 
