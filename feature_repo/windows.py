@@ -118,3 +118,8 @@ def served_windows(features: Iterable[Feature]) -> tuple[Window, ...]:
     """Return the windows that can be made of vectors of `features`."""
     known = {feature.name for feature in features}
     return tuple(window for window in WINDOWS if known.issuperset(window.names))
+
+
+def vectors_before(windows: Iterable[Window]) -> int:
+    """Return how many vectors before a bar its windows hold, at most."""
+    return max((window.length - 1 for window in windows), default=0)

@@ -25,7 +25,7 @@ from feature_repo.panel import Panel
 from feature_repo.store import StorePaths, apply_definitions, open_store
 from feature_repo.store_settings import read_store_settings
 from feature_repo.vector import needed, split
-from feature_repo.windows import served_windows
+from feature_repo.windows import served_windows, vectors_before
 from online.domain.errors import InvalidInput, NotFound, Unavailable
 from online.domain.market import Timeframe
 from pipelines.feature_history import load_panel
@@ -167,8 +167,7 @@ def serve_newest(home: Home, panel: Panel, project: str) -> int:
             f"the online store did not take the row of {at:%Y-%m-%d %H:%M}: {error}",
             code="ONLINE_STORE_UNAVAILABLE",
         ) from error
-    count = max((window.length for window in windows), default=1)
-    vectors = recent_vectors(panel, features, count)
+    vectors = recent_vectors(panel, features, vectors_before(windows) + 1)
     packed = open_windows(windows, timeframe, features, vectors[:-1]).update(vectors[-1])
     try:
         pusher = VectorPusher(store, symbol, timeframe, features, windows)

@@ -17,6 +17,7 @@ from pathlib import Path
 from feature_repo.anchors import quarter_end_ns, quarter_of
 from feature_repo.catalogue import whole_views
 from feature_repo.store import apply_definitions, open_store
+from feature_repo.windows import served_windows, vectors_before
 from online.domain.errors import NotFound, SextantError
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from online.instruments import find_instrument
@@ -79,7 +80,8 @@ def open_replay(
     names = read_model_features(scorer)
     first_ns = market.bars[0].closed_at_ns
     features = whole_views(names, timeframe)
-    history = load_history(lake, symbol, timeframe, first_ns, features)
+    before = vectors_before(served_windows(features))
+    history = load_history(lake, symbol, timeframe, first_ns, features, before)
     arriving = load_arriving(lake, history)
     return Replay(home, market, history, scorer, REPLAY_PROJECT, names, arriving)
 

@@ -1,6 +1,6 @@
 """The live replay: bar by bar through the real chain, as if each bar had just closed.
 
-1. A bar closes: its features come from the streams, opened on the bars before.
+1. A bar closes: its features and windows come from the streams, opened on the bars before.
 2. They are pushed to Redis through Feast and read back.
 3. The simulated market moves to the next bar's open.
 4. The running scorer is asked over HTTP to trade; order and fill are its own affair.
@@ -20,6 +20,7 @@ from feature_repo.catalogue import whole_views
 from feature_repo.panel import Panel
 from feature_repo.store import open_store
 from feature_repo.vector import VectorStream
+from feature_repo.windows import served_windows, vectors_before
 from online.domain.market import Bar
 from online.simulator.bars import BidAskBar
 from pipelines.feature_steps import store_paths
@@ -27,6 +28,7 @@ from pipelines.home import Home
 from pipelines.market import Market
 from pipelines.push import VectorPusher
 from pipelines.scorer_client import ScorerClient
+from pipelines.window_steps import open_windows, recent_vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Replay:
     market
         What is replayed.
     history
-        Bars before it; see `VectorStream`.
+        Bars before it; see `VectorStream` and `pipelines.window_steps.recent_vectors`.
     scorer
         A client of the scorer, which runs in replay mode.
     project
@@ -79,7 +81,10 @@ class Replay:
         self._arriving = _by_time(arriving or {}) if self._stream.peers else deque()
         store = open_store(store_paths(home), project)
         symbol = market.instrument.symbol
-        self._pusher = VectorPusher(store, symbol, market.timeframe, features)
+        windows = served_windows(features)
+        before = recent_vectors(history, features, vectors_before(windows))
+        self._windows = open_windows(windows, market.timeframe, features, before)
+        self._pusher = VectorPusher(store, symbol, market.timeframe, features, windows)
 
     def __len__(self) -> int:
         """Return the number of steps: every bar but the last, whose next open is not known."""
@@ -107,8 +112,9 @@ class Replay:
         while self._arriving and self._arriving[0][1].closed_at_ns <= bar.closed_at_ns:
             self._stream.take(*self._arriving.popleft())
         vector = self._stream.update(bar)
+        packed = self._windows.update(vector)
         marks.append(time.perf_counter())
-        self._pusher.push(bar.closed_at_ns, vector)
+        self._pusher.push(bar.closed_at_ns, vector, packed)
         marks.append(time.perf_counter())
         self._scorer.move_market(symbol, finished, upcoming)
         marks.append(time.perf_counter())

@@ -11,7 +11,7 @@ from models.families.lightgbm import LightgbmConfig, LightgbmFamily
 from models.families.logistic import LogisticConfig, LogisticFamily
 from models.families.lstm import LstmConfig, LstmFamily
 from models.families.sequence import Device, SequenceConfig
-from models.families.temporal import TemporalConfig, TemporalFamily
+from models.families.tcn import TcnConfig, TcnFamily
 from models.families.transformer import TransformerConfig, TransformerFamily
 from models.families.xgboost import XgboostConfig, XgboostFamily
 from online.domain.errors import InvalidInput, NotFound
@@ -22,7 +22,7 @@ FamilyConfig = (
     | ForestConfig
     | LogisticConfig
     | LstmConfig
-    | TemporalConfig
+    | TcnConfig
     | TransformerConfig
 )
 """Settings of any family; the field ``kind`` tells which."""
@@ -31,7 +31,7 @@ FAMILIES: dict[str, FamilyConfig] = {
     config.kind: config
     for config in (
         *(XgboostConfig(), LightgbmConfig(), ForestConfig(), LogisticConfig()),
-        *(LstmConfig(), TemporalConfig(), TransformerConfig()),
+        *(LstmConfig(), TcnConfig(), TransformerConfig()),
     )
 }
 """Default configuration of every family that can serve, by kind."""
@@ -54,13 +54,13 @@ def build_family(config: FamilyConfig) -> Family:
             assert_never(config)
 
 
-def build_sequence_family(config: LstmConfig | TemporalConfig | TransformerConfig) -> Family:
+def build_sequence_family(config: LstmConfig | TcnConfig | TransformerConfig) -> Family:
     """Return the family of a configuration that reads windows."""
     match config:
         case LstmConfig():
             return LstmFamily(config)
-        case TemporalConfig():
-            return TemporalFamily(config)
+        case TcnConfig():
+            return TcnFamily(config)
         case TransformerConfig():
             return TransformerFamily(config)
         case _:

@@ -6,7 +6,6 @@ graph: what serves takes windows as the store holds them.
 
 from __future__ import annotations
 
-import copy
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -83,9 +82,8 @@ class SequenceModel:
     shape: tuple[int, int]
 
     def predict(self, features: Features) -> Floats:
-        """Return PyTorch's probabilities in float64, shape ``(n_rows, 3)``."""
-        exact = copy.deepcopy(self.network).double().eval()
-        return _predict(exact, torch.from_numpy(np.ascontiguousarray(features)).double())
+        """Return PyTorch's probabilities, shape ``(n_rows, 3)``."""
+        return _predict(self.network.eval(), torch.from_numpy(np.ascontiguousarray(features)))
 
     def gains(self) -> None:
         """Return None: a network does not share its gain out."""

@@ -10,6 +10,7 @@ import pandas as pd
 from models.bars import Bars
 from models.dataset import Dataset, build_dataset
 from models.labels import Costs
+from models.windows import join_windows
 from online.domain.barriers import BarrierRule
 from online.domain.market import PriceSide, Timeframe
 from online.domain.rules import RULE_FEATURES
@@ -21,6 +22,8 @@ START_NS = 1_483_228_800_000_000_000
 RULE = BarrierRule(1.0, 1.0, 10, Timeframe.H1)
 COSTS = Costs(3.5, 100_000.0)
 NAMES = ("hint", "noise_a", "noise_b", "atr_14", *RULE_FEATURES)
+LENGTH = 8
+"""Vectors in a window."""
 CONTRACT = VectorContract((ViewContract("h1_all", 1, NAMES, 3600),))
 
 
@@ -60,8 +63,19 @@ def make_frame(bars: Bars, hint: np.ndarray, seed: int) -> pd.DataFrame:
     return frame
 
 
-def build(frame: pd.DataFrame, bars: Bars, rule: BarrierRule = RULE) -> Dataset:
-    """Return the dataset of a frame and its bars."""
+def pack_windows(frame: pd.DataFrame, length: int = LENGTH) -> list[bytes | None]:
+    """Return each bar's packed window as the store holds it, None where it is incomplete."""
+    vectors = frame[list(NAMES)].to_numpy(dtype=np.float32)
+    return [
+        vectors[end - length + 1 : end + 1].tobytes() if end >= length - 1 else None
+        for end in range(len(vectors))
+    ]
+
+
+def build(
+    frame: pd.DataFrame, bars: Bars, rule: BarrierRule = RULE, *, windowed: bool = False
+) -> Dataset:
+    """Return the dataset of a frame and its bars, with windows of all features if asked for."""
     return build_dataset(
         frame,
         bars,
@@ -71,11 +85,14 @@ def build(frame: pd.DataFrame, bars: Bars, rule: BarrierRule = RULE) -> Dataset:
         price_side=PriceSide.ASK,
         spread_points=8.0,
         scale=SCALE,
+        windows=join_windows([pack_windows(frame)], NAMES, LENGTH) if windowed else None,
     )
 
 
 @lru_cache(maxsize=8)
-def make_dataset(n_bars: int = 2000, seed: int = 3, drift: float = 0.0) -> Dataset:
+def make_dataset(
+    n_bars: int = 2000, seed: int = 3, drift: float = 0.0, *, windowed: bool = False
+) -> Dataset:
     """Return a dataset; it is shared between tests, which must not change it."""
     bars, hint = make_bars(n_bars, seed, drift)
-    return build(make_frame(bars, hint, seed), bars)
+    return build(make_frame(bars, hint, seed), bars, windowed=windowed)

@@ -13,6 +13,7 @@ from models.families.rules import RulesModel
 from models.fit import training_set
 from models.labels import horizon_ns
 from models.reliability import log_loss
+from models.windows import Inputs
 from online.domain.errors import ModelRefused, NotFound
 from online.domain.rules import SAY_LONG, SAY_NOTHING, SAY_SHORT, vote
 from tests.unit.models.markets import CONTRACT, NAMES, RULE, make_dataset
@@ -27,8 +28,13 @@ def config(request: pytest.FixtureRequest) -> FamilyConfig:
 
 @pytest.fixture(scope="module")
 def training() -> TrainingSet:
-    dataset = make_dataset(drift=40.0)
+    dataset = make_dataset(drift=40.0, windowed=True)
     return training_set(dataset, np.arange(N_TRAIN, dtype=np.int64), horizon_ns(RULE))
+
+
+def inputs_of(config: FamilyConfig) -> Inputs:
+    """Return the dataset's rows as the family reads them."""
+    return make_dataset(drift=40.0, windowed=True).inputs(build_family(config).reads)
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +49,21 @@ def test_the_same_rows_and_seed_give_the_same_bytes(
     assert again.to_onnx() == fitted.to_onnx() == fitted.to_onnx()
 
 
-def test_the_onnx_file_agrees_with_the_library_on_ten_thousand_rows(fitted: Exportable) -> None:
-    member = export_member("any", fitted, make_dataset(drift=40.0).features, 7)
+def test_the_onnx_file_agrees_with_the_library_on_ten_thousand_rows(
+    config: FamilyConfig, fitted: Exportable
+) -> None:
+    member = export_member("any", fitted, inputs_of(config), 7)
     assert member.parity_rows == 10_000
     assert member.parity <= 1e-6
 
 
-def test_the_onnx_file_has_one_input_and_one_output_of_distributions(fitted: Exportable) -> None:
+def test_the_onnx_file_has_one_input_and_one_output_of_distributions(
+    config: FamilyConfig, fitted: Exportable
+) -> None:
     graph = onnx.load_from_string(fitted.to_onnx()).graph
     assert [i.name for i in graph.input] == ["input"]
     assert [o.name for o in graph.output] == ["probabilities"]
-    scores = OnnxScorer(fitted.to_onnx()).score(make_dataset(drift=40.0).features[:300])
+    scores = OnnxScorer(fitted.to_onnx()).score(inputs_of(config)[np.arange(300)])
     assert scores.dtype == np.float32
     assert scores.shape == (300, 3)
     assert np.abs(scores.sum(axis=1) - 1.0).max() < 1e-5
@@ -61,13 +71,14 @@ def test_the_onnx_file_has_one_input_and_one_output_of_distributions(fitted: Exp
 
 
 def test_a_planted_signal_is_learnt_better_than_the_class_shares(
-    training: TrainingSet, fitted: Exportable
+    config: FamilyConfig, training: TrainingSet, fitted: Exportable
 ) -> None:
-    dataset = make_dataset(drift=40.0)
-    classes = dataset.labels.classes[N_TRAIN + 50 :]
+    dataset = make_dataset(drift=40.0, windowed=True)
+    later = np.arange(N_TRAIN + 50, len(dataset), dtype=np.int64)
+    classes = dataset.labels.classes[later]
     shares = np.bincount(training.classes, minlength=3) / len(training.classes)
     prior = log_loss(np.tile(shares, (len(classes), 1)), classes)
-    assert log_loss(fitted.predict(dataset.features[N_TRAIN + 50 :]), classes) < prior - 0.01
+    assert log_loss(fitted.predict(inputs_of(config)[later]), classes) < prior - 0.01
 
 
 def test_the_gain_is_shared_out_among_all_features(fitted: Exportable) -> None:
@@ -85,7 +96,9 @@ def test_an_unknown_family_is_named_with_those_that_exist() -> None:
     assert caught.value.code == "UNKNOWN_FAMILY"
 
 
-def test_an_export_that_differs_from_its_library_is_refused(fitted: Exportable) -> None:
+def test_an_export_that_differs_from_its_library_is_refused(
+    config: FamilyConfig, fitted: Exportable
+) -> None:
     class Wrong:
         def predict(self, features: np.ndarray) -> np.ndarray:
             return fitted.predict(features) + 2e-6
@@ -97,7 +110,7 @@ def test_an_export_that_differs_from_its_library_is_refused(fitted: Exportable) 
             return fitted.to_onnx()
 
     with pytest.raises(ModelRefused) as caught:
-        export_member("wrong", Wrong(), make_dataset(drift=40.0).features, 7, 300)
+        export_member("wrong", Wrong(), inputs_of(config), 7, 300)
     assert caught.value.code == "ONNX_PARITY"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TemporalConfig(SequenceConfig):
+class TcnConfig(SequenceConfig):
     """Settings of the family, beside those of `SequenceConfig`.
 
     Parameters
@@ -33,10 +33,10 @@ class TemporalConfig(SequenceConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class TemporalFamily(SequenceFamily):
+class TcnFamily(SequenceFamily):
     """Fits a small convolutional network."""
 
-    config: TemporalConfig
+    config: TcnConfig
 
     @property
     def name(self) -> str:
