@@ -77,7 +77,7 @@ def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) ->
     edge = probabilities[:, Outcome.LONG] - probabilities[:, Outcome.SHORT]
     if manifest.validators is not None:
         refused = refuse_rows(
-            probabilities, values.astype(np.float64), manifest.vector, manifest.validators
+            probabilities, inputs["vector"].astype(np.float64), manifest.vector, manifest.validators
         )
         edge = np.where([not reasons for reasons in refused], edge, 0.0)
     champion = trade(edge, labels, manifest.min_edge)

@@ -51,6 +51,14 @@ def linear_onnx(
     return _number(1, _IR_VERSION) + _field(7, graph) + _field(8, _number(2, _OPSET))
 
 
+def golden_windows(raw: bytes, shape: tuple[int, int], n_rows: int = 16) -> tuple[Array, Array]:
+    """Return windows ``(n_rows, *shape)`` and what ONNX Runtime makes of each alone."""
+    windows = np.random.default_rng(9).normal(size=(n_rows, *shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(raw, providers=["CPUExecutionProvider"])
+    rows = [session.run(None, {"input": windows[i : i + 1]})[0][0] for i in range(n_rows)]
+    return windows, np.stack(rows)
+
+
 def golden(raw: bytes, n_rows: int = 16, n_features: int = 4) -> tuple[Array, Array]:
     """Return inputs ``(n_rows, n_features)`` and what ONNX Runtime makes of each row alone."""
     random = np.random.default_rng(7)
@@ -98,11 +106,9 @@ def write_windowed_bundle(folder: Path) -> Manifest:
         (folder / f"{name}.onnx").write_bytes(raw)
     (folder / MANIFEST_FILE).write_bytes(encode_manifest(written))
     inputs, outputs = golden(files["row"])
-    windows = np.random.default_rng(9).normal(size=(16, *WINDOW.shape)).astype(np.float32)
-    session = onnxruntime.InferenceSession(files["steps"], providers=["CPUExecutionProvider"])
-    scored = [session.run(None, {"input": windows[i : i + 1]})[0][0] for i in range(16)]
+    windows, stepped = golden_windows(files["steps"], WINDOW.shape)
     buffer = BytesIO()
-    np.savez(buffer, inputs=inputs, windows=windows, outputs=np.stack([outputs, np.stack(scored)]))
+    np.savez(buffer, inputs=inputs, windows=windows, outputs=np.stack([outputs, stepped]))
     (folder / GOLDEN_FILE).write_bytes(buffer.getvalue())
     return written
 

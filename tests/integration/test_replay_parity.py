@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from feature_repo.catalogue import contract, whole_views
 from feature_repo.engine import Vector
 from feature_repo.store import apply_definitions, open_store
 from feature_repo.transform import transform_fingerprint
+from feature_repo.windows import find_window
 from online.adapters.onnx_model import load_bundle
 from online.adapters.sqlite_journal import iterate
 from online.domain.barriers import BarrierRule
@@ -54,7 +55,7 @@ from pipelines.scorer_client import ScorerClient
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source
 from tests import worlds
-from tests.bundles import golden, linear_onnx
+from tests.bundles import BIAS, golden, golden_windows, linear_onnx
 from tests.integration.feast_homes import served_home
 
 pytestmark = pytest.mark.integration
@@ -69,12 +70,14 @@ class NudgingPusher:
     def __init__(self, pusher: VectorPusher, place: int) -> None:
         self._pusher, self._place, self._pushes = pusher, place, 0
 
-    def push(self, closed_at_ns: int, vector: Vector) -> PushReceipt:
+    def push(
+        self, closed_at_ns: int, vector: Vector, packed: Mapping[str, bytes | None]
+    ) -> PushReceipt:
         self._pushes += 1
         if self._pushes == NUDGED_PUSH:
             vector = vector.copy()
             vector[self._place] = np.nextafter(vector[self._place], np.float32(np.inf))
-        return self._pusher.push(closed_at_ns, vector)
+        return self._pusher.push(closed_at_ns, vector, packed)
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +123,21 @@ def bundle_folder(home: Home) -> Path:
 
 
 def write_linear_bundle(folder: Path) -> None:
-    """Write a linear model over the default vector; it asks for many trades both ways."""
-    vector = contract(TIMEFRAME)
+    """Write linear members over the default vector and its window; they ask for many trades."""
+    window = find_window("default_32").contract(TIMEFRAME)
+    vector = msgspec.structs.replace(contract(TIMEFRAME), window=window)
     weights = np.zeros((len(vector.names), 3), np.float32)
     weights[vector.index("rsi_14")] = (-0.06, 0.0, 0.06)
     weights[vector.index("log_return_1")] = (400.0, 0.0, -400.0)
-    raw = linear_onnx(weights, np.array([3.0, 0.0, -3.0], np.float32))
-    member = Member(
-        "linear", "linear", "linear.onnx", hashlib.sha256(raw).hexdigest(), 1.0, Calibration()
+    raw = linear_onnx(weights, BIAS)
+    steps = np.tile(weights / np.float32(window.length), (window.length, 1))
+    files = {"linear": raw, "steps": linear_onnx(steps, BIAS, window.shape)}
+    members = tuple(
+        Member(
+            *(name, "linear", f"{name}.onnx", hashlib.sha256(file).hexdigest(), 1.0),
+            *(Calibration(), "window" if name == "steps" else "vector"),
+        )
+        for name, file in files.items()
     )
     manifest = msgspec.structs.replace(
         worlds.manifest_of(min_edge=0.05),
@@ -135,15 +145,17 @@ def write_linear_bundle(folder: Path) -> None:
         vector=vector,
         transform_fingerprint=transform_fingerprint(vector.names),
         barriers=BarrierRule(1.0, 1.0, 4, TIMEFRAME),
-        members=(member,),
+        members=members,
         validators=make_validators(vector),
     )
     folder.mkdir(parents=True)
-    (folder / "linear.onnx").write_bytes(raw)
+    for name, file in files.items():
+        (folder / f"{name}.onnx").write_bytes(file)
     (folder / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
     inputs, outputs = golden(raw, n_features=len(vector.names))
+    windows, stepped = golden_windows(files["steps"], window.shape)
     buffer = BytesIO()
-    np.savez(buffer, inputs=inputs, outputs=outputs[None])
+    np.savez(buffer, inputs=inputs, windows=windows, outputs=np.stack([outputs, stepped]))
     (folder / GOLDEN_FILE).write_bytes(buffer.getvalue())
 
 
@@ -214,5 +226,5 @@ def test_one_live_float_moved_by_one_unit_in_the_last_place_is_seen(
 ) -> None:
     parity = compare(trade_live(home, market, "nudged", nudged="rsi_14"), batch)
     assert parity.different["vector"] == 1
-    assert parity.different["score"] == 1
+    assert parity.different["score"] == 1  # the window no longer ends with the vector: a veto
     assert parity.first[0].where.startswith("EURUSD-H1-")
