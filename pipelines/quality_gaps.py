@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from online.domain.market import Instrument, Timeframe
+from pipelines.holidays import without_holidays
 from pipelines.sources.clock import HOUR_NS, NEW_YORK, find_clock, to_utc
 
 DAY_NS = 24 * HOUR_NS
@@ -43,7 +44,7 @@ _METALS = frozenset({"XAU", "XAG", "XPT", "XPD"})
 
 
 class Calendar(StrEnum):
-    """When a market is open. Holidays are not known: a holiday is reported as a gap."""
+    """When a market is open in a usual week; holidays are in `pipelines.holidays`."""
 
     CURRENCIES = "currencies"
     """Sunday 17:00 to Friday 17:00, New York."""
@@ -142,7 +143,7 @@ def find_gaps(
     timeframe
         Length of the bars.
     calendar
-        When the market is open; time out of session is not missed.
+        When the market is open; time out of session and on its holidays is not missed.
 
     Examples
     --------
@@ -156,6 +157,7 @@ def find_gaps(
     if not len(apart):
         return []
     bounds = sessions(int(closed_at_ns[0]), int(closed_at_ns[-1]), calendar)
+    bounds = without_holidays(bounds, calendar.value)
     after, before = closed_at_ns[apart], closed_at_ns[apart + 1]
     unseen_ns = open_time(before - timeframe.duration_ns, bounds) - open_time(after, bounds)
     missing = unseen_ns // timeframe.duration_ns
