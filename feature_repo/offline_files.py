@@ -28,6 +28,7 @@ from feature_repo.panel import Panel
 from feature_repo.transform import transform_fingerprint
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
+from online.domain.microstructure import MICROSTRUCTURE
 
 DIGEST = b"sextant.digest"
 """Where a file remembers what it was computed from."""
@@ -44,6 +45,7 @@ def period_digest(part: Panel, period: Period, features: Sequence[Feature]) -> s
     features
         Entries of the catalogue.
     """
+    reads_quotes = any(not f.inputs.isdisjoint(MICROSTRUCTURE) for f in features)
     fingerprint = transform_fingerprint((f.name for f in features), part.timeframe, part.symbol)
     running = hashlib.sha256(fingerprint.encode())
     running.update(f"{period.quarter} {period.start}".encode())
@@ -52,7 +54,7 @@ def period_digest(part: Panel, period: Period, features: Sequence[Feature]) -> s
         running.update(f"{symbol} {len(bars)}".encode())
         for column in (bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close, bars.volume):
             running.update(np.ascontiguousarray(column).tobytes())
-        if bars.microstructure is not None:
+        if bars.microstructure is not None and reads_quotes:
             running.update(np.ascontiguousarray(bars.microstructure).tobytes())
     return running.hexdigest()
 

@@ -16,10 +16,13 @@ from prefect import Flow, serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.types.entrypoint import EntrypointType
 
+from pipelines.aggregate import aggregate
 from pipelines.backtest import backtest
 from pipelines.featurize import featurize
+from pipelines.featurize_many import featurize_many
 from pipelines.home import Home
 from pipelines.ingest import ingest
+from pipelines.ingest_ticks import ingest_ticks
 from pipelines.promote import promote
 from pipelines.train import train
 
@@ -31,7 +34,8 @@ def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
     """Return every flow with its parameters and its schedule (UTC).
 
     Data after the trading day, features just behind each hour, and a model at the weekend; what
-    it is worth is promoted and backtested by hand.
+    it is worth is promoted and backtested by hand, and so are quotes, longer bars and many symbols
+    brought in.
 
     Parameters
     ----------
@@ -43,9 +47,19 @@ def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
     root = str(home.root.resolve())
     series = {"home_root": root, "symbol": SYMBOL, "timeframe": TIMEFRAME}
     demo: dict[str, Any] = {"home_root": root, "symbol": SYMBOL, "source": {"kind": "demo"}}
+    quotes = {
+        "kind": "lean-ticks",
+        "folder": str(home.root.resolve() / "quotes" / SYMBOL.lower()),
+        "feed": "oanda",
+        "clock": "UTC",
+    }
+    longer = {"source": TIMEFRAME, "targets": ["H4", "D1"]}
     plans: list[tuple[Flow[..., Any], str | None, dict[str, Any]]] = [
         (ingest, "30 22 * * 1-5", demo),
+        (ingest_ticks, None, {"home_root": root, "symbol": SYMBOL, "source": quotes}),
+        (aggregate, None, {"home_root": root, "symbol": SYMBOL, **longer}),
         (featurize, "2 * * * 1-5", series),
+        (featurize_many, None, {"home_root": root, "symbols": [SYMBOL], "timeframe": TIMEFRAME}),
         (train, "0 4 * * 6", {**series, "mlflow_uri": mlflow_uri}),
         (promote, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
         (backtest, None, {"home_root": root, "names": [MODEL], "mlflow_uri": mlflow_uri}),

@@ -10,8 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 from prefect import flow, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
@@ -27,10 +33,12 @@ from online.domain.errors import InvalidMarketData
 from online.domain.market import Timeframe
 from pipelines import feature_steps
 from pipelines.feature_history import read_part
-from pipelines.feature_report import FeaturizeReport, report
+from pipelines.feature_report import FeaturizeReport, report, to_markdown
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.window_steps import store_windows
+
+_PROGRESS_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,11 @@ def featurize_many(
         computed = sum(n for n, w in zip(needed, work, strict=True) if w.symbol == symbol)
         counts = (computed, len(quarters) - computed)
         found.append(report(home, panel, counts, newest_ns))
+        create_markdown_artifact(
+            to_markdown(found[-1]),
+            key=f"features-{symbol}-{length}".lower(),
+            description=f"{len(found[-1].coverage)} features over {found[-1].bars} bars",
+        )
     return found
 
 
@@ -161,7 +174,16 @@ def _span(bars: BarArrays) -> Span:
 @flow(name="compute quarters", validate_parameters=False)
 def compute_quarters(home: Home, work: Sequence[QuarterWork]) -> list[bool]:
     """Compute every quarter in a task of its own; tell which were not current."""
-    return [bool(done) for done in compute_one.map(unmapped(home), work).result()]
+    shown = cast(  # in a flow that is not async, Prefect's function is neither
+        "UUID",
+        create_progress_artifact(0.0, key="featurize-many", description="quarters computed"),
+    )
+    found = []
+    for future in compute_one.map(unmapped(home), work):
+        found.append(bool(future.result()))
+        if not len(found) % max(1, len(work) // _PROGRESS_STEPS) or len(found) == len(work):
+            update_progress_artifact(shown, 100.0 * len(found) / len(work))
+    return found
 
 
 @task(name="compute a quarter", cache_policy=NO_CACHE)  # the files know what they are of

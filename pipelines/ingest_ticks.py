@@ -96,6 +96,7 @@ def ingest_ticks(
     source: TickSourceConfig,
     symbol: str,
     timeframes: tuple[Timeframe, ...] = (),
+    priority: int = 0,
 ) -> TickReport:
     """Bring quotes into the lake, a day at a time; a day that is there adds nothing.
 
@@ -109,6 +110,8 @@ def ingest_ticks(
         Whose quotes they are; one of ``infra/config/instruments.toml``.
     timeframes
         Lengths of the bid bars to make of them; none by default.
+    priority
+        Rank of those bars where sources disagree (see `pipelines.lake.Lake.write_bars`).
 
     Raises
     ------
@@ -122,7 +125,8 @@ def ingest_ticks(
         clock, paths = source.clock, find_days(source, symbol)
         days = [bring_day(home, source, symbol, path) for path in paths]
     bars = {
-        timeframe.value: make_bars(home, symbol, source.feed, timeframe) for timeframe in timeframes
+        timeframe.value: make_bars(home, symbol, source.feed, timeframe, priority)
+        for timeframe in timeframes
     }
     return report_ticks(home, symbol, source.feed, clock, days, bars)
 
@@ -206,14 +210,16 @@ def _told(home: Home, symbol: str, checked: CheckedTicks, added: int) -> DayRepo
 
 
 @task(name="make bars of ticks", cache_policy=NO_CACHE)
-def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe) -> int:
-    """Write the bid bars of a feed's quotes to the lake; return how many were new."""
+def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe, priority: int) -> int:
+    """Write the bid bars of a feed's quotes to the lake; return how many it took."""
     instrument = find_instrument(symbol)
     ticks = TickLake(home.lake).read_ticks(symbol, feed)
     bars = bars_from_ticks(ticks, timeframe, calendar_of(instrument), point=instrument.point)
     if feed == FEED:  # its history begins in the midst of a bar
         bars = bars.iloc[1:].reset_index(drop=True)
-    written = Lake(home.lake).write_bars(symbol, timeframe, PriceSide.BID, bars, f"ticks:{feed}")
+    written = Lake(home.lake).write_bars(
+        symbol, timeframe, PriceSide.BID, bars, f"ticks:{feed}", priority=priority
+    )
     if len(written.conflicting):
         _log.warning(
             "%d %s bars of %s ticks differ from those in the lake, which stay",
@@ -221,7 +227,7 @@ def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe) -> int:
             timeframe,
             feed,
         )
-    return written.added
+    return written.added + written.replaced
 
 
 @task(name="report quotes", cache_policy=NO_CACHE)

@@ -60,7 +60,7 @@ def show(
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
-    """Show the first and last rows of a series, and statistics of every column."""
+    """Show a series' first and last rows, every column's statistics, and where rows came from."""
     frame, stamp = _read(home, symbol, timeframe, feed, since, until)
     numbers = frame.drop(columns=stamp)
     statistics = [
@@ -69,13 +69,24 @@ def show(
         if isinstance(name, str)
     ]
     head, tail = (_rows(part, stamp) for part in (frame.head(rows), frame.tail(rows)))
+    origins = [] if feed is not None else _origins(home, symbol, timeframe, since, until)
     if json:
-        write_json({"rows": len(frame), "head": head, "tail": tail, "statistics": statistics})
+        write_json(
+            {
+                "rows": len(frame),
+                "head": head,
+                "tail": tail,
+                "statistics": statistics,
+                "sources": origins,
+            }
+        )
         return
     what = f"{symbol} {timeframe}" if feed is None else f"{symbol} quotes of {feed}"
     console.print(rows_table(f"{what}: first of {len(frame):,} rows", head))
     console.print(rows_table("Last", tail))
     console.print(rows_table("Statistics", statistics))
+    if origins:
+        console.print(rows_table("Rows by source", origins))
 
 
 def gaps(
@@ -195,6 +206,18 @@ def _read(
     if frame.empty:
         raise InvalidInput(f"no row of {symbol} lies between --since and --until")
     return frame, stamp
+
+
+def _origins(
+    home: Path, symbol: str, timeframe: str, since: datetime | None, until: datetime | None
+) -> list[dict[str, object]]:
+    """Return how many rows each source has, with its rank."""
+    from pipelines.lake import Lake
+
+    bounds = (_nanoseconds(since), _nanoseconds(until))
+    frame = Lake(Home(home).lake).read_bars(symbol, timeframe, *bounds, provenance=True)
+    counted = frame.groupby(["source", "priority"], sort=True).size().reset_index(name="rows")
+    return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]
 
 
 def _rows(frame: pd.DataFrame, stamp: str) -> list[dict[str, object]]:

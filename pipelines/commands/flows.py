@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from online.domain.errors import InvalidInput
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from pipelines.commands.environment import mlflow_server, online_store, prepare_environment
 from pipelines.commands.options import (
@@ -21,6 +22,9 @@ from pipelines.commands.options import (
 )
 from pipelines.commands.terminal import console, notes, progress_bar, rows_table, write_json
 from pipelines.home import Home
+
+if TYPE_CHECKING:
+    from pipelines.feature_report import FeaturizeReport
 
 DateOption = Annotated[
     datetime | None,
@@ -45,11 +49,28 @@ def features(
     symbol: SymbolOption = SYMBOL,
     timeframe: TimeframeOption = TIMEFRAME,
     until: DateOption = None,
+    symbols: Annotated[
+        str | None, typer.Option(help="Many at once, such as EURUSD,GBPUSD, on Dask.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --symbols: processes on this machine.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="With --symbols: a Dask cluster, tcp://host:8786.")
+    ] = None,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
     """Compute features from the lake, store them for training, and serve the newest."""
+    many = [] if symbols is None else [name.strip() for name in symbols.split(",") if name.strip()]
+    if not many and (symbols is not None or workers is not None or scheduler is not None):
+        raise InvalidInput("--workers and --scheduler belong to --symbols, such as EURUSD,GBPUSD")
+    if many and until is not None:
+        raise InvalidInput("--until belongs to one --symbol, not to --symbols")
     prepare_environment(Home(home))
+    if many:
+        _featurize_many(many, timeframe, scheduler, workers, home, json=json)
+        return
     from pipelines.featurize import featurize
 
     with (
@@ -59,10 +80,38 @@ def features(
         report = featurize(home, symbol, timeframe, _nanoseconds(until))
     if json:
         write_json(report)
+    else:
+        _show_features(report)
+
+
+def _featurize_many(
+    symbols: list[str],
+    timeframe: str,
+    scheduler: str | None,
+    workers: int | None,
+    home: Path,
+    *,
+    json: bool,
+) -> None:
+    from pipelines.featurize_many import featurize_many
+
+    with (
+        online_store(Home(home)),
+        notes.status(f"computing the features of {len(symbols)} symbols"),
+    ):
+        reports = featurize_many(home, symbols, timeframe, scheduler, workers)
+    if json:
+        write_json(reports)
         return
+    for report in reports:
+        _show_features(report)
+
+
+def _show_features(report: FeaturizeReport) -> None:
     console.print(
-        f"{len(report.coverage)} features over {report.bars:,} bars of {symbol} {timeframe}: "
-        f"{report.quarters_computed} quarters computed, {report.quarters_current} current already",
+        f"{len(report.coverage)} features over {report.bars:,} bars of {report.symbol} "
+        f"{report.timeframe}: {report.quarters_computed} quarters computed, "
+        f"{report.quarters_current} current already",
         soft_wrap=True,
     )
     console.print(f"Report: {report.page}", soft_wrap=True)

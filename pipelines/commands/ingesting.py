@@ -132,9 +132,8 @@ def ingest(
     lengths = parse_timeframes(timeframes or "")
     if lengths and source not in _QUOTES:
         raise InvalidInput(f"--timeframes belongs to --source ticks, not to --source {source}")
-    for name, option in (("priority", priority), ("reference", reference)):
-        if option is not None and source in _QUOTES:
-            raise InvalidInput(f"--{name} belongs to sources of bars, not to --source {source}")
+    if reference is not None and source in _QUOTES:
+        raise InvalidInput(f"--reference belongs to sources of bars, not to --source {source}")
     prepare_environment(Home(home))
     reports = []
     for config in configs:
@@ -168,7 +167,7 @@ def _run(
     if config.kind in {"lean-ticks", "terminal-ticks"}:
         from pipelines.ingest_ticks import ingest_ticks
 
-        return ingest_ticks(home, config, symbol, lengths)
+        return ingest_ticks(home, config, symbol, lengths, priority)
     from pipelines.ingest import ingest as run_ingest
 
     return run_ingest(home, config, symbol, priority=priority, reference=reference)

@@ -16,7 +16,10 @@ from pipelines.platform.service import Service
 SOCKET_PATH_LIMIT = 104
 """Longest path of a Unix socket that every supported system takes, bytes."""
 
-DEPLOYMENTS = ("ingest", "featurize", "train", "promote", "backtest")
+DEPLOYMENTS = (
+    *("ingest", "ingest-ticks", "aggregate", "featurize", "featurize-many"),
+    *("train", "promote", "backtest"),
+)
 """Names under which the flows are served (`pipelines.deployments`)."""
 
 PREFECT_PORT, MLFLOW_PORT, SCORER_PORT = 4200, 5000, 8100

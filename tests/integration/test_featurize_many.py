@@ -30,6 +30,8 @@ SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY")
 
 def fill(home: Home, symbol: str, bars: BarArrays) -> None:
     frame = frame_of(bars).reindex(columns=[*BAR_COLUMNS, *MICROSTRUCTURE])
+    if bars.microstructure is None:  # the later bars were made of quotes, the series was not
+        frame.loc[300:, ["spread_points", *MICROSTRUCTURE]] = 1.0
     Lake(home.lake).write_bars(symbol, Timeframe.H1, PriceSide.BID, frame, "test")
 
 

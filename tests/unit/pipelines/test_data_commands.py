@@ -210,6 +210,50 @@ def test_bars_of_so_many_quotes_are_written_and_bars_on_the_clock_show_what_quot
     assert {"tick_imbalance", "realised_variance"} <= set(found["head"][0])
 
 
+def test_bars_of_so_much_volume_are_made_of_whole_bars(
+    home: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "volume.parquet"
+    words = f"data activity --timeframe H1 --volume 5000 --out {out} --home {home}"
+    assert "bars of 400 H1 bars written" in told(capsys, *words.split())
+    made, bars = pd.read_parquet(out), Lake(Home(Path(home)).lake).read_bars("EURUSD", "H1")
+    assert (made["volume"] >= 5000).all()
+    ends = bars["closed_at_ns"].searchsorted(made["closed_at_ns"])
+    last = bars["volume"].to_numpy()[ends]
+    assert (made["volume"] - last < 5000).all(), "a bar is over as soon as the volume is reached"
+    assert made["volume"].sum() == bars["volume"].iloc[: ends[-1] + 1].sum()
+    first = bars.iloc[: ends[0] + 1]
+    assert made.iloc[0][["open", "high", "low", "close"]].tolist() == [
+        *(first["open"].iloc[0], first["high"].max(), first["low"].min(), first["close"].iloc[-1])
+    ]
+    assert run(words.replace(" 5000 ", " 0 ").split()) == 2
+    assert "BAD_AMOUNT" in capsys.readouterr().err
+    assert run(words.replace(" 5000 ", " 1e12 ").split()) == 2
+    assert "400 H1 bars make no bar" in capsys.readouterr().err
+
+
+def test_sources_of_one_series_merge_by_rank_and_each_row_knows_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = str(tmp_path / "home")
+    for name, price, rank, expected in (
+        ("low", "1.1", "0", (4, 0)),
+        ("high", "1.2", "5", (0, 2)),
+        ("late", "1.3", "1", (2, 2)),
+    ):
+        path = tmp_path / f"{name}.csv"
+        minutes = {"low": range(4), "high": range(2), "late": range(2, 6)}[name]
+        rows = [f"20180102 10{m:02d}00;{price};{price};{price};{price};0" for m in minutes]
+        path.write_text("\n".join(rows))
+        words = f"ingest --source csv --preset histdata --path {path} --priority {rank}"
+        report = json.loads(told(capsys, *words.split(), "--home", home, "--json"))
+        assert (report["added"], report["replaced"]) == expected
+    shown = json.loads(told(capsys, "data", "show", "--timeframe", "M1", "--home", home, "--json"))
+    assert [(s["priority"], s["rows"]) for s in shown["sources"]] == [(1, 4), (5, 2)]
+    assert [row["close"] for row in shown["head"]] == [1.2, 1.2, 1.3, 1.3, 1.3]
+    assert "Rows by source" in told(capsys, "data", "show", "--timeframe", "M1", "--home", home)
+
+
 def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["data", "resample", "--from", "H1", "--to", "H4,D1", "--home", home]
     first = json.loads(told(capsys, *words, "--json"))
@@ -221,11 +265,10 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("ingest --source nope", "expected one of demo, csv, parquet, ticks, synthetic"),
+        ("ingest --source nope", "expected one of demo, csv, parquet, ticks, terminal"),
         ("ingest --source csv", "--path is needed; --preset is needed"),
         ("ingest --source csv --preset histdata --path a --feed oanda", "--feed is not one of"),
         ("ingest --source ticks --path a --feed oanda", "--clock is needed"),
-        ("ingest --source ticks --path . --feed oanda --clock UTC --priority 1", "sources of bars"),
         ("ingest --source ticks --path . --feed oanda --clock UTC --reference A.H1", "of bars"),
         ("ingest --source demo --reference EURUSD", "SYMBOL.TIMEFRAME such as EURUSD.H1"),
         ("ingest --source demo --reference EURUSD.H1", "EMPTY_LAKE"),
@@ -244,6 +287,10 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
         ("data plot --out a.gif", "ending in .png or .html"),
         ("data activity --feed oanda --quotes 5 --out a.csv", "ending in .parquet"),
         ("data activity --feed oanda --quotes 5 --out a.parquet --side mid", "bid or ask"),
+        ("data activity --feed oanda --volume 5 --out a.parquet", "--feed and --quotes, or"),
+        ("data activity --timeframe H1 --volume 0 --out a.parquet", "EMPTY_LAKE"),
+        ("features --workers 2", "belong to --symbols"),
+        ("features --symbols EURUSD --until 2019-01-01", "belongs to one --symbol"),
         ("data resample --from M1 --to ,", "names no length of bars"),
         ("data resample --from M1 --to H1", "EMPTY_LAKE"),
     ],
