@@ -24,6 +24,7 @@ from pipelines.commands import (
     gateway,
     ingesting,
     models,
+    orders,
     running,
     scoring,
 )
@@ -50,6 +51,7 @@ data.add_to(app)
 bench.add_to(app)
 audit.add_to(app)
 gateway.add_to(app)
+orders.add_to(app)
 
 
 @app.callback()

@@ -81,6 +81,10 @@ class ScorerClient:
         """
         return self._read(lambda: self._http.get(path), path)
 
+    def post(self, path: str, body: object) -> dict[str, Any]:
+        """Return what a POST of `body` to `path` answers; errors as `get`."""
+        return self._post(path, body)
+
     def _post(self, path: str, body: object) -> dict[str, Any]:
         content = msgspec.json.encode(body)
         return self._read(lambda: self._http.post(path, content=content), path)

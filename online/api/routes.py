@@ -26,7 +26,15 @@ from online.api.messages import (
 from online.api.order_routes import make_order_routes
 from online.api.route import Route
 from online.api.scorer import Scorer
-from online.domain.record import DealRecord, DecisionRecord, Record, Request, ResultRecord
+from online.domain.record import (
+    DealRecord,
+    DecisionRecord,
+    OperationRecord,
+    Record,
+    Request,
+    ResolutionRecord,
+    ResultRecord,
+)
 from online.trade import Outcome
 
 _ENCODER = msgspec.json.Encoder()
@@ -36,7 +44,9 @@ _STEP = msgspec.json.Decoder(MarketStep)
 _OK = 200
 _UNREADY = 503
 
-DecisionRecords = tuple[DecisionRecord | ResultRecord | DealRecord, ...]
+DecisionRecords = tuple[
+    DecisionRecord | OperationRecord | ResultRecord | ResolutionRecord | DealRecord, ...
+]
 
 
 class Handlers:
@@ -136,7 +146,7 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
         ),
         Route(
             "GET", "/v1/decisions/{decision_id}", on.decision,
-            "Every record of one decision: its facts, its order, what came back.",
+            "Every record of one decision or operation: its facts, its order, what came back.",
             None, DecisionRecords, problems=(404, 503),
         ),
         Route(

@@ -1,0 +1,72 @@
+"""`sextant orders` against a running scorer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from online.adapters.sqlite_journal import iterate
+from online.domain.record import OperationRecord
+from pipelines.cli import run
+from tests.integration.test_scorer_server import Server, serving
+from tests.scorers import Store, add_model, bar_body, make_bar
+
+pytestmark = pytest.mark.integration
+
+
+def test_positions_are_listed_changed_closed_and_asked_about(
+    tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_model(tmp_path)
+    store.push()
+    with serving(tmp_path, store) as server:
+        place = ["--url", server.url, "--token", str(tmp_path / "token")]
+
+        def orders(*arguments: str) -> int:
+            return run(["orders", *arguments, *place])
+
+        def told(*arguments: str) -> Any:  # noqa: ANN401 - JSON
+            assert orders(*arguments) == 0
+            return json.loads(capsys.readouterr().out)
+
+        ticket = str(enter(server))
+        (held,) = told("list", "--json")["positions"]
+        capsys.readouterr()
+        stop = str(round(held["stop"] - 0.0002, 5))
+        assert orders("modify", ticket, "--stop", stop, "--by", "ann", "--note", "news") == 0
+        assert orders("modify", ticket) == 2
+        assert orders("trail", ticket, "--distance", "0.02") == 0
+        assert orders("trail", ticket) == 2
+        assert orders("trail", ticket, "--end") == 0
+        assert orders("close", ticket, "--volume", "0.1", "--id", "part") == 0
+        capsys.readouterr()
+        assert told("show", "op-part")["order"]["stage"] == "filled"
+        assert orders("close", "99") == 1
+        assert "UNKNOWN_POSITION" in capsys.readouterr().err
+        assert orders("cancel", "99") == 1
+        assert orders("resolve", "op-part", "--status", "rejected", "--by", "a", "--note", "b") == 1
+        assert "FATE_KNOWN" in capsys.readouterr().err
+        assert orders("close-all") == 130  # nobody said yes
+        assert orders("close-all", "--yes", "--symbol", "GBPUSD") == 0
+        assert orders("close-all", "--yes") == 0
+        capsys.readouterr()
+        assert told("list", "--json")["positions"] == []
+        assert orders("list") == 0
+        shown = capsys.readouterr().out
+        assert "No position is open." in shown
+        assert "op-part" in shown
+    records = [r for r in iterate(tmp_path / "journal.db") if isinstance(r, OperationRecord)]
+    assert [type(r.operation).__name__ for r in records] == ["Modify", "Close", "Close"]
+    assert records[0].note == "news"
+
+
+def enter(server: Server) -> int:
+    """Let the scorer enter; return the position's ticket."""
+    step = msgspec.json.encode({"symbol": "EURUSD", "upcoming": make_bar()})
+    assert server.post("/v1/simulator/bar", step).status_code == 200
+    reply = server.post("/v1/trade", bar_body()).json()["reply"]
+    return int(reply["position"])
