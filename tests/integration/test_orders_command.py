@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,12 @@ pytestmark = pytest.mark.integration
 
 
 def test_positions_are_listed_changed_closed_and_asked_about(
-    tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     add_model(tmp_path)
     store.push()
     with serving(tmp_path, store) as server:
@@ -50,7 +55,7 @@ def test_positions_are_listed_changed_closed_and_asked_about(
         assert orders("cancel", "99") == 1
         assert orders("resolve", "op-part", "--status", "rejected", "--by", "a", "--note", "b") == 1
         assert "FATE_KNOWN" in capsys.readouterr().err
-        assert orders("close-all") == 130  # nobody said yes
+        assert orders("close-all") == 130  # somebody said no
         assert orders("close-all", "--yes", "--symbol", "GBPUSD") == 0
         assert orders("close-all", "--yes") == 0
         capsys.readouterr()
