@@ -25,6 +25,7 @@ from online.adapters.redis_connection import RedisAddress
 from online.adapters.simulated_broker import SimulatedBroker
 from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
+from online.api.matching import MatchedFeatures
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.parts import Parts, Simulation
 from online.api.scorer import Scorer
@@ -82,6 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
             gc.collect()
             gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
             gc.set_threshold(*GC_THRESHOLDS)
+            if scorer.parts.matched is not None:
+                tasks.append(asyncio.create_task(scorer.parts.matched.keep()))
             if settings.model.watch_seconds:
                 tasks.append(asyncio.create_task(scorer.watch(settings.model.watch_seconds)))
             async with _kept_reconciled(scorer):
@@ -142,6 +145,8 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     clock = _make_clock(settings.clock)
     reader = _make_reader(settings.features)
     circuits = _Circuits(BreakerRules(**settings.breakers.model_dump()))
+    guarded = GuardedFeatures(reader, circuits.make("features"))
+    matched = MatchedFeatures(guarded, reader)
     broker, terminal, close_broker = _make_broker(settings.broker, clock, circuits)
     journal, book = open_journal(settings.journal.path)
     simulation = None
@@ -155,7 +160,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
 
     parts = Parts(
         mode=settings.mode,
-        features=TimedFeatures(GuardedFeatures(reader, circuits.make("features")), meters),
+        features=TimedFeatures(matched, meters),
         broker=TimedBroker(broker, meters),
         journal=TimedJournal(journal, meters),
         clock=clock,
@@ -164,13 +169,14 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         currency=settings.broker.currency,
         instruments=instruments,
         strategy=settings.strategy,
-        store=reader,
+        store=matched,
         source=_make_source(settings.models, circuits),
         model_name=settings.model.name,
         model_alias=settings.model.alias,
         simulation=simulation,
         read_decision=partial(read_decision, settings.journal.path),
         trust=settings.models.trust,
+        matched=matched,
         identify=broker.identify,
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
         breakers=circuits.breakers,

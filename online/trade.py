@@ -31,7 +31,7 @@ from online.domain.market import Instrument, Side
 from online.domain.naming import name_decision, name_intent
 from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
 from online.domain.order import Intent, OrderReply, Purpose, make_magic
-from online.domain.reasons import Reason, Veto
+from online.domain.reasons import Reason, Veto, features_reason
 from online.domain.record import DealRecord, DecisionRecord, Record, Request
 from online.domain.risk import judge_close, judge_entry, size_entry
 from online.domain.risk_facts import RiskFacts, RiskState
@@ -209,7 +209,7 @@ async def gather(request: Request, desk: Desk, model: Model, limits: Limits) -> 
         reading, lost = drop_non_finite(held, model.manifest.vector)
         troubles += lost
     except Unavailable as error:
-        troubles.append(Veto(Reason.FEATURES_UNAVAILABLE, str(error)))
+        troubles.append(Veto(features_reason(error), str(error)))
     now_ns = desk.clock.now_ns()
     state = desk.book.state(
         request.symbol,

@@ -159,6 +159,8 @@ def serve_newest(home: Home, panel: Panel, project: str) -> int:
     windows = served_windows(features)
     views = [view_name(timeframe, group) for group in groups(features)]
     views += [window.view_name(timeframe) for window in windows]
+    pusher = VectorPusher(store, symbol, timeframe, features, windows)
+    pusher.withdraw_transforms()
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # Feast prints its progress
             store.materialize(at - timedelta(microseconds=1), at, feature_views=views)
@@ -170,8 +172,8 @@ def serve_newest(home: Home, panel: Panel, project: str) -> int:
     vectors = recent_vectors(panel, features, vectors_before(windows) + 1)
     packed = open_windows(windows, timeframe, features, vectors[:-1]).update(vectors[-1])
     try:
-        pusher = VectorPusher(store, symbol, timeframe, features, windows)
-        pusher.verify(newest_ns, vectors[-1], packed)
+        receipt = pusher.verify(newest_ns, vectors[-1], packed)
+        pusher.tell_transforms(receipt.written)
     except InvalidInput as error:
         if error.code != "STALE_PUSH":
             raise

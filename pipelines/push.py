@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -19,14 +20,17 @@ from feature_repo.catalogue import entries, groups, view_name
 from feature_repo.engine import Vector
 from feature_repo.feature import Feature
 from feature_repo.objects import JOIN_KEY
+from feature_repo.transform import feature_digest
 from feature_repo.windows import Window
 from online.adapters.feast_redis import (
     decode_bytes,
     decode_float,
     decode_timestamp_ns,
+    encode_transforms,
     entity_key,
     hash_field,
     stamp_field,
+    transform_field,
 )
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Timeframe
@@ -120,6 +124,12 @@ class VectorPusher:
         self._key = entity_key(store.project, JOIN_KEY, symbol)
         self._entity = EntityKey(join_keys=[JOIN_KEY], entity_values=[Value(string_val=symbol)])
         place = {feature.name: at for at, feature in enumerate(features)}
+        self._transforms: dict[str, bytes] = {}
+        for group, members in groups(features).items():
+            self._transforms[view_name(timeframe, group)] = _transforms(members, timeframe, symbol)
+        for window in windows:
+            told = _transforms(window.entries(timeframe), timeframe, symbol)
+            self._transforms[window.view_name(timeframe)] = told
         self._views = tuple(
             _View(
                 store.get_feature_view(view_name(timeframe, group)),
@@ -159,6 +169,44 @@ class VectorPusher:
         """
         return self._each_view(closed_at_ns, vector, packed, write=True)
 
+    def tell_transforms(self, views: Iterable[str]) -> None:
+        """Tell beside some views' values how they are made, which is what the scorer asks.
+
+        Raises
+        ------
+        Unavailable
+            With code ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer.
+        """
+        told = {transform_field(view): self._transforms[view] for view in views}
+        if told:
+            with _reached("how the values are made"):
+                self._client.hset(self._key, mapping=told)
+
+    def withdraw_transforms(self) -> set[str]:
+        """Tell no longer how views are made that somebody wrote by other formulas.
+
+        They are told again once our values are there, so that values and what is told of them
+        never contradict each other.
+
+        Returns
+        -------
+        set of str
+            Views of which our own formulas are told already.
+
+        Raises
+        ------
+        Unavailable
+            With code ``ONLINE_STORE_UNAVAILABLE`` if Redis does not answer.
+        """
+        with _reached("how the values are made"):
+            held = self._client.hmget(self._key, [transform_field(v) for v in self._transforms])
+            cells = dict(zip(self._transforms, held, strict=True))
+            told = {view for view, cell in cells.items() if cell == self._transforms[view]}
+            foreign = [transform_field(v) for v, c in cells.items() if c and v not in told]
+            if foreign:
+                self._client.hdel(self._key, *foreign)
+        return told
+
     def verify(
         self, closed_at_ns: int, vector: Vector, packed: Mapping[str, bytes | None] = _NO_WINDOWS
     ) -> PushReceipt:
@@ -184,19 +232,18 @@ class VectorPusher:
             for view in self._views
         }
         warm = [view for view in self._views if all(map(_is_whole, rows[view].values()))]
-        try:
+        told = self.withdraw_transforms() if write else set()
+        written = tuple(view.table.name for view in warm)
+        with _reached(f"bar {at:%Y-%m-%d %H:%M}"):
             if write:
                 for view in warm:
                     self._write(view, at, rows[view])
             self._verify(warm, closed_at_ns, rows)
-        except redis.exceptions.RedisError as error:
-            raise Unavailable(
-                f"the online store did not answer for bar {at:%Y-%m-%d %H:%M}: {error}",
-                code="ONLINE_STORE_UNAVAILABLE",
-            ) from error
+        if write:
+            self.tell_transforms(view for view in written if view not in told)
         return PushReceipt(
             closed_at_ns,
-            tuple(view.table.name for view in warm),
+            written,
             tuple(view.table.name for view in self._views if view not in warm),
         )
 
@@ -238,6 +285,21 @@ class VectorPusher:
                         code="SAME_STAMP_CORRECTION",
                         remedy="Correct the bar in the lake; the next bar carries the correction.",
                     )
+
+
+@contextmanager
+def _reached(what: str) -> Iterator[None]:
+    """Name what Redis raises."""
+    try:
+        yield
+    except redis.exceptions.RedisError as error:
+        raise Unavailable(
+            f"the online store did not answer for {what}: {error}", code="ONLINE_STORE_UNAVAILABLE"
+        ) from error
+
+
+def _transforms(members: Sequence[Feature], timeframe: Timeframe, symbol: str) -> bytes:
+    return encode_transforms({f.name: feature_digest(f, timeframe, symbol) for f in members})
 
 
 def _window_view(store: FeatureStore, asked: WindowContract) -> _View:

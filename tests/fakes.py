@@ -24,6 +24,7 @@ from online.domain.record import Record
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Calibration, MemberOutput, Probabilities
 from online.domain.trading_state import TradingState
+from online.domain.transform import combine_digests
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from online.domain.window import WindowContract
 from online.ports import Observation
@@ -78,6 +79,10 @@ def make_limits(**changes: Any) -> Limits:  # noqa: ANN401 - any field of the li
     return msgspec.structs.replace(limits, **changes)
 
 
+TRANSFORM = "made for tests"
+"""The digest of every feature of the tests."""
+
+
 def make_contract() -> VectorContract:
     """Return a vector of two views and four features, ``atr_14`` the last of the first view."""
     return VectorContract(
@@ -96,7 +101,7 @@ def make_manifest(members: tuple[Member, ...] = (), **changes: Any) -> Manifest:
         timeframe=Timeframe.H1,
         target="barrier",
         vector=make_contract(),
-        transform_fingerprint="0" * 64,
+        transform_fingerprint="",
         barriers=BarrierRule(1.0, 2.0, 6, Timeframe.H1),
         price_side=PriceSide.ASK,
         assumed_spread_points=10.0,
@@ -104,7 +109,10 @@ def make_manifest(members: tuple[Member, ...] = (), **changes: Any) -> Manifest:
         min_edge=0.1,
         training=Training(0, BAR_NS - HOUR_NS, 1000, "0" * 64, "0.1.0", 1, 1),
     )
-    return msgspec.structs.replace(manifest, members=members or manifest.members, **changes)
+    made = msgspec.structs.replace(manifest, members=members or manifest.members, **changes)
+    fingerprint = combine_digests(dict.fromkeys(made.vector.all_names, TRANSFORM))
+    told = {"transform_fingerprint": fingerprint, **changes}
+    return msgspec.structs.replace(made, transform_fingerprint=told["transform_fingerprint"])
 
 
 def make_reading(

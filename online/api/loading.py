@@ -9,6 +9,7 @@ from pathlib import Path
 from online.adapters.bundle_source import BundleSource, FetchedBundle
 from online.adapters.key_files import read_trust
 from online.adapters.onnx_model import OnnxModel, load_bundle, read_proofs
+from online.api.matching import MatchedFeatures
 from online.domain.certificate import Certificate, needed_policy, permit
 from online.domain.errors import InvalidInput, ModelRefused
 
@@ -44,12 +45,15 @@ class Loader:
         What is asked for.
     trust
         Folder of public keys, read at every load; None asks for no certificate.
+    matched
+        Asked whether the store serves what the model learnt; None asks nobody.
     """
 
     source: BundleSource
     name: str
     alias: str
     trust: Path | None
+    matched: MatchedFeatures | None = None
 
     async def request(self) -> Loaded:
         """Return the model the alias points at, and remember its bundle as verified.
@@ -60,7 +64,10 @@ class Loader:
             As the source, the verification and the certificate say.
         """
         bundle = await self.source.fetch(self.name, self.alias)
-        return await asyncio.to_thread(self._verify, bundle)
+        found = await asyncio.to_thread(self._verify, bundle)
+        if self.matched is not None:
+            await self.matched.admit(found.model.manifest)
+        return found
 
     async def last(self) -> Loaded | None:
         """Return the model that was verified last, verified again; None if there is none."""
@@ -68,9 +75,12 @@ class Loader:
         if bundle is None:
             return None
         try:
-            return await asyncio.to_thread(self._verify, bundle)
+            found = await asyncio.to_thread(self._verify, bundle)
         except (ModelRefused, InvalidInput):
             return None
+        if self.matched is not None:
+            self.matched.expect(found.model.manifest)
+        return found
 
     def _verify(self, bundle: FetchedBundle) -> Loaded:
         model = load_bundle(bundle.folder, self.alias, bundle.version, bundle.digest)

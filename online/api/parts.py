@@ -10,6 +10,7 @@ from typing import Protocol
 from online.adapters.bundle_source import BundleSource
 from online.adapters.clocks import VirtualClock
 from online.api.loading import Loader
+from online.api.matching import MatchedFeatures
 from online.api.metrics import TimedJournal
 from online.domain.account import AccountIdentity
 from online.domain.book import Book
@@ -57,6 +58,8 @@ class Parts:
         Reads a decision's records from the journal.
     trust
         Folder of the public keys whose certificates count; None asks for none.
+    matched
+        Keeps from the model what is made otherwise than it learnt; None where nobody does.
     reconciliation
         How often journal and broker are compared.
     breakers
@@ -82,6 +85,7 @@ class Parts:
     simulation: Simulation | None
     read_decision: Callable[[str], Iterable[Record]]
     trust: Path | None = None
+    matched: MatchedFeatures | None = None
     reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
     breakers: Sequence[Breaker] = ()
     identify: Callable[[], Awaitable[AccountIdentity]] | None = None
@@ -89,4 +93,4 @@ class Parts:
     @property
     def loader(self) -> Loader:
         """What gets the model behind the alias."""
-        return Loader(self.source, self.model_name, self.model_alias, self.trust)
+        return Loader(self.source, self.model_name, self.model_alias, self.trust, self.matched)

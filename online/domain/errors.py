@@ -10,6 +10,7 @@
     ├── NotFound                a symbol, model, decision or file that is not there
     ├── Conflict                what was asked cannot be done to things as they are now
     ├── Unavailable             an outside system does not answer; try again
+    │   ├── FeaturesChanged     the store's values are not made as the model's were
     │   └── JournalUnavailable  nothing can be recorded, so nothing may be sent
     ├── ModelRefused            a bundle failed its verification; the old one stays
     └── JournalCorrupt          the hash chain is broken; trading must not go on
@@ -90,6 +91,13 @@ class Unavailable(SextantError):
 
     code = "UNAVAILABLE"
     remedy = "Check that the named service runs (`sextant status`), then try again."
+
+
+class FeaturesChanged(Unavailable):
+    """The online store's values are made otherwise than those a model was fitted on."""
+
+    code = "FEATURES_CHANGED"
+    remedy = "Serve the features again (`sextant features`), or train the model on what is served."
 
 
 class JournalUnavailable(Unavailable):

@@ -9,12 +9,15 @@ from enum import StrEnum
 
 import msgspec
 
+from online.domain.errors import Unavailable
+
 
 class Reason(StrEnum):
     """Why something was not done."""
 
     # Features
     FEATURES_UNAVAILABLE = "FEATURES_UNAVAILABLE"
+    FEATURES_CHANGED = "FEATURES_CHANGED"
     MISSING_FEATURE = "MISSING_FEATURE"
     NON_FINITE_FEATURE = "NON_FINITE_FEATURE"
     STALE_FEATURES = "STALE_FEATURES"
@@ -81,6 +84,7 @@ class Reason(StrEnum):
 
 MEANING: dict[Reason, str] = {
     Reason.FEATURES_UNAVAILABLE: "The online store did not answer.",
+    Reason.FEATURES_CHANGED: "The store's values are not made as those the model was fitted on.",
     Reason.MISSING_FEATURE: "The online store holds no value for a feature the model asks for.",
     Reason.NON_FINITE_FEATURE: "A feature is NaN or infinite.",
     Reason.STALE_FEATURES: "A feature is older than its maximum age.",
@@ -155,3 +159,15 @@ class Veto(msgspec.Struct, frozen=True, gc=False):
 
     reason: Reason
     detail: str
+
+
+def features_reason(error: Unavailable) -> Reason:
+    """Return why a vector could not be read.
+
+    Examples
+    --------
+    >>> str(features_reason(Unavailable("the store is down")))
+    'FEATURES_UNAVAILABLE'
+    """
+    changed = error.code == Reason.FEATURES_CHANGED
+    return Reason.FEATURES_CHANGED if changed else Reason.FEATURES_UNAVAILABLE

@@ -32,6 +32,7 @@ from online.domain.barriers import BarrierRule
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import PriceSide, Timeframe
 from online.domain.signal import Calibration
+from online.domain.transform import combine_digests
 from online.instruments import find_instrument
 from online.simulator.bars import BidAskBar
 from pipelines.feature_history import load_bars
@@ -52,7 +53,7 @@ from pipelines.sources.source import open_source
 from tests.benchmarks.connection import Connection, ask, ask_together
 from tests.benchmarks.peers.feast_mlflow import PeerSettings
 from tests.benchmarks.report import Target, percentile_milliseconds, render
-from tests.benchmarks.vectors import write_vector
+from tests.benchmarks.vectors import TRANSFORM, write_vector
 
 SYMBOL, TIMEFRAME, PROJECT = "EURUSD", Timeframe.H1, "bench"
 ROUNDS = 67
@@ -220,7 +221,7 @@ def publish(home: Home, fitted: XgboostModel, rows: npt.NDArray[np.float32]) -> 
         timeframe=TIMEFRAME,
         target="barrier",
         vector=contract(TIMEFRAME),
-        transform_fingerprint="bench",
+        transform_fingerprint=combine_digests(dict.fromkeys(contract(TIMEFRAME).names, TRANSFORM)),
         barriers=BarrierRule(1.0, 1.0, 10, TIMEFRAME),
         price_side=PriceSide.ASK,
         assumed_spread_points=8.0,

@@ -8,9 +8,18 @@ from datetime import datetime
 
 from redis import Redis
 
-from online.adapters.feast_redis import entity_key, hash_field, stamp_field
+from online.adapters.feast_redis import (
+    encode_transforms,
+    entity_key,
+    hash_field,
+    stamp_field,
+    transform_field,
+)
 from online.domain.vector import VectorContract
 from tests.scorers import encode_stamp
+
+TRANSFORM = "made for benchmarks"
+"""The digest of every feature."""
 
 
 def write_vector(
@@ -37,4 +46,6 @@ def write_vector(
         cells[stamp_field(view.name)] = stamp
         for name in view.features:
             cells[hash_field(view.name, name)] = b"\x35" + struct.pack("<f", next(numbers))
+        told = dict.fromkeys(view.features, TRANSFORM)
+        cells[transform_field(view.name)] = encode_transforms(told)
     redis.hset(entity_key(project, "symbol", symbol), mapping=cells)  # type: ignore[arg-type]  # redis types bytes keys as str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,11 +22,18 @@ from feature_repo.engine import FeatureStream, Vector, compute_batch
 from feature_repo.objects import references, service_name
 from feature_repo.panel import Panel
 from feature_repo.store import StorePaths, apply_definitions, open_store, redis_connection_string
-from online.adapters.feast_redis import FeastRedisReader
+from feature_repo.transform import transform_fingerprint
+from online.adapters.feast_redis import (
+    FeastRedisReader,
+    encode_transforms,
+    entity_key,
+    transform_field,
+)
 from online.adapters.redis_connection import RedisAddress
 from online.domain.errors import InvalidInput, InvalidSettings, NotFound, Unavailable
 from online.domain.market import Timeframe
-from online.domain.vector import VectorReading
+from online.domain.transform import judge_transforms
+from online.domain.vector import VectorContract, VectorReading
 from pipelines import feature_steps
 from pipelines.feature_history import open_stream
 from pipelines.featurize import run_featurize
@@ -36,6 +44,7 @@ from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, served
 
 pytestmark = pytest.mark.integration
 
+T = TypeVar("T")
 _CUT = 500
 """Bars featurized; the rest is streamed."""
 
@@ -54,15 +63,17 @@ class Line:
         self.pusher.push(int(self.bars.closed_at_ns[index]), self.batch[index])
 
     def read(self) -> VectorReading:
+        return asyncio.run(self._ask(lambda reader, vector: reader.read(SYMBOL, vector)))
+
+    def read_transforms(self) -> dict[str, dict[str, str] | None]:
+        return asyncio.run(self._ask(lambda reader, vector: reader.read_transforms(SYMBOL, vector)))
+
+    async def _ask(self, what: Callable[[FeastRedisReader, VectorContract], Awaitable[T]]) -> T:
         reader = FeastRedisReader(RedisAddress(str(self.home.valkey_socket)), "sextant")
-
-        async def ask() -> VectorReading:
-            try:
-                return await reader.read(SYMBOL, contract(Timeframe.H1))
-            finally:
-                await reader.close()
-
-        return asyncio.run(ask())
+        try:
+            return await what(reader, contract(Timeframe.H1))
+        finally:
+            await reader.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +127,33 @@ def test_every_streamed_bar_is_read_back_with_the_batch_bits(line: Line) -> None
         reading = line.read()
         assert reading.values == tuple(line.batch[index][places].tolist())  # noqa: PD011 - no pandas here
         assert set(reading.stamps_ns) == {int(line.bars.closed_at_ns[index])}
+
+
+def test_the_store_tells_how_the_values_it_holds_are_made(line: Line) -> None:
+    vector = contract(Timeframe.H1)
+    fingerprint = transform_fingerprint(vector.names)
+    assert judge_transforms(line.read_transforms(), vector, fingerprint) is None
+    key, field = entity_key("sextant", "symbol", SYMBOL), transform_field("h1_momentum")
+    with redis.Redis(unix_socket_path=str(line.home.valkey_socket)) as client:
+        client.hset(key, field, encode_transforms({"rsi_14": "another formula"}))
+        found = judge_transforms(line.read_transforms(), vector, fingerprint)
+        assert found is not None
+        assert not found.untold
+        line.pusher.withdraw_transforms()
+        assert client.hget(key, field) is None
+        line.push(_CUT)
+    assert judge_transforms(line.read_transforms(), vector, fingerprint) is None
+
+
+def test_values_that_somebody_wrote_by_other_formulas_are_not_taken_for_ours(line: Line) -> None:
+    key, field = entity_key("sextant", "symbol", SYMBOL), transform_field("h1_momentum")
+    line.push(_CUT)
+    corrected = line.batch[_CUT] * np.float32(1.5)
+    with redis.Redis(unix_socket_path=str(line.home.valkey_socket)) as client:
+        client.hset(key, field, encode_transforms({"rsi_14": "another formula"}))
+        with pytest.raises(InvalidInput):
+            line.pusher.push(int(line.bars.closed_at_ns[_CUT]), corrected)
+        assert client.hget(key, field) is None
 
 
 def test_the_same_push_twice_is_the_same(line: Line) -> None:
