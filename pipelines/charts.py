@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIZE = (11.0, 4.2)
-_UP, _DOWN, _LINE, _BASE = "#0a7f5a", "#c2412d", "#1f4e8c", "#9a9a9a"
+_UP, _DOWN, _LINE = "#0a7f5a", "#c2412d", "#1f4e8c"
+_BESIDE = ("#8a8f96", "#c98a1b", "#7a5aa6", "#3f9aa8")
 
 
 def price_chart(bars: Sequence[Bar], trades: Sequence[Trade], title: str) -> bytes:
@@ -72,7 +73,7 @@ def equity_chart(performances: Mapping[str, Performance], currency: str) -> byte
         times = _dates([at_ns for at_ns, _ in performance.equity])
         equity = np.array([value for _, value in performance.equity])
         peak = np.maximum.accumulate(np.maximum(equity, performance.initial_balance))
-        color = _LINE if place == 0 else _BASE
+        color = _LINE if place == 0 else _BESIDE[(place - 1) % len(_BESIDE)]
         upper.plot(times, equity, label=name, color=color, linewidth=1.2)
         lower.plot(times, (equity / peak - 1.0) * 100.0, color=color, linewidth=1.0)
     upper.axhline(next(iter(performances.values())).initial_balance, color="#000000", linewidth=0.5)

@@ -1,14 +1,17 @@
 """The flows as Prefect deployments: run by hand or by schedule from Prefect's interface.
 
 Run as ``python -m pipelines.deployments HOME`` with ``PREFECT_API_URL`` and
-``MLFLOW_TRACKING_URI`` set; it serves until it is stopped. Nothing minute-critical belongs here:
+``MLFLOW_TRACKING_URI`` set; it serves until it is stopped. ``--retrain-cron`` and
+``--retrain-days`` say when models are retrained and on how much.
+
+Nothing minute-critical belongs here:
 Prefect starts a run seconds late.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,13 +27,20 @@ from pipelines.home import Home
 from pipelines.ingest import ingest
 from pipelines.ingest_ticks import ingest_ticks
 from pipelines.promote import promote
+from pipelines.retrain import retrain
 from pipelines.train import train
 
 SYMBOL, TIMEFRAME, MODEL = "EURUSD", "H1", "EURUSD.H1.barrier"
 CONCURRENT_RUNS = 2
+RETRAIN_CRON = "0 4 * * 6"
 
 
-def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
+def make_deployments(
+    home: Home,
+    mlflow_uri: str,
+    retrain_cron: str | None = RETRAIN_CRON,
+    retrain_days: int | None = None,
+) -> list[RunnerDeployment]:
     """Return every flow with its parameters and its schedule (UTC).
 
     Data after the trading day, features just behind each hour, and a model at the weekend; what
@@ -43,6 +53,10 @@ def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
         Runtime folder.
     mlflow_uri
         Of the server that keeps runs and models.
+    retrain_cron
+        When models are retrained, five fields in UTC; None for never by itself.
+    retrain_days
+        Length of the rolling window they are retrained on; None for all there is.
     """
     root = str(home.root.resolve())
     series = {"home_root": root, "symbol": SYMBOL, "timeframe": TIMEFRAME}
@@ -60,7 +74,12 @@ def make_deployments(home: Home, mlflow_uri: str) -> list[RunnerDeployment]:
         (aggregate, None, {"home_root": root, "symbol": SYMBOL, **longer}),
         (featurize, "2 * * * 1-5", series),
         (featurize_many, None, {"home_root": root, "symbols": [SYMBOL], "timeframe": TIMEFRAME}),
-        (train, "0 4 * * 6", {**series, "mlflow_uri": mlflow_uri}),
+        (train, None, {**series, "mlflow_uri": mlflow_uri}),
+        (
+            retrain,
+            retrain_cron,
+            {**series, "mlflow_uri": mlflow_uri, "rolling_days": retrain_days},
+        ),
         (promote, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
         (backtest, None, {"home_root": root, "names": [MODEL], "mlflow_uri": mlflow_uri}),
     ]
@@ -80,7 +99,15 @@ def _deploy(flow: Flow[..., Any], cron: str | None, given: dict[str, Any]) -> Ru
 
 def main() -> None:
     """Serve the deployments until stopped."""
-    made = make_deployments(Home(Path(sys.argv[1])), os.environ["MLFLOW_TRACKING_URI"])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--retrain-cron", default=RETRAIN_CRON)
+    parser.add_argument("--retrain-days", type=int, default=None)
+    given = parser.parse_args()
+    made = make_deployments(
+        *(Home(given.home), os.environ["MLFLOW_TRACKING_URI"]),
+        *(given.retrain_cron or None, given.retrain_days),
+    )
     serve(*made, limit=CONCURRENT_RUNS, print_starting_message=False)
 
 

@@ -99,7 +99,7 @@ def _name_of_study(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     named = (
         *(plan.name, plan.recipe.trial(data.dataset.names), data.dataset.digest),
         *(str(len(data.dataset)), str(data.costs), str(data.price_side)),
-        *(str(data.assumed_spread_points), str(parameters["trials"]), _code_digest()),
+        *(str(data.assumed_spread_points), str(parameters["trials"]), code_digest()),
     )
     return hashlib.sha256("|".join(named).encode()).hexdigest()
 
@@ -111,7 +111,7 @@ def run_study(plan: TrainPlan, data: TrainingData, trials: int) -> Study:
 
 
 @lru_cache(maxsize=1)
-def _code_digest() -> str:
+def code_digest() -> str:
     """Return the digest of the code that learns."""
     running = hashlib.sha256()
     for folder in (_ROOT / "models", _ROOT / "online" / "domain"):

@@ -43,6 +43,13 @@ def up(
     bar_seconds: Annotated[
         float, typer.Option(min=0.05, help="Seconds between two replayed bars.")
     ] = 5.0,
+    retrain: Annotated[
+        str, typer.Option(help="When models are retrained: five fields of cron, UTC; '' is never.")
+    ] = "0 4 * * 6",
+    retrain_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days they are retrained on, instead of all."),
+    ] = None,
 ) -> None:
     """Start the whole platform on this machine; Ctrl-C stops all of it."""
     from pipelines.platform.embedded import run_platform
@@ -54,7 +61,8 @@ def up(
     def say(step: str) -> None:
         notes.print(step, style="dim")
 
-    run_platform(Home(home), bar_seconds, say=say, show=show)
+    days = () if retrain_days is None else ("--retrain-days", str(retrain_days))
+    run_platform(Home(home), bar_seconds, ("--retrain-cron", retrain, *days), say=say, show=show)
 
 
 def status(home: HomeOption = HOME, json: JsonOption = False) -> None:

@@ -52,6 +52,7 @@ def choose_ports() -> Ports:
 def run_platform(
     home: Home,
     bar_seconds: float,
+    retraining: tuple[str, ...] = (),
     *,
     say: Callable[[str], None],
     show: Callable[[tuple[PartStatus, ...]], None],
@@ -62,6 +63,8 @@ def run_platform(
     ----------
     bar_seconds
         Between two replayed bars (> 0).
+    retraining
+        Options of `pipelines.deployments`: when models are retrained, and on how much.
     say
         Told what is being done.
     show
@@ -84,7 +87,9 @@ def run_platform(
             services.prefect(home, ports.prefect),
         )
         say("serving the flows")
-        platform.start(services.flows(home, {**client, **settings}, services.DEPLOYMENTS))
+        platform.start(
+            services.flows(home, {**client, **settings}, services.DEPLOYMENTS, retraining)
+        )
         if not has_model(client["MLFLOW_TRACKING_URI"]):
             say(f"no model is promoted yet: making one (log: {platform.log('bootstrap')})")
             command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))

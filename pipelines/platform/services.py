@@ -18,7 +18,7 @@ SOCKET_PATH_LIMIT = 104
 
 DEPLOYMENTS = (
     *("ingest", "ingest-ticks", "aggregate", "featurize", "featurize-many"),
-    *("train", "promote", "backtest"),
+    *("train", "retrain", "promote", "backtest"),
 )
 """Names under which the flows are served (`pipelines.deployments`)."""
 
@@ -131,7 +131,12 @@ def client_environment(home: Home, prefect_port: int, mlflow_port: int) -> dict[
     }
 
 
-def flows(home: Home, environment: Mapping[str, str], names: tuple[str, ...]) -> Service:
+def flows(
+    home: Home,
+    environment: Mapping[str, str],
+    names: tuple[str, ...],
+    options: tuple[str, ...] = (),
+) -> Service:
     """Return the process that serves the flows as deployments.
 
     Parameters
@@ -140,10 +145,15 @@ def flows(home: Home, environment: Mapping[str, str], names: tuple[str, ...]) ->
         Of `client_environment`.
     names
         Of the deployments, all of which must be served before it counts as ready.
+    options
+        Of the command, such as when models are retrained.
     """
     return Service(
         name="flows",
-        command=(sys.executable, "-m", "pipelines.deployments", str(home.root.resolve())),
+        command=(
+            *(sys.executable, "-m", "pipelines.deployments", str(home.root.resolve())),
+            *options,
+        ),
         probe=DeploymentsProbe(
             environment["PREFECT_API_URL"], names, datetime.now(tz=UTC).isoformat()
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.promote import promote
 from pipelines.quality import check
+from pipelines.retrain import retrain
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source
 from pipelines.train import train
@@ -222,3 +224,29 @@ def test_promoting_what_is_not_there_is_named(home: Home) -> None:
     with pytest.raises(InvalidInput) as wrong:
         promote(home.root, NAME, None, "king")
     assert wrong.value.code == "UNKNOWN_ALIAS"
+
+
+def test_a_retraining_is_done_once_a_window_moves_no_alias_and_survives_being_killed(
+    home: Home, trained: TrainReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = open_registry(home, None)
+    before, aliases = len(registry.versions(NAME)), registry.aliases(NAME)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.training.certify", killed)  # all but registered
+        with pytest.raises(KeyboardInterrupt):
+            retrain.fn(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+    assert len(registry.versions(NAME)) == before
+    first = retrain(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+    assert not first.known
+    assert first.window == "the first bar to 2017-09-25"
+    assert first.bundle_sha256 != trained.bundle_sha256  # a window of its own
+    again = retrain(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+    assert again == replace(first, known=True)
+    shutil.rmtree(home.mlflow / "retrained")
+    anew = retrain(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+    assert (anew.version, anew.bundle_sha256) == (first.version, first.bundle_sha256)
+    assert registry.aliases(NAME) == aliases
