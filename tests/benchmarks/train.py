@@ -94,7 +94,7 @@ class _Timed:
     """A family that keeps the processor time of its fits."""
 
     def __init__(self, family: Family) -> None:
-        self.name, self.seconds = family.name, 0.0
+        self.name, self.reads, self.seconds = family.name, family.reads, 0.0
         self._family = family
 
     def fit(self, training: TrainingSet, seed: int) -> Exportable:
