@@ -87,6 +87,17 @@ def test_every_installed_package_is_pinned_at_its_version() -> None:
     assert differing == {}
 
 
+def test_the_graphics_card_gets_the_same_pytorch_in_its_larger_build() -> None:
+    lines = (REPOSITORY / "infra" / "constraints-gpu.txt").read_text().splitlines()
+    named = [line for line in lines if not line.startswith("#")]
+    assert named[0] == "-c constraints.txt"
+    assert all(re.fullmatch(r"[\w-]+={2,3}[\w.]+", line) for line in named[1:])
+    shared = (REPOSITORY / "infra" / "constraints.txt").read_text().splitlines()
+    (torch,) = [line.partition("==")[2] for line in shared if line.startswith("torch==")]
+    assert f"torch==={torch}" in named
+    assert f'"torch==={torch}; ' in (REPOSITORY / "pyproject.toml").read_text()
+
+
 def test_no_package_index_is_named() -> None:
     named = [
         (_name(path), host) for path in texts() for host in INDEX_HOSTS if host in path.read_text()
