@@ -10,15 +10,17 @@ from typing import Protocol
 
 from online.api.metrics import Meters
 from online.api.order_messages import DistanceUnit, TrailRequest
+from online.domain.conversion import conversion_symbols, read_rates
 from online.domain.errors import Unavailable
 from online.domain.limits import Limits
 from online.domain.operation import Sight
 from online.domain.order import OrderReply
 from online.domain.orders import Order
+from online.domain.profit import ProfitStatement, state_profit
 from online.domain.record import TrailRecord
 from online.domain.trailing import TrailingRule
 from online.operate import Carried, Floor, Wish, close_all, operate
-from online.ports import FeatureReader, Model
+from online.ports import FeatureReader, Model, keep_finite
 from online.resolve import Statement, resolve_by_hand
 from online.trail import move_stops, put_under_trail
 
@@ -33,6 +35,10 @@ class Room(Floor, Protocol):
     @property
     def features(self) -> FeatureReader:
         """The online store."""
+
+    @property
+    def currency(self) -> str:
+        """Of the account."""
 
     @property
     def limits(self) -> Limits:
@@ -123,6 +129,32 @@ class Operating:
         """Write down what an operator states; errors as `online.resolve.resolve_by_hand`."""
         async with self._turn:
             return await resolve_by_hand(statement, self.parts)
+
+    async def state_profit(self) -> ProfitStatement:
+        """Return what was earned and is open, at the broker's prices and beside its word.
+
+        Raises
+        ------
+        Unavailable
+            If the broker does not answer.
+        """
+        parts, book = self.parts, self.parts.book
+        traded = sorted({held.symbol for held in book.profits.open.values()})
+        known = [parts.instruments[name] for name in traded if name in parts.instruments]
+        pairs = conversion_symbols(known, parts.currency, parts.instruments)
+        asked = tuple(sorted({*traded, *pairs}))
+        seen, _ = keep_finite(await parts.broker.observe("", book.last_deal, asked))
+        max_age = parts.limits.max_rate_age_milliseconds
+        now_ns = parts.clock.now_ns()
+        return state_profit(
+            book.profits,
+            seen.account,
+            seen.positions,
+            {quote.symbol: quote for quote in seen.rates},
+            parts.instruments,
+            read_rates(seen.rates, parts.instruments, max_age, now_ns),
+            parts.currency,
+        )
 
     async def keep_moving_stops(self) -> None:
         """Move trailed stops for ever."""

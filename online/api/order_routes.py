@@ -24,6 +24,7 @@ from online.api.route import Route
 from online.api.scorer import Scorer
 from online.domain.errors import NotFound, Unavailable
 from online.domain.operation import Cancel, Close, Modify, Operation
+from online.domain.profit import ProfitStatement
 from online.operate import Wish
 from online.resolve import Statement
 
@@ -70,6 +71,10 @@ class OrderHandlers:
     async def show(self, call: Call) -> Reply:
         """Tell of one order."""
         return _reply(self._order(call.parameters["intent_id"]))
+
+    async def profit(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
+        """Tell what was earned and is open."""
+        return _reply(await self._scorer.operating.state_profit())
 
     async def close(self, call: Call) -> Reply:
         """Close a position, or a part of it."""
@@ -144,6 +149,11 @@ def make_order_routes(scorer: Scorer) -> tuple[Route, ...]:
     """Return the routes about orders; those that change anything need the token."""
     on = OrderHandlers(scorer)
     return (
+        Route(
+            "GET", "/v1/pnl", on.profit,
+            "Profit, costs and exposure by the journal's deals, beside the broker's word.",
+            None, ProfitStatement, problems=(503,),
+        ),
         Route(
             "GET", "/v1/orders", on.list_orders,
             "Orders of unknown fate, those that rest, the newest of all, and trailed positions.",

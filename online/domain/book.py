@@ -15,6 +15,7 @@ from online.domain.order import Intent, OrderStatus, Purpose
 from online.domain.order_state import Proof
 from online.domain.orders import Order, Orders
 from online.domain.pace import Pace
+from online.domain.profit import Profits
 from online.domain.reasons import Reason, Veto
 from online.domain.reconciliation import PASSING, Finding, Known
 from online.domain.record import (
@@ -51,8 +52,8 @@ class Book:
 
     Attributes
     ----------
-    holdings
-        What was traded.
+    holdings, profits
+        What was traded, and what it earned.
     compared
         False from a start until journal and broker were compared and agreed.
     findings, accepted
@@ -82,6 +83,7 @@ class Book:
         self._claimed_deal = 0
         self._began_at_ns = -1
         self.holdings = Holdings()
+        self.profits = Profits()
         self.compared = True
         self.findings: tuple[Finding, ...] = ()
         self.accepted: frozenset[Finding] = frozenset()
@@ -203,9 +205,7 @@ class Book:
                 self.orders.hear(record.intent_id, record.reply)
                 self._settle(record)
             case DealRecord():
-                self.last_deal = max(self.last_deal, record.deal.ticket)
-                self.holdings.add(record.deal)
-                self._streak.apply(record.deal)
+                self._apply_deal(record.deal)
             case HaltRecord():
                 self._apply_halt(record)
             case ReconciliationRecord():
@@ -246,15 +246,24 @@ class Book:
         self._began_at_ns = at_ns
         self._streak.reset()
         self.holdings = Holdings()
+        self.profits = Profits()
         self.trails.clear()
         self.orders.abandon("the simulated account ended with its process")
         self.findings, self.accepted = (), frozenset()
         self._judge_findings()
 
+    def _apply_deal(self, deal: Deal) -> None:
+        self.last_deal = max(self.last_deal, deal.ticket)
+        if deal.ticket not in self.holdings.deals:
+            self.profits.add(deal)
+        self.holdings.add(deal)
+        self._streak.apply(deal)
+
     def _apply_decision(self, record: DecisionRecord) -> None:
         self.last_number = max(self.last_number, record.number)
         if record.account is not None:
             self._observe_equity(record.account.equity, record.at_ns)
+            self.profits.observe(record.account.balance)
         if (price := _middle(record.quote)) > 0.0:
             self._prices[record.request.symbol] = price
         if record.vetoes:
