@@ -73,6 +73,23 @@ def test_an_operator_closes_in_part_moves_the_stop_and_closes_the_rest(
     assert [record.decision_id for record in found][:2] == ["op-a", "op-b"]
 
 
+def test_profit_is_told_by_the_journals_deals_beside_the_brokers_word(
+    folder: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        held = await opened(caller)
+        await caller.trade(BAR_NS + HOUR_NS)  # the fill is journaled by the next decision
+        told = (await caller.http.get("/v1/pnl")).json()
+        (symbol,) = told["symbols"]
+        assert (symbol["net_lots"], symbol["symbol"]) == (-held["volume_lots"], "EURUSD")
+        assert told["commission"] == pytest.approx(-3.5 * held["volume_lots"])
+        assert told["balance"] == pytest.approx(told["told_balance"])
+        assert told["unrealised"] == pytest.approx(told["told_unrealised"])
+        assert told["differences"] == []
+
+    tell(folder, store, story)
+
+
 def test_a_trailed_stop_follows_the_replayed_market(folder: Path, store: Store) -> None:
     async def story(caller: Caller) -> None:
         held = await opened(caller)
