@@ -35,6 +35,8 @@ from tests.benchmarks.report import Target, percentile_milliseconds, render
 from tests.gateway_world import World, entry, running_terminal, running_world
 
 WARM_UP = 50
+WINDOW = 512
+"""Orders without a reply at any time; a gateway takes twice as many questions at once."""
 TARGETS = (
     Target("ack_p50_beyond_fsync_ms", "<=", 0.3),
     Target("ack_p99_ms", "<=", 1.2),
@@ -53,19 +55,29 @@ class Meter:
         self.accepted: dict[int, float] = {}
         self.replied: dict[int, float] = {}
         self.statuses: set[str] = set()
+        self.window = asyncio.Semaphore(WINDOW)
         self._expected = 0
         self._done = asyncio.Event()
 
     async def send(self, numbers: range) -> dict[int, float]:
         """Send orders, all at once, wait for every reply, and return when each was sent."""
         sent: dict[int, float] = {}
-        self._expected, self._done = len(self.replied) + len(numbers), asyncio.Event()
+        self.expect(len(numbers))
         for number in numbers:
+            await self.window.acquire()
             sent[number] = time.perf_counter()
             self.link.say(Send(number, entry(number, 0.01), 60_000))
+        await self.all_replied()
+        return sent
+
+    def expect(self, count: int) -> None:
+        """Take note that so many orders more will be replied to."""
+        self._expected, self._done = len(self.replied) + count, asyncio.Event()
+
+    async def all_replied(self) -> None:
+        """Wait until every expected order was."""
         async with asyncio.timeout(120.0):
             await self._done.wait()
-        return sent
 
     def _take(self, message: ToScorer) -> None:
         now = time.perf_counter()
@@ -76,6 +88,7 @@ class Meter:
                 self.accepted[message.number] = now
             case Replied():
                 self.replied[message.number] = now
+                self.window.release()
                 self.statuses.add(message.reply.status)
                 if len(self.replied) == self._expected:
                     self._done.set()
