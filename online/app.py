@@ -266,10 +266,8 @@ def _make_broker(
             )
             return SimulatedBroker(terminal, clock), terminal, _nothing_to_close
         case GatewayBrokerSettings():
-            from online.adapters.gateway_broker import (  # noqa: PLC0415 - in its arm
-                GatewayAddress,
-                GatewayBroker,
-            )
+            from online.adapters.gateway_address import GatewayAddress  # noqa: PLC0415 - in its arm
+            from online.adapters.gateway_broker import GatewayBroker  # noqa: PLC0415 - in its arm
             from online.gateway.tls import TlsFiles  # noqa: PLC0415 - in its arm
 
             address = GatewayAddress(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from online.adapters.gateway_broker import GatewayAddress, GatewayBroker
+from online.adapters.gateway_address import GatewayAddress
+from online.adapters.gateway_broker import GatewayBroker
 from online.domain.errors import Unavailable
 from online.domain.market import Side
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose, make_magic

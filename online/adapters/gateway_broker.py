@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from online.adapters.gateway_address import GatewayAddress
 from online.domain.account import AccountIdentity, Deal
 from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
@@ -43,7 +44,7 @@ from online.gateway.messages import (
     ToScorer,
     Welcome,
 )
-from online.gateway.tls import TlsFiles, client_context, describe_refusal
+from online.gateway.tls import client_context, describe_refusal
 from online.ports import Observation
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
@@ -52,31 +53,6 @@ _FINAL = frozenset({"FENCED", "WRONG_VERSION", "WRONG_CERTIFICATE", "GATEWAY_CHA
 """Refusals that trying again does not mend."""
 _log = logging.getLogger(__name__)
 A = TypeVar("A")
-
-
-class GatewayAddress(msgspec.Struct, frozen=True):
-    """Where a gateway is and how long to wait for it.
-
-    Parameters
-    ----------
-    host, port
-        Of the gateway; its certificate must name the host.
-    tls
-        The authority of the gateway's certificate, and one's own.
-    answer_seconds
-        Longest wait for an answer that is not an order's (> 0).
-    reply_seconds
-        Longest wait for an order's reply (> 0); longer than the gateway's call timeout.
-    patience_seconds
-        How long after its arrival the gateway may still begin to send an order (> 0).
-    """
-
-    host: str
-    port: int
-    tls: TlsFiles
-    answer_seconds: float = 2.0
-    reply_seconds: float = 15.0
-    patience_seconds: float = 2.0
 
 
 class _Question:

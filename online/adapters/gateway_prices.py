@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from online.adapters.gateway_broker import GatewayAddress, GatewayBroker
+from online.adapters.gateway_address import GatewayAddress
+from online.adapters.gateway_broker import GatewayBroker
 from online.domain.market import Timeframe
 from online.gateway.messages import AskBars, AskTicks, Prices, Role
 from online.gateway.price_desk import PricePage

@@ -2,7 +2,10 @@
 
 1. The intent is checked and let through the gate, or answered ``not_sent``.
 2. It is written ``sending``, durably. From here on its id never sends again. `Accepted` goes out.
-3. The order worker sends it. A worker that hangs or dies leaves it ``unknown``.
+   One order more may come so far while the worker has another in its hands: the disk and the
+   terminal are waited for at the same time.
+3. What has changed meanwhile may still refuse it; then it is written ``not_sent``. Else the order
+   worker sends it. A worker that hangs or dies leaves it ``unknown``.
 4. The reply is written, then goes out.
 5. What is unknown is looked for at the terminal until there is evidence, or until it has been
    absent often and long enough with the terminal connected.
@@ -78,8 +81,8 @@ class OrderFlow:
         self._market = market
         self._absence = absence
         self._now_ns = now_ns
-        self._turn = asyncio.Lock()
-        self._in_hand = ""
+        self._door, self._turn = asyncio.Lock(), asyncio.Lock()
+        self._in_hand: set[str] = set()
         self._absences: dict[str, _Absence] = {}
         self._opened_at_seconds = asyncio.get_running_loop().time()
 
@@ -111,7 +114,7 @@ class OrderFlow:
         check_intent(intent)
         loop = asyncio.get_running_loop()
         until = loop.time() + patience_seconds
-        async with self._turn:
+        async with self._door:
             recorded = self._inbox.find(intent)
             if recorded is not None:
                 accepted()
@@ -120,15 +123,32 @@ class OrderFlow:
             if why:
                 return not_sent(why)
             self._inbox.accept(intent, self._now_ns())
-            self._in_hand = intent.intent_id
+            self._in_hand.add(intent.intent_id)
             try:
                 accepted()
-                reply = await self._execute(intent, max(0.0, until - loop.time()))
-            finally:
-                self._in_hand = ""
+                await self._turn.acquire()
+            except BaseException:
+                self._in_hand.discard(intent.intent_id)
+                raise
+        try:
+            return await self._take_turn(intent, is_wanted, until)
+        finally:
+            self._in_hand.discard(intent.intent_id)
+            self._turn.release()
+
+    async def _take_turn(
+        self, intent: Intent, is_wanted: Callable[[], bool], until: float
+    ) -> OrderReply:
+        """Have an accepted order sent, or write that it was not."""
+        left_seconds = until - asyncio.get_running_loop().time()
+        why = self._why_not(intent, is_wanted, left_seconds)
+        if why:
+            reply = not_sent(why)
+        else:
+            reply = await self._execute(intent, left_seconds)
             self._gate.learn(intent, reply)
-            self._record(intent, reply)
-            return reply
+        self._record(intent, reply)
+        return reply
 
     async def find(self, intent: Intent) -> OrderReply | None:
         """Return an order's fate; None while nothing tells it.
@@ -206,7 +226,7 @@ class OrderFlow:
 
     async def _resolve(self, entry: Entry) -> OrderReply | None:
         intent = entry.intent
-        if intent.intent_id == self._in_hand or not self._orders.ready:
+        if intent.intent_id in self._in_hand or not self._orders.ready:
             return None  # still being sent, or by an older worker that may yet live
         told = entry.reply
         ticket = told.order if told is not None and intent.trades else 0

@@ -204,7 +204,8 @@ def _ask(
     """Ask a gateway as its operator; what goes wrong is told once, as an error."""
     import asyncio
 
-    from online.adapters.gateway_broker import GatewayAddress, GatewayBroker
+    from online.adapters.gateway_address import GatewayAddress
+    from online.adapters.gateway_broker import GatewayBroker
     from online.gateway.messages import Role
     from online.gateway.tls import TlsFiles
 

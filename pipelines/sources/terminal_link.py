@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from online.adapters.gateway_broker import GatewayAddress
+from online.adapters.gateway_address import GatewayAddress
 from online.adapters.gateway_prices import GatewayPrices
 from online.domain.daylight import DaylightSaving
 from online.domain.errors import InvalidInput, InvalidMarketData, Unavailable

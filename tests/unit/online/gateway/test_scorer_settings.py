@@ -40,7 +40,7 @@ def environment(folder: Path, mode: str) -> dict[str, str]:
 def test_scorer_told_of_a_gateway_trades_through_it(tmp_path: Path) -> None:
     issue(tmp_path, ["127.0.0.1"])
     scorer, _ = compose(load_settings(environment=environment(tmp_path, "paper")))
-    assert isinstance(scorer.parts.broker.inner, GatewayBroker)  # type: ignore[attr-defined]  # timed
+    assert isinstance(scorer.parts.broker.inner.inner, GatewayBroker)  # type: ignore[attr-defined]  # timed, guarded
     assert scorer.parts.simulation is None
 
 

@@ -1,0 +1,154 @@
+"""Orders one behind the other: what may go ahead, and what is asked again when its turn comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.order_state import Stage
+from online.gateway.channel import WorkerChannel
+from online.gateway.errands import Errand, Execute, Executed, Result
+from online.gateway.gate import Gate
+from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.market_desk import Health
+from online.gateway.messages import WorkerStatus
+from online.gateway.order_flow import AbsenceRule, OrderFlow
+from tests.gateway_world import entry
+
+pytestmark = pytest.mark.lean
+FILLED = OrderReply(OrderStatus.FILLED, 10009, 1, 2, 1, 1.1, 0.1, "done")
+CLOSED = OrderReply(OrderStatus.REJECTED, 10018, 0, 0, 0, 0.0, 0.0, "Market closed")
+
+
+class SlowWorker:
+    """A worker that answers when it is told to."""
+
+    ready = True
+    status = WorkerStatus("orders", 1, True, 0, "")  # noqa: FBT003 - a status
+
+    def __init__(self) -> None:
+        self.answers: dict[str, asyncio.Future[OrderReply]] = {}
+
+    async def run(self, errand: Errand) -> Result:
+        assert isinstance(errand, Execute)
+        answer = self.answers[errand.intent.intent_id] = asyncio.Future()
+        return Executed(await answer)
+
+
+class Line:
+    """An order flow with one slow worker, and the orders that are on their way."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        gate = Gate(inbox)
+        gate.health = Health(connected=True, trade_allowed=True, quote_age_seconds=None)
+        self.inbox, self.worker = inbox, SlowWorker()
+        channel = cast("WorkerChannel", self.worker)
+        absence = AbsenceRule(1.0, 3)
+        self.flow = OrderFlow(inbox, gate, channel, channel, absence, lambda: 1)
+        self.accepted: list[str] = []
+        self.wanted = True
+
+    def send(self, intent: Intent, patience: float = 60.0) -> asyncio.Task[OrderReply]:
+        return asyncio.create_task(
+            self.flow.send(
+                intent,
+                patience,
+                lambda: self.wanted,
+                lambda: self.accepted.append(intent.intent_id),
+            )
+        )
+
+    def stage(self, intent: Intent) -> Stage | None:
+        found = self.inbox.find(intent)
+        return None if found is None else found.stage
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    opened = open_inbox(tmp_path / "inbox.db")
+    yield opened
+    opened.close()
+
+
+async def settle() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_one_order_is_durable_ahead_while_the_worker_has_another_and_no_more(inbox: Inbox) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        sending = [line.send(entry(n)) for n in (1, 2, 3)]
+        await settle()
+        assert line.accepted == ["entry-1", "entry-2"]
+        assert list(line.worker.answers) == ["entry-1"], "the worker has one at a time"
+        assert line.stage(entry(3)) is None
+        assert await line.flow.find(entry(2)) is None, "it waits: nobody looks for its fate"
+        for number in (1, 2, 3):
+            line.worker.answers[f"entry-{number}"].set_result(FILLED)
+            await settle()
+        assert [await each for each in sending] == [FILLED] * 3
+        assert list(line.worker.answers) == ["entry-1", "entry-2", "entry-3"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("why", ["closed", "gone", "late", "absent"])
+def test_what_has_changed_when_its_turn_comes_refuses_an_accepted_order_for_good(
+    inbox: Inbox, why: str
+) -> None:
+    async def story() -> OrderReply:
+        line = Line(inbox)
+        first = line.send(entry(1))
+        second = line.send(entry(2), patience=0.01 if why == "late" else 60.0)
+        await settle()
+        assert line.accepted == ["entry-1", "entry-2"]
+        if why == "gone":
+            line.wanted = False
+        elif why == "absent":
+            line.worker.ready = False
+        elif why == "late":
+            loop, late = asyncio.get_running_loop(), asyncio.Event()
+            loop.call_later(0.02, late.set)
+            await late.wait()
+        line.worker.answers["entry-1"].set_result(CLOSED if why == "closed" else FILLED)
+        await first
+        reply = await second
+        assert list(line.worker.answers) == ["entry-1"]
+        line.wanted, line.worker.ready = True, True
+        assert await line.send(entry(2)) == reply, "a copy is answered, and not sent"
+        return reply
+
+    reply = asyncio.run(story())
+    assert reply.status is OrderStatus.NOT_SENT
+    expected = {"closed": "10018", "gone": "has left", "late": "patience", "absent": "no order"}
+    assert expected[why] in reply.comment
+    found = inbox.find(entry(2))
+    assert found is not None
+    assert (found.stage, found.reply) == (Stage.NOT_SENT, reply)
+
+
+def test_an_order_given_up_while_it_waits_is_looked_for_like_any_other(inbox: Inbox) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        first, second = line.send(entry(1)), line.send(entry(2))
+        await settle()
+        second.cancel()
+        await settle()
+        third = line.send(entry(3))
+        await settle()
+        assert line.stage(entry(2)) is Stage.SENDING
+        line.worker.answers["entry-1"].set_result(FILLED)
+        await first
+        await settle()
+        assert list(line.worker.answers) == ["entry-1", "entry-3"]
+        line.worker.answers["entry-3"].set_result(FILLED)
+        assert await third == FILLED
+
+    asyncio.run(story())
