@@ -54,7 +54,9 @@ def write_card(manifest: Manifest, digest: str, study: Study, verdict: Verdict) 
 
 def _use(verdict: Verdict) -> str:
     best = verdict.best_alias
-    if best is None:
+    if any(gate.name == "tradable_target" and not gate.passed for gate in verdict.gates):
+        said = "To be looked at alone: what it predicts is no direction of a trade."
+    elif best is None:
         said = "For nothing: it passed no policy."
     elif best is Alias.CHAMPION:
         said = "It passed every gate and may trade live as `champion`."
@@ -68,7 +70,8 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
     spread = manifest.assumed_spread_points
     rows = {
         "families": ", ".join(member.family for member in manifest.members),
-        "label": f"stop {rule.stop_units:g}, target {rule.target_units:g} x {rule.unit_feature}, "
+        "label": f"{manifest.target}: stop {rule.stop_units:g}, target "
+        f"{rule.target_units if rule.has_target else 'none'} x {rule.unit_feature}, "
         f"time-out {rule.timeout_bars} bars",
         "prices": f"{manifest.price_side}, "
         + ("spread recorded" if spread is None else f"spread of {spread:g} points assumed"),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from models.bars import Bars, Floats, Stamps, quote_both_sides
 from models.labels import Costs, Labels, Outcome, Rows, label_bars
+from models.targets import Target
 from models.windows import Inputs, Windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
@@ -100,6 +101,7 @@ def build_dataset(
     spread_points: Floats | float,
     scale: float,
     windows: tuple[Rows, Windows] | None = None,
+    target: Target = Target.BARRIER,
 ) -> Dataset:
     """Join features with bars and label them.
 
@@ -112,7 +114,7 @@ def build_dataset(
         All bars of the window; no label looks beyond the last.
     names
         Features in the model's order.
-    rule, costs, price_side, spread_points, scale
+    rule, costs, price_side, spread_points, scale, target
         The label: see `models.labels.label_bars` and `models.bars.quote_both_sides`.
     windows
         The bars that have a window, and theirs (`models.windows.join_windows`); None where no
@@ -136,7 +138,7 @@ def build_dataset(
     table = _align(frame, bars, names)
     unit = _align(frame, bars, (rule.unit_feature,))[:, 0].astype(np.float64)
     labelled = label_bars(
-        quote_both_sides(bars, price_side, spread_points, scale), unit, rule, costs, scale
+        quote_both_sides(bars, price_side, spread_points, scale), unit, rule, costs, scale, target
     )
     values = table[labelled.rows]
     whole = np.isfinite(values).all(axis=1)

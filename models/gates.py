@@ -70,6 +70,10 @@ class Evidence:
         Training labels that overlap their fold's test.
     labels_beyond_window
         Labels that end after the training window.
+    embargo_horizons
+        Least distance between a fold's training labels and its test, in horizons of the label.
+    is_tradable
+        Whether its classes are the directions of a trade.
     golden_difference
         Greatest difference of the golden outputs, read back from the bundle.
     parity
@@ -85,6 +89,8 @@ class Evidence:
     refit_differs: int
     purge_violations: int
     labels_beyond_window: int
+    embargo_horizons: float
+    is_tradable: bool
     golden_difference: float
     parity: float
     champion_units: float | None = None
@@ -218,6 +224,22 @@ def _paper_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             AT_MOST,
             0,
             "Training labels that overlap their fold's test.",
+        ),
+        Gate(
+            "embargoed",
+            paper,
+            evidence.embargo_horizons,
+            AT_LEAST,
+            1,
+            "Horizons of the label between a fold's training labels and its test.",
+        ),
+        Gate(
+            "tradable_target",
+            paper,
+            float(evidence.is_tradable),
+            AT_LEAST,
+            1,
+            "What it predicts is the direction of a trade.",
         ),
         Gate(
             "inside_window",

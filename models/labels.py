@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from models.bars import Bars, Floats, Stamps, TwoSided
+from models.targets import Target, classify_reached, classify_volatility
 from online.domain.barriers import (
     BarrierRule,
     Exit,
@@ -184,7 +185,12 @@ def horizon_ns(rule: BarrierRule) -> int:
 
 
 def label_bars(
-    market: TwoSided, unit: Floats, rule: BarrierRule, costs: Costs, scale: float
+    market: TwoSided,
+    unit: Floats,
+    rule: BarrierRule,
+    costs: Costs,
+    scale: float,
+    target: Target = Target.BARRIER,
 ) -> Labelled:
     """Label every bar that can be.
 
@@ -201,6 +207,8 @@ def label_bars(
         Commission; the spread is in the two sides already.
     scale
         Points in one unit of price (`Instrument.scale`).
+    target
+        What the classes mean.
 
     Returns
     -------
@@ -227,15 +235,26 @@ def label_bars(
     long = _live(Side.BUY, market.ask, market.bid, stamps, rows, unit[rows], rule, scale)
     short = _live(Side.SELL, market.bid, market.ask, stamps, rows, unit[rows], rule, scale)
     complete = (long.code != _ALIVE) & (short.code != _ALIVE)
+    if target is Target.VOLATILITY:
+        complete &= rows + rule.timeout_bars < n_bars
     flat = complete & ((long.risk <= 0.0) | (short.risk <= 0.0))
     kept = complete & ~flat
     long, short, rows_kept = long.take(kept), short.take(kept), rows[kept]
-    classes = np.full(len(rows_kept), Outcome.NEITHER, dtype=np.int64)
-    classes[short.code == REACHED] = Outcome.SHORT
-    classes[long.code == REACHED] = Outcome.LONG
+    last = np.maximum(long.bar, short.bar)
+    match target:
+        case Target.BARRIER:
+            classes = classify_reached(long.code == REACHED, short.code == REACHED)
+        case Target.DIRECTION:
+            classes = classify_reached(long.filled > long.entry, short.filled < short.entry)
+        case Target.VOLATILITY:
+            last = np.maximum(last, rows_kept + rule.timeout_bars)
+            of_rows = (rows_kept, unit[rows_kept], rule.timeout_bars)
+            classes = classify_volatility(market.bid, *of_rows)
+        case _:
+            assert_never(target)
     labels = Labels(
         decided_at_ns=closed[rows_kept],
-        ended_at_ns=closed[np.maximum(long.bar, short.bar)],
+        ended_at_ns=closed[last],
         classes=classes,
         long=_settle(Side.BUY, long, closed, costs),
         short=_settle(Side.SELL, short, closed, costs),
@@ -281,6 +300,8 @@ def _live(
     unit_any: Any = unit
     prices: Any = barrier_prices(side, entry_any, unit_any, rule, scale)
     stop, target = prices
+    if not rule.has_target:
+        target = np.full(len(rows), side.sign * np.inf)
     opened_any: Any = opened_at_ns[rows + 1]
     deadline: Any = deadline_ns(opened_any, rule)
     life = _Life(

@@ -30,6 +30,8 @@ from online.domain.errors import ModelRefused
 
 MAX_TOLD = 0.15
 """Greatest share of the outcome's entropy that one feature may tell beyond chance."""
+MAX_TOLD_OF_RANGE = 0.6
+"""The same where the outcome is how wide the market moves: the hour alone tells much of that."""
 N_BINS = 20
 N_SHIFTS = 20
 MAX_ROWS = 20_000
@@ -88,8 +90,8 @@ def measure_told(dataset: Dataset, seed: int) -> tuple[Told, ...]:
     return tuple(told)
 
 
-def refuse_told_outcome(dataset: Dataset, seed: int) -> None:
-    """Refuse a dataset in which one feature tells the outcome.
+def refuse_told_outcome(dataset: Dataset, seed: int, most: float = MAX_TOLD) -> None:
+    """Refuse a dataset in which one feature tells more than `most` of the outcome.
 
     Raises
     ------
@@ -97,14 +99,19 @@ def refuse_told_outcome(dataset: Dataset, seed: int) -> None:
         With code ``LABEL_AMONG_FEATURES``, the feature and how much it tells.
     """
     worst = max(measure_told(dataset, seed), key=lambda told: told.beyond)
-    if worst.beyond > MAX_TOLD:
+    if worst.beyond > most:
         raise ModelRefused(
             f"the feature {worst.feature!r} tells {worst.share:.0%} of the outcome, chance "
             f"{worst.by_chance:.0%}; a feature known at the bar's close tells at most "
-            f"{MAX_TOLD:.0%} beyond chance",
+            f"{most:.0%} beyond chance",
             code="LABEL_AMONG_FEATURES",
             remedy="Look for the label, or prices after the close, in how the feature is made.",
         )
+
+
+def measure_embargo(folds: Sequence[FoldSummary]) -> int:
+    """Return the least distance between training labels and the test after them, nanoseconds."""
+    return min(fold.test_began_at_ns - fold.train_ended_at_ns for fold in folds)
 
 
 def refuse_overlap(folds: Sequence[FoldSummary], embargo_ns: int) -> None:

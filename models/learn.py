@@ -128,7 +128,10 @@ def learn(
     ]
     blended = blend(dataset, folds, fits)
     validated = fit_validators(dataset, folds, blended.signals, recipe.validators, contract)
-    signals = dataclasses.replace(blended.signals, allowed=validated.allowed)
+    allowed = validated.allowed
+    if not recipe.label.target.is_tradable:
+        allowed = np.zeros(len(blended.signals.labels), dtype=np.bool_)
+    signals = dataclasses.replace(blended.signals, allowed=allowed)
     baseline = _baseline(signals, dataset, contract)
     threshold = fit_min_edge(signals.said_edge, signals.labels, signals.fold, recipe.min_coverage)
     comparison = compare(

@@ -9,9 +9,15 @@ from dataclasses import asdict, dataclass, field
 from models.families.build import FamilyConfig, build_family
 from models.families.xgboost import XgboostConfig
 from models.labels import Costs, horizon_ns
+from models.targets import Target
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
 from online.domain.market import Timeframe
+from online.domain.meta_label import SPOKEN
+from online.domain.rules import RULE_FEATURES
+
+META_INPUTS = (*SPOKEN, *RULE_FEATURES)
+"""What a meta-label reads if nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class LabelChoice:
         Used where the bars bring no spread of their own (>= 0).
     commission_per_lot_side
         In the account's currency, for one lot, at entry and again at exit (>= 0).
+    target
+        What the classes mean; ``direction`` trades without `target_units`.
     """
 
     stop_units: float = 1.0
@@ -38,12 +46,12 @@ class LabelChoice:
     unit_feature: str = "atr_14"
     assumed_spread_points: float = 8.0
     commission_per_lot_side: float = 3.5
+    target: Target = Target.BARRIER
 
     def rule(self, timeframe: Timeframe) -> BarrierRule:
         """Return the barriers on bars of `timeframe`."""
-        return BarrierRule(
-            self.stop_units, self.target_units, self.timeout_bars, timeframe, self.unit_feature
-        )
+        units = 0.0 if self.target is Target.DIRECTION else self.target_units
+        return BarrierRule(self.stop_units, units, self.timeout_bars, timeframe, self.unit_feature)
 
     def costs(self, contract_size: float, account_per_profit: float) -> Costs:
         """Return the costs of one instrument."""
@@ -88,7 +96,7 @@ class Recipe:
     features
         Names it reads, in any order; None for the store's default vector.
     target
-        Last part of the registered name.
+        Last part of the registered name; it begins as the label's target is called.
     n_folds
         Test sets of the walk-forward (>= 2).
     first_train_share
@@ -133,6 +141,13 @@ class Recipe:
                 f"a recipe needs distinct families, at least one, got {', '.join(kinds) or 'none'}",
                 code="REPEATED_FAMILY" if kinds else "NO_FAMILY",
             )
+        if not self.target.startswith(self.label.target):
+            raise InvalidInput(
+                f"a model of the target {self.label.target} needs a name that begins so, "
+                f"got {self.target!r}"
+            )
+        if self.extra_embargo_bars < 0:
+            raise InvalidInput(f"extra_embargo_bars must be >= 0, got {self.extra_embargo_bars}")
         if self.n_tuning_trials < 0:
             raise InvalidInput(f"n_tuning_trials must be >= 0, got {self.n_tuning_trials}")
 

@@ -9,7 +9,13 @@ from feature_repo.panel import Panel
 from feature_repo.vector import compute_vectors
 from models.dataset import Dataset
 from models.families.build import build_family
-from models.leaks import refuse_hindsight, refuse_overlap, refuse_told_outcome
+from models.leaks import (
+    MAX_TOLD,
+    MAX_TOLD_OF_RANGE,
+    refuse_hindsight,
+    refuse_overlap,
+    refuse_told_outcome,
+)
 from models.learn import Study, cut_folds
 from online.domain.errors import ModelRefused
 from pipelines.feature_history import load_panel
@@ -29,7 +35,8 @@ def refuse_leaking_data(plan: TrainPlan, data: TrainingData) -> None:
     ModelRefused
         With code ``LABEL_AMONG_FEATURES`` or ``FEATURES_LOOK_AHEAD``.
     """
-    refuse_told_outcome(data.dataset, plan.recipe.seed)
+    most = MAX_TOLD if plan.recipe.label.target.is_tradable else MAX_TOLD_OF_RANGE
+    refuse_told_outcome(data.dataset, plan.recipe.seed, most)
     refuse_later_knowledge(plan, data.dataset)
 
 

@@ -17,6 +17,8 @@ from models.card import write_card
 from models.champion import duel
 from models.export import Bundle, read_manifest, replay_golden, write_bundle
 from models.gates import Alias, Evidence, Verdict, judge
+from models.labels import horizon_ns
+from models.leaks import measure_embargo
 from models.learn import Study, learn
 from models.registry import Registry
 from online.domain.errors import NotFound
@@ -140,9 +142,12 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
             code_version=code_version(),
             seed=plan.recipe.seed,
             n_trials=trials,
+            horizon_ns=horizon_ns(plan.rule),
+            embargo_ns=plan.recipe.embargo_ns(plan.rule),
         ),
         validators=found.validators,
         degrades=plan.recipe.degrades,
+        is_tradable=plan.recipe.label.target.is_tradable,
     )
 
 
@@ -157,6 +162,8 @@ def judge_study(
         refit_differs=found.refit_differs,
         purge_violations=found.purge_violations,
         labels_beyond_window=0 if plan.end_ns is None else int((ended >= plan.end_ns).sum()),
+        embargo_horizons=measure_embargo(found.folds) / horizon_ns(plan.rule),
+        is_tradable=plan.recipe.label.target.is_tradable,
         golden_difference=replay_golden(bundle.folder, read_manifest(bundle.folder)),
         parity=max(member.exported.parity for member in found.members),
         champion_units=champion_units,

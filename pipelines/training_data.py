@@ -158,6 +158,7 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         spread_points=np.where(np.isnan(recorded), label.assumed_spread_points, recorded),
         scale=instrument.scale,
         windows=read_windows(plan, bars),
+        target=label.target,
     )
     return TrainingData(dataset, costs, side, label.assumed_spread_points if assumed else None)
 

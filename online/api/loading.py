@@ -87,6 +87,12 @@ class Loader:
         found = model.manifest.name
         if found != self.name:
             raise InvalidInput(f"the bundle is {found}, {self.name} was asked for")
+        if not model.manifest.is_tradable:
+            raise ModelRefused(
+                f"{found} predicts {model.manifest.target}, which is no direction of a trade",
+                code="NOT_TRADABLE",
+                remedy="Point the alias at a model whose target is barrier or direction.",
+            )
         if self.trust is None:
             return Loaded(model, bundle, None)
         proofs, trust = read_proofs(bundle.folder), read_trust(self.trust)

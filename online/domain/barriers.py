@@ -6,6 +6,7 @@ comparisons alone, so a NumPy array takes the same path, bit for bit, as each of
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -29,7 +30,8 @@ class BarrierRule(msgspec.Struct, frozen=True):
     ----------
     stop_units, target_units
         Distance of stop and target from the entry price, in units (> 0). The stop is not wider
-        than the target, so that a long's and a short's target cannot both be reached first.
+        than the target, so that a long's and a short's target cannot both be reached first. A
+        target of 0 is none: the position ends by its stop or its time-out.
     timeout_bars
         Life of a position in bars of `timeframe` (> 0), measured on the clock.
     timeframe
@@ -45,13 +47,19 @@ class BarrierRule(msgspec.Struct, frozen=True):
     unit_feature: str = "atr_14"
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.stop_units <= self.target_units:
+        widest = self.target_units if self.has_target else math.inf
+        if not (0.0 < self.stop_units <= widest and self.stop_units < math.inf):
             raise InvalidManifest(
-                "barriers need 0 < stop_units <= target_units, got "
+                "barriers need 0 < stop_units <= target_units, or no target, got "
                 f"{self.stop_units} and {self.target_units}"
             )
         if self.timeout_bars < 1:
             raise InvalidManifest(f"timeout_bars must be at least 1, got {self.timeout_bars}")
+
+    @property
+    def has_target(self) -> bool:
+        """Whether a position may end by reaching a target."""
+        return self.target_units != 0.0
 
     @property
     def timeout_ns(self) -> int:
@@ -80,9 +88,11 @@ def barrier_prices(
     Returns
     -------
     tuple of float
-        Stop and target, each rounded to the instrument's step.
+        Stop and target, each rounded to the instrument's step; a target of 0.0 is none.
     """
     stop = to_tick(entry - side.sign * rule.stop_units * unit, scale)
+    if not rule.has_target:
+        return stop, 0.0 * stop
     target = to_tick(entry + side.sign * rule.target_units * unit, scale)
     return stop, target
 

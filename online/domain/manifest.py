@@ -57,7 +57,7 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
             raise InvalidManifest(f"member {self.name!r} needs a plain file name: {self.file!r}")
 
 
-class Training(msgspec.Struct, frozen=True):
+class Training(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the model was fitted on.
 
     Parameters
@@ -75,6 +75,9 @@ class Training(msgspec.Struct, frozen=True):
         Of every random choice.
     n_trials
         Configurations tried before this one, itself included (>= 1).
+    horizon_ns, embargo_ns
+        Longest span of a label, and the distance its folds kept, nanoseconds; 0 where older
+        manifests do not tell.
     """
 
     started_at_ns: int
@@ -84,6 +87,8 @@ class Training(msgspec.Struct, frozen=True):
     code_version: str
     seed: int
     n_trials: int
+    horizon_ns: int = 0
+    embargo_ns: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
@@ -113,6 +118,8 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         What may refuse its signals; None for nothing.
     degrades
         Whether it may serve without a member that fails, by the others' weights.
+    is_tradable
+        Whether its classes are the directions of a trade; what is not is never served.
     """
 
     schema: int
@@ -129,6 +136,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     training: Training
     validators: Validators | None = None
     degrades: bool = False
+    is_tradable: bool = True
 
     def __post_init__(self) -> None:
         if self.schema != MANIFEST_SCHEMA:

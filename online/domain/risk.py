@@ -167,13 +167,17 @@ def _judge_price(
 
 
 def _judge_stops(intent: Intent, quote: Quote, instrument: Instrument) -> list[Veto]:
-    """Return why the stop and target are missing, on the wrong side or too near."""
-    if not (0.0 < intent.stop < math.inf and 0.0 < intent.target < math.inf):
+    """Return why the stop and target are missing, on the wrong side or too near.
+
+    An entry may do without a target, never without a stop, if its time-out ends it.
+    """
+    has_target = intent.target != 0.0 or not intent.expires_at_ns
+    if not (0.0 < intent.stop < math.inf and (0.0 < intent.target < math.inf or not has_target)):
         return [Veto(Reason.STOP_MISSING, f"stop {intent.stop}, target {intent.target}")]
     closing, sign = quote.price_to_close(intent.side), intent.side.sign
     least = max(instrument.stops_level_points, 1)
     stop_points = sign * (closing - intent.stop) * instrument.scale
-    target_points = sign * (intent.target - closing) * instrument.scale
+    target_points = sign * (intent.target - closing) * instrument.scale if has_target else math.inf
     if not min(stop_points, target_points) >= least - _ROUNDING:
         detail = f"stop {stop_points:.1f} and target {target_points:.1f} points away, least {least}"
         return [Veto(Reason.STOP_TOO_CLOSE, detail)]

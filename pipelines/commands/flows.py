@@ -132,6 +132,16 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 7,
+    target: Annotated[
+        str, typer.Option(help="barrier, direction or volatility (never traded).")
+    ] = "barrier",
+    novelty: Annotated[
+        float, typer.Option(help="Share of usual vectors that are let through; 0 for no such rule.")
+    ] = 0.0,
+    conformal: Annotated[
+        float, typer.Option(help="Error at which a direction must be the only one; 0 for no rule.")
+    ] = 0.0,
+    meta: Annotated[bool, typer.Option(help="Fit a meta-label that may refuse signals.")] = False,
     study: Annotated[
         int, typer.Option(min=0, help="Settings to try for each family before the first test.")
     ] = 0,
@@ -146,13 +156,23 @@ def train(
     from feature_repo.catalogue import expand
     from models.families.build import on_device, parse_device, parse_families
     from models.progress import listening
-    from models.recipe import Recipe
+    from models.recipe import META_INPUTS, LabelChoice, Recipe, ValidatorChoice
+    from models.targets import parse_target
     from pipelines.train import train as run_train
 
     words = None if features is None else [word.strip() for word in features.split(",")]
     names = None if words is None else expand(words, Timeframe.parse(timeframe))
     families = on_device(parse_families(family), parse_device(device))
-    recipe = Recipe(families=families, features=names, seed=seed, n_tuning_trials=study)
+    asked = parse_target(target)
+    recipe = Recipe(
+        families=families,
+        label=LabelChoice(target=asked),
+        features=names,
+        target=asked,
+        seed=seed,
+        n_tuning_trials=study,
+        validators=ValidatorChoice(novelty, conformal, META_INPUTS if meta else ()),
+    )
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
         mlflow_server(Home(home)) as mlflow_uri,

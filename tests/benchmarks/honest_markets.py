@@ -145,6 +145,8 @@ def passes_live(market: Market, recipe: Recipe) -> tuple[bool, int]:
         refit_differs=found.refit_differs,
         purge_violations=found.purge_violations,
         labels_beyond_window=0,
+        embargo_horizons=1.0,
+        is_tradable=True,
         golden_difference=_replay(found),
         parity=max(member.exported.parity for member in found.members),
     )

@@ -14,13 +14,16 @@ from prefect.testing.utilities import prefect_test_harness
 
 from models.export import read_manifest
 from models.families.lightgbm import LightgbmConfig
+from models.families.logistic import LogisticConfig
 from models.families.xgboost import XgboostConfig
 from models.gates import Alias
-from models.recipe import Recipe
+from models.recipe import LabelChoice, Recipe
+from models.targets import Target
 from online.adapters.onnx_model import load_bundle
 from online.domain.errors import InvalidInput, ModelRefused, NotFound
 from online.domain.market import Timeframe
 from online.instruments import find_instrument
+from pipelines.backtest import backtest
 from pipelines.feature_steps import compute_offline, read_series
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -215,6 +218,27 @@ def test_a_model_for_paper_is_refused_as_champion(home: Home, trained: TrainRepo
     with pytest.raises(ModelRefused) as caught:
         promote(home.root, NAME, trained.version, str(Alias.CHAMPION))
     assert caught.value.code == "GATES_FAILED"
+
+
+def test_a_model_that_tells_no_direction_is_registered_and_never_promoted(home: Home) -> None:
+    label = LabelChoice(target=Target.VOLATILITY)
+    recipe = Recipe(families=(LogisticConfig(),), n_folds=3, label=label, target="volatility")
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
+    report = conduct(plan, open_registry(home, None))
+    assert (report.name, report.best_alias) == ("EURUSD.H1.volatility", None)
+    assert not read_manifest(Path(report.bundle)).is_tradable
+    with pytest.raises(ModelRefused, match="tradable_target"):
+        promote(home.root, report.name, report.version, "paper")
+
+
+def test_a_model_of_direction_trades_by_its_stop_and_its_time(home: Home) -> None:
+    label = LabelChoice(target=Target.DIRECTION)
+    recipe = Recipe(families=(LogisticConfig(),), n_folds=3, label=label, target="direction")
+    plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
+    report = conduct(plan, open_registry(home, None))
+    promote(home.root, report.name, report.version, "paper")
+    found = backtest(home.root, [report.name], start_ns=END_NS, quick=True)
+    assert found.figures["trades"] > 10
 
 
 def test_promoting_what_is_not_there_is_named(home: Home) -> None:

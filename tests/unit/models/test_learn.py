@@ -51,6 +51,8 @@ def evidence(study: Study, **changed: float) -> Evidence:
         refit_differs=study.refit_differs,
         purge_violations=study.purge_violations,
         labels_beyond_window=0,
+        embargo_horizons=1.0,
+        is_tradable=True,
         golden_difference=0.0,
         parity=study.members[0].exported.parity,
     )
