@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from online.domain.market import NANOSECONDS_PER_SECOND
-from pipelines.commands import data_quotes, data_series
+from pipelines.commands import data_fill, data_quotes, data_series
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, write_json
 from pipelines.home import Home
@@ -27,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list", epilog="Example: sextant data list --json")(list_series)
     data_series.add_to(group)
     data_quotes.add_to(group)
+    data_fill.add_to(group)
     app.add_typer(group, name="data")
 
 

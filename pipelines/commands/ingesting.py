@@ -128,7 +128,7 @@ def ingest(
     }
     told = {name: value for name, value in given.items() if value is not None}
     _set(told, settings or [])
-    configs = [_describe(source, told, place) for place in path or (None,)]
+    configs = [describe_source(source, told, place) for place in path or (None,)]
     lengths = parse_timeframes(timeframes or "")
     if lengths and source not in _QUOTES:
         raise InvalidInput(f"--timeframes belongs to --source ticks, not to --source {source}")
@@ -138,9 +138,9 @@ def ingest(
     reports = []
     for config in configs:
         with notes.status(f"ingesting {symbol} from {source}"):
-            reports.append(_run(config, symbol, lengths, priority or 0, reference, home))
+            reports.append(ingest_source(config, symbol, lengths, priority or 0, reference, home))
         if not json:
-            _show(reports[-1])
+            show_report(reports[-1])
     if json:
         write_json(reports if len(reports) > 1 else reports[0])
 
@@ -156,7 +156,7 @@ def parse_timeframes(text: str) -> tuple[Timeframe, ...]:
     return tuple(Timeframe.parse(name.strip()) for name in text.split(",") if name.strip())
 
 
-def _run(
+def ingest_source(
     config: Any,  # noqa: ANN401 - settings of any source, imported late
     symbol: str,
     lengths: tuple[Timeframe, ...],
@@ -164,6 +164,7 @@ def _run(
     reference: str | None,
     home: Path,
 ) -> Any:  # noqa: ANN401 - one of two reports, imported late
+    """Run the flow of a source's kind and return its report."""
     if config.kind in {"lean-ticks", "terminal-ticks"}:
         from pipelines.ingest_ticks import ingest_ticks
 
@@ -173,7 +174,8 @@ def _run(
     return run_ingest(home, config, symbol, priority=priority, reference=reference)
 
 
-def _show(report: Any) -> None:  # noqa: ANN401 - one of two reports, imported late
+def show_report(report: Any) -> None:  # noqa: ANN401 - one of two reports, imported late
+    """Print what an ingestion did."""
     console.print(report.headline, soft_wrap=True)
     for reason, count in report.quarantined.items():
         console.print(f"  {count:,} rows in quarantine: {reason}")
@@ -202,7 +204,7 @@ def _set(told: dict[str, Any], settings: list[str]) -> None:
         inner[last] = value
 
 
-def _describe(source: str, told: dict[str, Any], path: Path | None) -> Any:  # noqa: ANN401 - see _run
+def describe_source(source: str, told: dict[str, Any], path: Path | None) -> Any:  # noqa: ANN401 - see ingest_source
     """Return the settings of a source.
 
     Raises

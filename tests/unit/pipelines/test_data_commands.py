@@ -61,6 +61,7 @@ def test_the_guide_brings_in_every_file_and_the_list_counts_every_fault(
     for line in lines[1:]:
         program, *arguments = shlex.split(line.replace("$DATA", str(tmp_path / "data")))
         assert program == "sextant"
+        arguments = [each.replace("pipelines/", f"{REPOSITORY}/pipelines/") for each in arguments]
         assert run(arguments) == 0, (line, capsys.readouterr().err)
     assert "<img" in (tmp_path / "usdcad.html").read_text()
     capsys.readouterr()
@@ -281,6 +282,9 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
             "--set layout.stamp",
         ),
         ("ingest --source csv --preset mt5 --path a --set clock.x=3 --clock UTC", "is a value"),
+        ("data fill absent.toml --data .", "absent.toml cannot be read"),
+        ("data fill pyproject.toml --data .", "has no [[source]]"),
+        ("data fill pipelines/sources/recipe.toml --data tests", "source 1: no file histdata_m1"),
         ("data show", "EMPTY_LAKE"),
         ("data show --feed oanda", "NO_TICKS"),
         ("data gaps --timeframe H7", "UNKNOWN_TIMEFRAME"),
@@ -296,8 +300,13 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_a_bad_argument_is_one_sentence_and_status_2(
-    words: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: str,
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(REPOSITORY)
     assert run([*words.split(), "--home", str(tmp_path / "home")]) == 2
     said = capsys.readouterr()
     assert sentence in said.err.splitlines()[0]
@@ -310,7 +319,7 @@ def test_the_help_names_every_kind_of_source_with_an_example(
     shown = " ".join(told(capsys, "ingest", "--help").split())
     for kind in KINDS:
         assert f"sextant ingest --source {kind}" in shown
-    for name in ("list", "show", "gaps", "plot", "resample", "activity"):
+    for name in ("list", "show", "gaps", "plot", "resample", "activity", "fill"):
         assert f"sextant data {name}" in told(capsys, "data", name, "--help").replace(
             "Usage: ", "", 1
         )

@@ -1,0 +1,102 @@
+"""`sextant data fill`: a whole folder of market data into the lake, by a recipe."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from online.domain.errors import InvalidInput
+from online.domain.market import Timeframe
+from pipelines.commands.environment import prepare_environment
+from pipelines.commands.ingesting import (
+    describe_source,
+    ingest_source,
+    parse_timeframes,
+    show_report,
+)
+from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.terminal import console, notes, write_json
+from pipelines.home import Home
+
+
+class _Step(NamedTuple):
+    """One file, or folder of quotes, to bring in."""
+
+    symbol: str
+    config: Any
+    timeframes: tuple[Timeframe, ...]
+    priority: int
+    reference: str | None
+
+
+def add_to(group: typer.Typer) -> None:
+    """Register the command."""
+    group.command(
+        "fill",
+        epilog="Example: sextant data fill pipelines/sources/recipe.toml --data ../shared/data",
+    )(fill)
+
+
+def fill(
+    recipe: Annotated[Path, typer.Argument(help="TOML file with a table [[source]] each.")],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's paths are relative to.")],
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Bring in every source of a recipe; what is there already adds nothing."""
+    steps = read_recipe(recipe, data)
+    prepare_environment(Home(home))
+    reports = []
+    for number, step in enumerate(steps, start=1):
+        with notes.status(f"{number} of {len(steps)}: ingesting {step.symbol}"):
+            reports.append(
+                ingest_source(
+                    step.config, step.symbol, step.timeframes, step.priority, step.reference, home
+                )
+            )
+        if not json:
+            show_report(reports[-1])
+    if json:
+        write_json(reports)
+    else:
+        console.print(f"{len(steps)} files and folders; `sextant data list` shows what is there.")
+
+
+def read_recipe(recipe: Path, data: Path) -> list[_Step]:
+    """Return what a recipe asks for, in its order; everything is checked before anything is read.
+
+    Raises
+    ------
+    InvalidInput
+        If the recipe cannot be read, or a source of it cannot be; the message tells which.
+    """
+    try:
+        tables = tomllib.loads(recipe.read_text(encoding="utf-8"))["source"]
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"recipe {recipe} cannot be read: {error}") from error
+    except KeyError:
+        raise InvalidInput(f"recipe {recipe} has no [[source]]") from None
+    steps = []
+    for number, table in enumerate(tables, start=1):
+        try:
+            steps += _steps(dict(table), data)
+        except KeyError as missing:
+            raise InvalidInput(f"recipe {recipe}, source {number}: {missing} is needed") from None
+        except InvalidInput as error:
+            why = f"recipe {recipe}, source {number}: {error}"
+            raise InvalidInput(why, code=error.code) from error
+    return steps
+
+
+def _steps(table: dict[str, Any], data: Path) -> list[_Step]:
+    symbol, source, pattern = (table.pop(name) for name in ("symbol", "source", "path"))
+    timeframes = parse_timeframes(table.pop("timeframes", ""))
+    priority, reference = table.pop("priority", 0), table.pop("reference", None)
+    paths = sorted(data.glob(pattern))
+    if not paths:
+        raise InvalidInput(f"no file {pattern} below {data}", code="FILE_NOT_FOUND")
+    configs = [describe_source(source, table, path) for path in paths]
+    return [_Step(symbol, config, timeframes, priority, reference) for config in configs]
