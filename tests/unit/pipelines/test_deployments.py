@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
 from pipelines.deployments import make_deployments
@@ -19,5 +21,5 @@ def test_every_flow_is_deployed_under_its_name_with_parameters_that_it_takes(
     assert {"ingest-ticks", "aggregate", "featurize-many"} <= set(DEPLOYMENTS)
     for deployment in made:
         assert deployment.entrypoint is not None
-        flow = load_flow_from_entrypoint(deployment.entrypoint)
+        flow: Flow[..., Any] = load_flow_from_entrypoint(deployment.entrypoint)
         flow.validate_parameters(deployment.parameters)
