@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -28,10 +29,12 @@ from online.api.application import make_application
 from online.api.matching import MatchedFeatures
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.parts import Parts, Simulation
+from online.api.safety import LimitsSource
 from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
-from online.instruments import find_instrument, load_instruments
+from online.instruments import CONFIG_FOLDER, find_instrument, load_instruments
+from online.limits_source import SettingsLimits
 from online.ports import AccountBroker, Clock
 from online.reconciler import ReconciliationRules
 from online.settings import (
@@ -52,8 +55,15 @@ GC_THRESHOLDS = (50_000, 20, 100)
 """Of the running scorer: its messages hold no cycles, so there is little to look for."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, limits: LimitsSource | None = None) -> FastAPI:
     """Return the application of a scorer; its lifespan opens what the settings name.
+
+    Parameters
+    ----------
+    settings
+        Everything it is told.
+    limits
+        Where changed limits are read while it runs; None where they do not change.
 
     Raises
     ------
@@ -63,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         If the journal cannot be opened, or is not as it was written.
     """
     token = settings.read_token()
-    scorer, close = compose(settings)
+    scorer, close = compose(settings, limits)
 
     thresholds = gc.get_threshold()
 
@@ -85,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
             gc.set_threshold(*GC_THRESHOLDS)
             if scorer.parts.matched is not None:
                 tasks.append(asyncio.create_task(scorer.parts.matched.keep()))
+            tasks += _watch_limits(scorer)
             if settings.model.watch_seconds:
                 tasks.append(asyncio.create_task(scorer.watch(settings.model.watch_seconds)))
             async with _kept_reconciled(scorer):
@@ -101,6 +112,22 @@ def create_app(settings: Settings) -> FastAPI:
     app = make_application(scorer, token, _version(), lifespan)
     app.state.refusal = None
     return app
+
+
+def _watch_limits(scorer: Scorer) -> list[asyncio.Task[None]]:
+    """Read limits anew when their files change, or on SIGHUP where there is one."""
+    if scorer.parts.limits_source is None:
+        return []
+    loop, safety, reloads = asyncio.get_running_loop(), scorer.safety, set[asyncio.Task[None]]()
+
+    def hang_up() -> None:
+        task = loop.create_task(safety.try_reload("signal"))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+    return [loop.create_task(safety.watch())]
 
 
 @asynccontextmanager
@@ -137,7 +164,9 @@ class _Circuits:
         return Circuit(self.breakers[-1], SystemClock(), failures)
 
 
-def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
+def compose(
+    settings: Settings, limits: LimitsSource | None = None
+) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     """Open every part a scorer needs; return it and what closes its parts."""
     instruments = load_instruments()
     find_instrument(settings.model.name.partition(".")[0], instruments)
@@ -180,6 +209,7 @@ def compose(settings: Settings) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
         identify=broker.identify,
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
         breakers=circuits.breakers,
+        limits_source=limits,
     )
     meters.watch_breakers(parts.breakers)
     return Scorer(parts, meters), close
@@ -202,7 +232,8 @@ def serve(settings: Settings | None = None) -> None:
 
     told = settings or load_settings()
     logger.info("scorer in mode %s on %s:%s", told.mode, told.http.host, told.http.port)
-    app = create_app(told)
+    path = CONFIG_FOLDER / f"{told.mode}.toml"
+    app = create_app(told, SettingsLimits(partial(load_settings, told.mode), (path,)))
     config = uvicorn.Config(
         app.state.front,
         host=told.http.host,

@@ -24,6 +24,7 @@ from online.adapters.feast_redis import (
     transform_field,
 )
 from online.adapters.sqlite_journal import iterate
+from online.api.safety import LimitsSource
 from online.app import create_app
 from online.domain.record import DecisionRecord
 from online.domain.vector import VectorContract
@@ -171,9 +172,9 @@ def make_bar(opened_at_ns: int = BAR_NS, bid: float = 1.1, spread: float = 0.000
 
 
 @asynccontextmanager
-async def calling(settings: Settings) -> AsyncIterator[Caller]:
+async def calling(settings: Settings, limits: LimitsSource | None = None) -> AsyncIterator[Caller]:
     """Start a scorer in this process and return a client of it."""
-    app = create_app(settings)
+    app = create_app(settings, limits)
     async with app.router.lifespan_context(app):
         front = app.state.front
         transport = httpx.ASGITransport(app=front, raise_app_exceptions=False)

@@ -29,6 +29,7 @@ from online.domain.order import Intent, OrderReply
 from online.domain.reconciliation import Finding, FindingKind, Statement
 from online.domain.record import Record
 from online.domain.signal import MemberOutput
+from online.domain.trading_state import TradingState
 from online.domain.vector import VectorContract, VectorReading
 from online.ports import Broker, FeatureReader, Journal, Model, Observation
 from online.trade import Outcome
@@ -138,7 +139,17 @@ class Meters:
         )
         self.stage = {name: StageTimes() for name in STAGES}
         self.registry.register(_StageCollector(self.stage))
-        self._halted = Gauge("sextant_halted", "1 while halted.", registry=self.registry)
+        self._halted = Gauge(
+            "sextant_halted", "1 while not everything is let through.", registry=self.registry
+        )
+        self._trading = Gauge(
+            "sextant_trading_state", "0 active, 1 reducing, 2 halted.", registry=self.registry
+        )
+        self._limits_refused = Gauge(
+            "sextant_limits_refused",
+            "1 while the stated limits are wrong and the old ones stay.",
+            registry=self.registry,
+        )
         self._rounds = Counter(
             "sextant_reconciliations", "Rounds of journal against broker.", ["outcome"],
             registry=self.registry,
@@ -200,9 +211,14 @@ class Meters:
         """Show which model trades."""
         self._model.info({"name": name, "alias": alias, "version": version, "sha256": sha256})
 
-    def tell_halted(self, halted: str) -> None:
-        """Show whether trading is halted."""
-        self._halted.set(1.0 if halted else 0.0)
+    def tell_trading(self, state: TradingState) -> None:
+        """Show what is let through."""
+        self._halted.set(0.0 if state is TradingState.ACTIVE else 1.0)
+        self._trading.set(list(TradingState).index(state))
+
+    def tell_limits(self, *, refused: bool) -> None:
+        """Show whether the stated limits are refused and the old ones in force."""
+        self._limits_refused.set(1.0 if refused else 0.0)
 
     def count_round(self, outcome: str, seconds: float) -> None:
         """Count a round of reconciliation."""

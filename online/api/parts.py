@@ -12,6 +12,7 @@ from online.adapters.clocks import VirtualClock
 from online.api.loading import Loader
 from online.api.matching import MatchedFeatures
 from online.api.metrics import TimedJournal
+from online.api.safety import LimitsSource
 from online.domain.account import AccountIdentity
 from online.domain.book import Book
 from online.domain.breaker import Breaker
@@ -66,6 +67,8 @@ class Parts:
         Of the outside systems.
     identify
         Tells whose account is traded; None where that is not compared with the journal's.
+    limits_source
+        Where changed limits are read; None where they do not change.
     """
 
     mode: str
@@ -89,6 +92,7 @@ class Parts:
     reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
     breakers: Sequence[Breaker] = ()
     identify: Callable[[], Awaitable[AccountIdentity]] | None = None
+    limits_source: LimitsSource | None = None
 
     @property
     def loader(self) -> Loader:

@@ -85,7 +85,7 @@ class Reconciling:
                 self._trouble = ""
                 self._meters.count_round("compared", perf_counter() - started)
         self._meters.tell_findings(self._book.findings, agreed=not self._book.unreconciled)
-        self._meters.tell_halted(self._book.halted)
+        self._meters.tell_trading(self._book.trading)
 
     def state(self) -> PartState:
         """Return it as a part of the readiness."""

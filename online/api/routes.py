@@ -24,6 +24,7 @@ from online.api.messages import (
     decode,
 )
 from online.api.order_routes import make_order_routes
+from online.api.risk_routes import make_risk_routes
 from online.api.route import Route
 from online.api.scorer import Scorer
 from online.domain.record import (
@@ -35,6 +36,7 @@ from online.domain.record import (
     ResolutionRecord,
     ResultRecord,
 )
+from online.domain.trading_state import TradingState
 from online.trade import Outcome
 
 _ENCODER = msgspec.json.Encoder()
@@ -89,12 +91,13 @@ class Handlers:
 
     async def halt(self, call: Call) -> Reply:
         """Halt trading."""
-        await self._scorer.halt(decode(_HALT, call.body).reason, f"api {call.client}")
+        reason, by = decode(_HALT, call.body).reason, f"api {call.client}"
+        await self._scorer.safety.change(TradingState.HALTED, reason, by)
         return _reply(HaltAnswer(self._scorer.parts.book.halted))
 
     async def resume(self, call: Call) -> Reply:
         """Resume trading."""
-        await self._scorer.halt("", f"api {call.client}")
+        await self._scorer.safety.change(TradingState.ACTIVE, "", f"api {call.client}")
         return _reply(HaltAnswer(self._scorer.parts.book.halted))
 
     async def model(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
@@ -167,6 +170,7 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
             None, ModelAnswer, protected=True, problems=(404, 409, 422, 503),
         ),
         *make_order_routes(scorer),
+        *make_risk_routes(scorer),
         Route("GET", "/healthz", on.healthz, "The process answers.", None, Liveness),
         Route("GET", "/readyz", on.readyz, "Every part and its state.", None, Readiness),
         Route("GET", "/metrics", on.metrics, "Prometheus' text format.", None, None),

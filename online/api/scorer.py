@@ -15,9 +15,11 @@ from online.api.operating import Operating
 from online.api.parts import Parts
 from online.api.readiness import asked_state, circuit_state, journal_state
 from online.api.reconciling import Reconciling
+from online.api.safety import Safety
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
+from online.domain.limits import Limits
 from online.domain.manifest import encode_manifest
-from online.domain.record import HaltRecord, LimitsRecord, ModelRecord, Record, Request
+from online.domain.record import ModelRecord, Record, Request
 from online.ports import Observation
 from online.reconciler import Reconciler
 from online.sending import resolve_pending
@@ -56,6 +58,7 @@ class Scorer:
     _account_known: bool = False
     reconciling: Reconciling = field(init=False)
     operating: Operating = field(init=False)
+    safety: Safety = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what compares journal and broker, and what operators ask for."""
@@ -69,12 +72,13 @@ class Scorer:
         self.operating = Operating(
             parts, self.meters, self._trading, self._prepare, lambda: self.desk.model
         )
+        self.safety = Safety(
+            parts, self.meters, self._trading, self.operating, parts.limits_source, self._swap
+        )
 
     async def start(self) -> None:
         """Journal the limits, load the model, find fates left unknown, compare with the broker."""
-        parts = self.parts
-        self.meters.tell_halted(parts.book.halted)
-        await self._record(LimitsRecord(parts.clock.now_ns(), parts.limits))
+        await self.safety.begin()
         try:
             await self._know_account()
         except OtherAccount:
@@ -146,19 +150,6 @@ class Scorer:
                 if self.loaded is None or self.loaded.version != version:
                     await self.reload()
 
-    async def halt(self, reason: str, by: str) -> None:
-        """Halt trading, or resume it (empty `reason`); durable when this returns.
-
-        A halt is in force at once, even if it cannot be journaled: what is decided while it is
-        being written must not be sent behind it.
-        """
-        record = HaltRecord(self.parts.clock.now_ns(), reason, by)
-        if reason:
-            self.parts.book.apply(record)
-            self.meters.tell_halted(reason)
-        await self._record(record)
-        self.meters.tell_halted(self.parts.book.halted)
-
     async def observe(self) -> Observation:
         """Return what the broker tells of the account now."""
         return await self.parts.broker.observe(self._symbol, self.parts.book.last_deal)
@@ -203,6 +194,7 @@ class Scorer:
             "broker": await asked_state(self.observe, "answers"),
             "reconciliation": self.reconciling.state(),
             "circuits": circuit_state(parts.breakers),
+            "limits": self.safety.state(),
             "journal": journal_state(parts.journal.trouble),
         }
         ready = all(state.ready for state in states.values())
@@ -319,6 +311,12 @@ class Scorer:
         logger.info("model %s version %s trades", manifest.name, model.version)
         return self.loaded
 
+    def _swap(self, limits: Limits) -> None:
+        """Put other limits in force, for every decision that begins from now on."""
+        self.parts.limits = limits
+        if self._desk is not None:
+            self._desk.limits = limits
+
     async def _record(self, record: Record) -> None:
         await self.parts.journal.append(record)
         self.parts.book.apply(record)
@@ -361,4 +359,4 @@ class Scorer:
 
     def _count(self, outcome: Outcome, started: float) -> None:
         self.meters.count_outcome(outcome, started)
-        self.meters.tell_halted(self.parts.book.halted)
+        self.meters.tell_trading(self.parts.book.trading)

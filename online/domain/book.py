@@ -72,7 +72,7 @@ class Book:
         self.peak_equity = 0.0
         self._day = -1
         self._loss_day = -1
-        self._equity = 0.0
+        self.equity = 0.0
         self.orders = Orders()
         self._pace = Pace()
         self._streak = LossStreak()
@@ -286,7 +286,7 @@ class Book:
     def _apply_halt(self, record: HaltRecord) -> None:
         self.trading, self.halted = record.trading, record.reason
         if record.trading is TradingState.ACTIVE:  # resumed by hand: what was lost is accepted
-            self.peak_equity = self._equity
+            self.peak_equity = self.equity
             self._streak.reset()
             self.accepted |= {each for each in self.findings if each.kind not in PASSING}
             self._judge_findings()
@@ -314,7 +314,7 @@ class Book:
         day = at_ns // _DAY_NS
         if day != self._day:
             self._day, self.day_start_equity = day, equity
-        self._equity = equity
+        self.equity = equity
         self.peak_equity = max(self.peak_equity, equity)
 
 
