@@ -25,6 +25,7 @@ from pipelines.commands import (
     ingesting,
     models,
     orders,
+    risk,
     running,
     scoring,
 )
@@ -52,6 +53,7 @@ bench.add_to(app)
 audit.add_to(app)
 gateway.add_to(app)
 orders.add_to(app)
+risk.add_to(app)
 
 
 @app.callback()

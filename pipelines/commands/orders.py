@@ -67,7 +67,7 @@ def list_orders(
     json: JsonOption = False,
 ) -> None:
     """Show positions, what rests at the broker, what is unknown, and the newest orders."""
-    with _client(home, url, token) as scorer:
+    with open_client(home, url, token) as scorer:
         orders, seen = scorer.get("/v1/orders"), scorer.get("/v1/positions")
     if json:
         write_json({**orders, "positions": seen["positions"]})
@@ -98,7 +98,7 @@ def show(
     token: TokenOption = None,
 ) -> None:
     """Show everything the journal holds of one order, as JSON."""
-    with _client(home, url, token) as scorer:
+    with open_client(home, url, token) as scorer:
         order = scorer.get(f"/v1/orders/{intent_id}")
         records = scorer.get(f"/v1/decisions/{order['decision_id']}")
     write_json({"order": order, "records": records})
@@ -141,7 +141,7 @@ def close_all(
         what = f"all of {symbol}" if symbol else "every position"
         typer.confirm(f"Close {what} at the market and cancel its resting orders?", abort=True)
     body = {"symbol": symbol, "confirm": True, "client_id": client_id or _new_id()}
-    with _client(home, url, token) as scorer:
+    with open_client(home, url, token) as scorer:
         answer = scorer.post("/v1/orders/close-all", {**body, "by": by, "note": note})
     if json:
         write_json(answer)
@@ -175,7 +175,7 @@ def modify(
 
     if stop is None and target is None:
         raise InvalidInput("give --stop, --target or both: else there is nothing to change")
-    with _client(home, url, token) as scorer:
+    with open_client(home, url, token) as scorer:
         seen = scorer.get("/v1/positions")["positions"] or ()
     held = next((each for each in seen if each["ticket"] == position), None)
     if held is None:
@@ -228,7 +228,7 @@ def trail(
     if end is (distance is not None):
         raise InvalidInput("give --distance to trail the position, or --end to stop that")
     body = {"position": position, "distance": distance, "step": step, "unit": unit}
-    with _client(home, url, token) as scorer:
+    with open_client(home, url, token) as scorer:
         answer = scorer.post("/v1/orders/trail", {**body, "by": by, "note": note})
     if json:
         write_json(answer)
@@ -262,7 +262,7 @@ def resolve(
     """
     told = {"price": price, "volume_lots": volume, "position": position}
     body = {"intent_id": intent_id, "status": status, "by": by, "note": note, **told}
-    with _client(home, url, token) as scorer:
+    with open_client(home, url, token) as scorer:
         answer = scorer.post("/v1/orders/resolve", body)
     if json:
         write_json(answer)
@@ -277,7 +277,7 @@ class _Place:
     """Where a scorer is and how its answer is shown."""
 
     def __init__(self, home: Path, url: str, token: Path | None, json: bool) -> None:  # noqa: FBT001 - Typer's flag
-        self.client = _client(home, url, token)
+        self.client = open_client(home, url, token)
         self.json = json
 
 
@@ -299,7 +299,8 @@ def _operate(
     raise typer.Exit(0 if answer["stage"] in _DONE else 1)
 
 
-def _client(home: Path, url: str, token: Path | None) -> ScorerClient:
+def open_client(home: Path, url: str, token: Path | None) -> ScorerClient:
+    """Return a client of the scorer at a URL, or of the platform that runs in a home."""
     from pipelines.platform.state import read_state
     from pipelines.scorer_client import ScorerClient
 

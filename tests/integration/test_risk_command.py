@@ -1,0 +1,67 @@
+"""`sextant risk` against a running scorer."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from online.adapters.sqlite_journal import iterate
+from online.domain.record import HaltRecord
+from pipelines.cli import run
+from tests.integration.test_scorer_server import Server, serving
+from tests.scorers import Store, add_model, bar_body, make_bar
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_ladder_is_climbed_and_left_from_the_command_line(
+    tmp_path: Path,
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    add_model(tmp_path)
+    store.push()
+    with serving(tmp_path, store) as server:
+        place = ["--url", server.url, "--token", str(tmp_path / "token")]
+
+        def risk(*arguments: str) -> int:
+            return run(["risk", *arguments, *place])
+
+        def told(*arguments: str) -> Any:  # noqa: ANN401 - JSON
+            assert risk(*arguments, "--json") == 0
+            return json.loads(capsys.readouterr().out)
+
+        enter(server)
+        assert told("reduce", "odd spreads", "--by", "ann")["reason"] == "odd spreads"
+        assert told("resume", "--by", "ann")["state"] == "active"
+        assert told("status")["limits"]["max_volume_lots"] == 1.0
+        assert told("reload") == {"changes": []}
+        os.kill(server.process.pid, signal.SIGHUP)  # read anew, not ended
+        assert risk("flatten", "storm") == 130  # somebody said no
+        assert told("flatten", "storm", "--yes")["risk"]["state"] == "halted"
+        capsys.readouterr()
+        assert risk("reduce", "a little") == 1
+        assert "STATE_IS_STRICTER" in capsys.readouterr().err
+        assert risk("status") == 0
+        assert "Trading is halted: flatten: storm." in capsys.readouterr().out
+        assert risk("reload") == 0
+        assert risk("halt", "stay") == 0
+        assert server.get("/v1/positions").json()["positions"] == []
+    halts = [r for r in iterate(tmp_path / "journal.db") if isinstance(r, HaltRecord)]
+    assert [r.reason for r in halts] == ["odd spreads", "", "flatten: storm", "stay"]
+
+
+def enter(server: Server) -> None:
+    """Let the scorer enter."""
+    step = msgspec.json.encode({"symbol": "EURUSD", "upcoming": make_bar()})
+    assert server.post("/v1/simulator/bar", step).status_code == 200
+    assert server.post("/v1/trade", bar_body()).json()["reply"]["status"] == "filled"
