@@ -205,6 +205,7 @@ def compose(
         simulation=simulation,
         read_decision=partial(read_decision, settings.journal.path),
         trust=settings.models.trust,
+        fallback=settings.model.fallback,
         matched=matched,
         identify=broker.identify,
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),

@@ -196,6 +196,11 @@ class ModelChoice(_Section):
         le=86_400,
         description="How often to look whether the alias was moved, seconds; 0 for never.",
     )
+    fallback: Path | None = Field(
+        default=None,
+        description="Manifest by which the rules decide where no model can be loaded, as training "
+        "writes it to bundles/fallback; mode live refuses one.",
+    )
 
 
 class HttpSettings(_Section):
@@ -276,6 +281,8 @@ class Settings(_Section):
             raise ValueError(f"mode replay moves a simulated market, broker is {self.broker.kind}")
         if self.mode == "live" and self.models.trust is None:
             raise ValueError("mode live needs models.trust: a model trades by its certificate")
+        if self.mode == "live" and self.model.fallback is not None:
+            raise ValueError("mode live takes no model.fallback: rules never send a live order")
         return self
 
     def read_token(self) -> str | None:

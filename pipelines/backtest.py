@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from online.adapters.onnx_model import OnnxModel, load_bundle
+from online.adapters.rule_model import RuleModel
 from online.domain.errors import InvalidInput
 from online.instruments import find_instrument, load_instruments
 from online.ports import Model
@@ -26,7 +27,6 @@ from pipelines.lanes import make_lane, panel_of, with_model
 from pipelines.market import Market, read_market
 from pipelines.performance import Performance
 from pipelines.promote import parse_alias
-from pipelines.rule_model import RuleModel
 from pipelines.simulation import AccountTerms, Backtest, Lane
 from pipelines.stress import World, stress
 from pipelines.training import open_registry

@@ -25,6 +25,7 @@ from prefect.settings import (
 )
 
 from online.adapters.onnx_model import load_bundle
+from online.adapters.rule_model import RuleModel
 from online.adapters.sqlite_journal import iterate
 from online.domain.errors import InvalidInput, SextantError
 from online.instruments import load_instruments
@@ -43,7 +44,6 @@ from pipelines.platform.ports import choose_port
 from pipelines.platform.secrets import ensure_token
 from pipelines.platform.supervisor import Platform
 from pipelines.replay import Step
-from pipelines.rule_model import RuleModel
 from pipelines.scorer_client import ScorerClient
 
 _MADE_HERE = (

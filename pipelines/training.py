@@ -24,6 +24,7 @@ from models.registry import Registry
 from online.domain.errors import NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from pipelines.certify import certify
+from pipelines.fallback import write_fallback
 from pipelines.home import Home
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
@@ -71,6 +72,7 @@ def conduct(
         certify(plan.home, plan.name, bundle, verdict)
         run.log_table(verdict.table(), "gates.json")
         manifest = read_manifest(bundle.folder)
+        write_fallback(plan.home, manifest)
         run.log_text(write_card(manifest, bundle.digest, found, verdict), "model_card.md")
         headline = found.comparison.verdict()
         registered = registry.register(run, plan.name, bundle, verdict, headline)

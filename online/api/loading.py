@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from online.adapters.bundle_source import BundleSource, FetchedBundle
 from online.adapters.key_files import read_trust
 from online.adapters.onnx_model import OnnxModel, load_bundle, read_proofs
+from online.adapters.rule_model import RuleModel, read_rules
 from online.api.matching import MatchedFeatures
 from online.domain.certificate import Certificate, needed_policy, permit
-from online.domain.errors import InvalidInput, ModelRefused
+from online.domain.errors import InvalidInput, InvalidManifest, ModelRefused
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +25,14 @@ class Loaded:
     Parameters
     ----------
     model
-        Verified on its golden vectors.
+        Verified on its golden vectors; the rules where no model can be had.
     bundle
         Where it came from.
     certificate
         By which it serves; None where none is asked for.
     """
 
-    model: OnnxModel
+    model: OnnxModel | RuleModel
     bundle: FetchedBundle
     certificate: Certificate | None
 
@@ -47,6 +51,8 @@ class Loader:
         Folder of public keys, read at every load; None asks for no certificate.
     matched
         Asked whether the store serves what the model learnt; None asks nobody.
+    fallback
+        Manifest by which the rules decide where no model can be loaded; None for nobody.
     """
 
     source: BundleSource
@@ -54,6 +60,7 @@ class Loader:
     alias: str
     trust: Path | None
     matched: MatchedFeatures | None = None
+    fallback: Path | None = None
 
     async def request(self) -> Loaded:
         """Return the model the alias points at, and remember its bundle as verified.
@@ -81,6 +88,23 @@ class Loader:
         if self.matched is not None:
             self.matched.expect(found.model.manifest)
         return found
+
+    def rules(self) -> Loaded | None:
+        """Return the rules by the fallback's manifest; None where there is none of this name."""
+        if self.fallback is None:
+            return None
+        try:
+            model = read_rules(self.fallback)
+        except InvalidManifest as error:
+            logger.warning("%s", error)
+            return None
+        if model.manifest.name != self.name:
+            logger.warning("%s is of %s", self.fallback, model.manifest.name)
+            return None
+        if self.matched is not None:
+            self.matched.expect(model.manifest)
+        origin = f"rules of {self.fallback}"
+        return Loaded(model, FetchedBundle(self.fallback.parent, model.version, origin), None)
 
     def _verify(self, bundle: FetchedBundle) -> Loaded:
         model = load_bundle(bundle.folder, self.alias, bundle.version, bundle.digest)

@@ -59,6 +59,8 @@ class Parts:
         Reads a decision's records from the journal.
     trust
         Folder of the public keys whose certificates count; None asks for none.
+    fallback
+        Manifest by which the rules decide where no model can be loaded; never in mode live.
     matched
         Keeps from the model what is made otherwise than it learnt; None where nobody does.
     reconciliation
@@ -88,6 +90,7 @@ class Parts:
     simulation: Simulation | None
     read_decision: Callable[[str], Iterable[Record]]
     trust: Path | None = None
+    fallback: Path | None = None
     matched: MatchedFeatures | None = None
     reconciliation: ReconciliationRules = field(default_factory=ReconciliationRules)
     breakers: Sequence[Breaker] = ()
@@ -97,4 +100,5 @@ class Parts:
     @property
     def loader(self) -> Loader:
         """What gets the model behind the alias."""
-        return Loader(self.source, self.model_name, self.model_alias, self.trust, self.matched)
+        asked = (self.source, self.model_name, self.model_alias)
+        return Loader(*asked, self.trust, self.matched, self.fallback)

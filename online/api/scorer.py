@@ -88,8 +88,7 @@ class Scorer:
         try:
             await self.reload()
         except SextantError as error:
-            if isinstance(error, (ModelRefused, InvalidInput)):
-                await self._fall_back()
+            await self._fall_back(refused=isinstance(error, (ModelRefused, InvalidInput)))
             if self.loaded is None:
                 logger.warning("started without a model: %s", error)
         await self._resolve()
@@ -253,10 +252,15 @@ class Scorer:
         self._refusal = error
         self.meters.count_refusal(error.code)
 
-    async def _fall_back(self) -> None:
-        """Start from the bundle that was verified last, if there is one."""
+    async def _fall_back(self, *, refused: bool) -> None:
+        """Start from the bundle verified last where the one asked for was refused, else by rules.
+
+        A model that is not there at all is no reason to go back to an older one.
+        """
         async with self._loading:
-            found = await self.parts.loader.last()
+            found = await self.parts.loader.last() if refused else None
+            if found is None:
+                found = self.parts.loader.rules()
             if found is not None:
                 await self._install(found)
 

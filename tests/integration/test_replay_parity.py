@@ -18,6 +18,7 @@ from feature_repo.store import apply_definitions, open_store
 from feature_repo.transform import transform_fingerprint
 from feature_repo.windows import find_window
 from online.adapters.onnx_model import load_bundle
+from online.adapters.rule_model import RuleModel
 from online.adapters.sqlite_journal import iterate
 from online.domain.barriers import BarrierRule
 from online.domain.bundle import GOLDEN_FILE, MANIFEST_FILE
@@ -50,7 +51,6 @@ from pipelines.platform.supervisor import Platform
 from pipelines.push import PushReceipt, VectorPusher
 from pipelines.quality import check
 from pipelines.replay import Replay
-from pipelines.rule_model import RuleModel
 from pipelines.scorer_client import ScorerClient
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source

@@ -12,6 +12,7 @@ import pytest
 from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
+from feature_repo.transform import transform_fingerprint
 from models.export import read_manifest
 from models.families.lightgbm import LightgbmConfig
 from models.families.logistic import LogisticConfig
@@ -20,8 +21,10 @@ from models.gates import Alias
 from models.recipe import LabelChoice, Recipe
 from models.targets import Target
 from online.adapters.onnx_model import load_bundle
+from online.adapters.rule_model import read_rules
 from online.domain.errors import InvalidInput, ModelRefused, NotFound
 from online.domain.market import Timeframe
+from online.domain.rules import RULE_FEATURES
 from online.instruments import find_instrument
 from pipelines.backtest import backtest
 from pipelines.feature_steps import compute_offline, read_series
@@ -76,6 +79,16 @@ def test_the_scorer_loads_what_was_trained_and_promoted(home: Home, trained: Tra
     assert manifest.min_edge == trained.min_edge
     assert manifest.price_side == "ask"
     assert manifest.assumed_spread_points == RECIPE.label.assumed_spread_points
+
+
+def test_training_leaves_rules_for_a_scorer_that_has_no_model(
+    home: Home, trained: TrainReport
+) -> None:
+    rules = read_rules(home.bundles / "fallback" / f"{trained.name}.json").manifest
+    assert rules.name == NAME
+    assert set(rules.vector.names) == {*RULE_FEATURES, "atr_14"}
+    assert rules.transform_fingerprint == transform_fingerprint(rules.vector.names)
+    assert rules.barriers == read_manifest(Path(trained.bundle)).barriers
 
 
 def test_the_report_says_plainly_how_the_model_stands_to_the_baseline(

@@ -19,9 +19,12 @@ from online.api.scorer import NoModel, Scorer
 from online.domain.book import Book
 from online.domain.certificate import GateLine
 from online.domain.errors import InvalidInput, ModelRefused, NotFound
+from online.domain.manifest import encode_manifest
 from online.domain.market import Timeframe
 from online.domain.order import OrderStatus
 from online.domain.record import ModelRecord, Request, ResultRecord
+from online.domain.rules import RULE_FEATURES, SAY_LONG
+from online.domain.vector import VectorContract, VectorReading, ViewContract
 from tests.bundles import write_bundle
 from tests.certificates import APPROVER, BAD, GOOD, RICH, Signers, put
 from tests.fakes import (
@@ -31,6 +34,7 @@ from tests.fakes import (
     FakeClock,
     FakeFeatures,
     make_limits,
+    make_manifest,
 )
 
 pytestmark = pytest.mark.lean
@@ -253,6 +257,48 @@ def test_a_watching_scorer_sees_a_moved_alias_by_itself(
         assert scorer.loaded.version == "2"
 
     asyncio.run(story())
+
+
+def ruled(folder: Path) -> Path:
+    """Write a manifest by which the rules may decide, and return its file."""
+    rules = VectorContract((ViewContract("all", 1, (*RULE_FEATURES, "atr_14"), 7_200),))
+    path = folder / "rules.json"
+    path.write_bytes(encode_manifest(make_manifest(vector=rules)))
+    return path
+
+
+def test_rules_decide_where_no_model_can_be_loaded_until_one_can(tmp_path: Path) -> None:
+    scorer = make_scorer(tmp_path, FakeBroker(), MemoryJournal(), Book())
+    scorer.parts.fallback = ruled(tmp_path)
+    values = (0.001, 0.2, 55.0, 0.00125)
+    scorer.parts.features = FakeFeatures(VectorReading(values, (BAR_NS,)))
+
+    async def story() -> None:
+        await scorer.start()
+        state = (await scorer.readiness()).parts["model"]
+        assert (state.ready, state.code) == (True, "NO_MODEL")
+        assert "rules" in state.detail
+        outcome = await scorer.decide(REQUEST)
+        assert outcome.record.signal is not None
+        assert outcome.record.signal.probabilities == pytest.approx(SAY_LONG)
+        write_bundle(tmp_path / NAME / "paper")
+        assert (await scorer.reload()).alias == "paper"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", "absent"])
+def test_a_fallback_that_cannot_be_used_is_no_model(tmp_path: Path, text: str) -> None:
+    scorer = make_scorer(tmp_path, FakeBroker(), MemoryJournal(), Book())
+    scorer.parts.fallback = tmp_path / "rules.json"
+    if text != "absent":
+        scorer.parts.fallback.write_text(text)
+    asyncio.run(scorer.start())
+    assert scorer.loaded is None
+    lacking = encode_manifest(make_manifest())  # a vector without what the rules look at
+    scorer.parts.fallback.write_bytes(lacking)
+    asyncio.run(scorer.start())
+    assert scorer.loaded is None
 
 
 def test_only_a_replay_has_a_market_to_move(tmp_path: Path) -> None:

@@ -230,6 +230,10 @@ def test_live_trades_by_certificate_alone() -> None:
     with pytest.raises(ValidationError, match=r"mode live needs models\.trust"):
         without_token(mode="live")
     assert without_token(mode="paper").models.trust is None
+    ruled = {"name": "EURUSD.H1.barrier", "fallback": "rules.json"}
+    with pytest.raises(ValidationError, match="rules never send a live order"):
+        without_token(mode="live", models=CERTIFIED, model=ruled)
+    assert without_token(mode="paper", model=ruled).model.fallback == Path("rules.json")
     mlflow = MlflowModelsSettings(url="http://127.0.0.1:5000")
     assert mlflow.trust == Path("var/trusted")
 
