@@ -22,6 +22,7 @@ from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
 from online.domain.market import PriceSide, Timeframe
 from pipelines.lake_files import (
     ROW_SCHEMA,
+    LakePart,
     only_writer,
     read_header,
     read_month,
@@ -67,17 +68,8 @@ class LakeEntry:
     size_bytes: int
 
 
-class Lake:
-    """Bars on disk.
-
-    Parameters
-    ----------
-    root
-        The lake's folder; it is made at the first write.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
+class Lake(LakePart):
+    """Bars on disk."""
 
     def write_bars(
         self,

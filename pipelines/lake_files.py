@@ -57,6 +57,19 @@ class MonthHeader:
     last_ns: int
 
 
+class LakePart:
+    """A part of the lake on disk.
+
+    Parameters
+    ----------
+    root
+        The lake's folder; it is made at the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+
 def write_month(path: Path, frame: pd.DataFrame, side: PriceSide) -> None:
     """Write a month's rows; a reader sees the old file or the new one, never a part.
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from online.domain.errors import InvalidMarketData, NotFound
 from pipelines.lake import safe_name
-from pipelines.lake_files import only_writer, write_parquet
+from pipelines.lake_files import LakePart, only_writer, write_parquet
 from pipelines.quality_ticks import CLEAN_TICKS
 from pipelines.sources.ticks import TICK_COLUMNS
 
@@ -55,17 +55,8 @@ class TickEntry:
     files: int
 
 
-class TickLake:
-    """Quotes on disk.
-
-    Parameters
-    ----------
-    root
-        The lake's folder; it is made at the first write.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
+class TickLake(LakePart):
+    """Quotes on disk."""
 
     def write_ticks(
         self, symbol: str, feed: str, source_file: str, file_sha256: str, frame: pd.DataFrame

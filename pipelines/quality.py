@@ -19,6 +19,7 @@ from online.domain.errors import InvalidMarketData
 from online.domain.market import Instrument, PriceSide, Timeframe
 from pipelines.quality_prices import find_frozen, find_spikes
 from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE, PRICES, Fault, RawBars
+from pipelines.sources.ticks import RawTicks
 
 SCALE_FACTOR_MAX = 5.0
 """A price this many times its neighbours' median, or as small a part of it, is misscaled."""
@@ -153,20 +154,9 @@ def check(raw: RawBars, instrument: Instrument, *, now_ns: int | None = None) ->
         )
     ordered = rows.loc[fit].sort_values("closed_at_ns", ignore_index=True)
     bars = ordered[list(BAR_COLUMNS)]
-    unfit = np.flatnonzero(~fit)
-    quarantine = pd.DataFrame(
-        {
-            "source_file": raw.source_file,
-            "row_number": rows["row_number"].to_numpy()[unfit],
-            "closed_at_ns": rows["closed_at_ns"].to_numpy()[unfit],
-            "reason": [str(reason) for reason in fault[unfit]],
-            "raw_text": raw.raw_text(unfit),
-        },
-        columns=list(QUARANTINE_COLUMNS),
-    )
     return CheckedBars(
         bars=CLEAN_BARS.validate(bars),
-        quarantine=quarantine,
+        quarantine=quarantine_of(raw, rows["closed_at_ns"], fault),
         rows_read=len(rows),
         source=raw.source,
         source_file=raw.source_file,
@@ -177,6 +167,33 @@ def check(raw: RawBars, instrument: Instrument, *, now_ns: int | None = None) ->
         clock_evidence=raw.clock_evidence,
         row_numbers=ordered["row_number"].to_numpy(),
         decimals_seen=count_decimals(bars, instrument.digits),
+    )
+
+
+def quarantine_of(
+    raw: RawBars | RawTicks, stamps_ns: pd.Series[int], fault: NDArray[np.object_]
+) -> pd.DataFrame:
+    """Return the rows that have a fault, each with its reason and its text, in the file's order.
+
+    Parameters
+    ----------
+    raw
+        As read.
+    stamps_ns
+        Time of each row, UTC nanoseconds, (n_rows,).
+    fault
+        A `Fault` or the empty string, (n_rows,).
+    """
+    unfit = np.flatnonzero(fault != "")
+    return pd.DataFrame(
+        {
+            "source_file": raw.source_file,
+            "row_number": raw.rows["row_number"].to_numpy()[unfit],
+            "closed_at_ns": stamps_ns.to_numpy()[unfit],
+            "reason": [str(reason) for reason in fault[unfit]],
+            "raw_text": raw.raw_text(unfit),
+        },
+        columns=list(QUARANTINE_COLUMNS),
     )
 
 

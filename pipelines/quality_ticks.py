@@ -12,9 +12,9 @@ from online.domain.errors import InvalidMarketData
 from online.domain.market import Instrument
 from pipelines.quality import (
     POINT_TOLERANCE,
-    QUARANTINE_COLUMNS,
     SCALE_FACTOR_MAX,
     longest_non_decreasing,
+    quarantine_of,
 )
 from pipelines.sources.raw import Fault
 from pipelines.sources.ticks import TICK_COLUMNS, RawTicks
@@ -41,7 +41,8 @@ class CheckedTicks:
     ticks
         The fit quotes, as `CLEAN_TICKS` describes.
     quarantine
-        The others, with the columns of `QUARANTINE_COLUMNS`; ``closed_at_ns`` is the quote's time.
+        The others, with the columns of `pipelines.quality.QUARANTINE_COLUMNS`; ``closed_at_ns`` is
+        the quote's time.
     rows_read
         How many rows there were; always ``len(ticks) + len(quarantine)``.
     feed, source_file, file_sha256
@@ -111,21 +112,10 @@ def judge_ticks(raw: RawTicks, instrument: Instrument) -> CheckedTicks:
         fault[np.delete(fit, longest_non_decreasing(stamps))] = Fault.OUT_OF_ORDER
 
     kept = fault == ""
-    unfit = np.flatnonzero(~kept)
-    quarantine = pd.DataFrame(
-        {
-            "source_file": raw.source_file,
-            "row_number": rows["row_number"].to_numpy()[unfit],
-            "closed_at_ns": rows["at_ns"].to_numpy()[unfit],
-            "reason": [str(reason) for reason in fault[unfit]],
-            "raw_text": raw.raw_text(unfit),
-        },
-        columns=list(QUARANTINE_COLUMNS),
-    )
     ticks = rows.loc[kept, list(TICK_COLUMNS)].reset_index(drop=True)
     return CheckedTicks(
         ticks=CLEAN_TICKS.validate(ticks),
-        quarantine=quarantine,
+        quarantine=quarantine_of(raw, rows["at_ns"], fault),
         rows_read=len(rows),
         feed=raw.feed,
         source_file=raw.source_file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from online.simulator.client import ClientTerminal
@@ -16,6 +17,7 @@ from online.simulator.trade_tuples import TradeDeal, TradeOrder, TradePosition
 _SECOND_NS = 1_000_000_000
 _FILTERS = ("symbol", "group", "ticket")
 R = TypeVar("R", DealRow, Order)
+T = TypeVar("T")
 
 
 class HistoryCalls(Connection):
@@ -82,28 +84,23 @@ class HistoryCalls(Connection):
         position: int | None = None,
     ) -> tuple[TradeOrder, ...] | None:
         """Return finished orders between two dates, or of a ``ticket=`` or ``position=``."""
-        by_number = _by_number(ticket, position)
-        span = _span(date_from, date_to)
-        if by_number is None and span is None:
-            self._refuse_arguments()
-            return None
+        query = _Query(group, ticket, position, _span(date_from, date_to))
 
         def work(client: ClientTerminal) -> tuple[TradeOrder, ...]:
             server = client.terminal.server
-            found: Iterable[Order] = server.history.orders.values()
-            if ticket is not None:
-                found = (order for order in found if order.ticket == ticket)
-            elif position is not None:
-                found = (order for order in found if order.position == position)
-            elif span is not None:
-                found = _within(found, span, client, lambda order: order.done_at_ns)
+            orders = server.history.orders
+            found = query.choose(
+                client,
+                orders.values(),
+                lambda order: order.done_at_ns,
+                lambda number: (orders[number],) if number in orders else (),
+                lambda number: [each for each in orders.values() if each.position == number],
+            )
             return tuple(
-                tell_order(order, server.markets[order.symbol], server.rules)
-                for order in found
-                if group is None or matches_group(order.symbol, group)
+                tell_order(order, server.markets[order.symbol], server.rules) for order in found
             )
 
-        return self._ask("history_orders_get", work)
+        return self._ask_past("history_orders_get", query, work)
 
     def history_deals_total(self, date_from: object, date_to: object, /) -> int | None:
         """Return the number of deals between two dates."""
@@ -120,28 +117,56 @@ class HistoryCalls(Connection):
         position: int | None = None,
     ) -> tuple[TradeDeal, ...] | None:
         """Return deals between two dates, or of an order's ``ticket=`` or a ``position=``."""
-        by_number = _by_number(ticket, position)
-        span = _span(date_from, date_to)
-        if by_number is None and span is None:
-            self._refuse_arguments()
-            return None
+        query = _Query(group, ticket, position, _span(date_from, date_to))
 
         def work(client: ClientTerminal) -> tuple[TradeDeal, ...]:
             history = client.terminal.server.history
-            found: Iterable[DealRow] = history.deals
-            if ticket is not None:
-                found = history.of_order(ticket)
-            elif position is not None:
-                found = history.of_position(position)
-            elif span is not None:
-                found = _within(found, span, client, lambda deal: deal.at_ns)
-            return tuple(
-                tell_deal(deal, client.terminal.rules)
-                for deal in found
-                if client.sees(deal) and (group is None or matches_group(deal.symbol, group))
+            found = query.choose(
+                client,
+                history.deals,
+                lambda deal: deal.at_ns,
+                history.of_order,
+                history.of_position,
             )
+            rules = client.terminal.rules
+            return tuple(tell_deal(deal, rules) for deal in found if client.sees(deal))
 
-        return self._ask("history_deals_get", work)
+        return self._ask_past("history_deals_get", query, work)
+
+    def _ask_past(self, name: str, query: _Query, work: Callable[[ClientTerminal], T]) -> T | None:
+        """Ask about the past; a question without a period and a number is refused."""
+        if query.ticket is None and query.position is None and query.span is None:
+            self._refuse_arguments()
+            return None
+        return self._ask(name, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """Which of the account's past is asked for: a ticket, else a position, else a period."""
+
+    group: str | None
+    ticket: int | None
+    position: int | None
+    span: tuple[int, int] | None
+
+    def choose(
+        self,
+        client: ClientTerminal,
+        rows: Iterable[R],
+        at_ns: Callable[[R], int],
+        of_ticket: Callable[[int], Iterable[R]],
+        of_position: Callable[[int], Iterable[R]],
+    ) -> Iterable[R]:
+        """Return the rows asked for, oldest first."""
+        if self.ticket is not None:
+            rows = of_ticket(self.ticket)
+        elif self.position is not None:
+            rows = of_position(self.position)
+        elif self.span is not None:
+            rows = _within(rows, self.span, client, at_ns)
+        group = self.group
+        return (row for row in rows if group is None or matches_group(row.symbol, group))
 
 
 def _are_filters(filters: dict[str, object]) -> bool:
@@ -166,10 +191,6 @@ def _passes(symbol: str, ticket: int, filters: dict[str, object]) -> bool:
         return symbol == filters["symbol"]
     group = filters.get("group")
     return not isinstance(group, str) or matches_group(symbol, group)
-
-
-def _by_number(ticket: int | None, position: int | None) -> int | None:
-    return ticket if ticket is not None else position
 
 
 def _span(date_from: object, date_to: object) -> tuple[int, int] | None:

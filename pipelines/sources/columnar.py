@@ -19,6 +19,7 @@ from online.domain.errors import InvalidMarketData
 from online.domain.market import NANOSECONDS_PER_SECOND, PriceSide, Timeframe
 from pipelines.sources.calibration import CALIBRATE
 from pipelines.sources.correlation import KnownSeries
+from pipelines.sources.one_file import OneFile
 from pipelines.sources.raw import MEASURES, Fault, RawBars
 from pipelines.sources.stamping import Origin, put_on_utc
 from pipelines.sources.text import read_bytes
@@ -66,21 +67,8 @@ class ParquetConfig(BaseModel):
     order: Literal["ascending", "descending"] = "ascending"
 
 
-class ParquetBars:
-    """Bars read from a Parquet file.
-
-    Parameters
-    ----------
-    config
-        Which file, and what its columns mean.
-    """
-
-    def __init__(self, config: ParquetConfig) -> None:
-        self._config = config
-
-    def files(self) -> tuple[Path, ...]:
-        """Return the one file."""
-        return (self._config.path,)
+class ParquetBars(OneFile[ParquetConfig]):
+    """Bars read from a Parquet file."""
 
     def read(self, known: KnownSeries | None = None, /) -> RawBars:
         """Read the file, every row of it.

@@ -15,6 +15,7 @@ from online.domain.errors import InvalidInput, InvalidMarketData
 from online.domain.market import Timeframe
 from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.layout import PRESETS, CsvLayout, Preset
+from pipelines.sources.one_file import OneFile
 from pipelines.sources.raw import MEASURES, PRICES, Fault, RawBars
 from pipelines.sources.stamping import Origin, put_on_utc
 from pipelines.sources.text import (
@@ -62,21 +63,8 @@ class CsvConfig(BaseModel):
         return self
 
 
-class CsvBars:
-    """Bars read from a CSV file.
-
-    Parameters
-    ----------
-    config
-        Which file, and how to read it.
-    """
-
-    def __init__(self, config: CsvConfig) -> None:
-        self._config = config
-
-    def files(self) -> tuple[Path, ...]:
-        """Return the one file."""
-        return (self._config.path,)
+class CsvBars(OneFile[CsvConfig]):
+    """Bars read from a CSV file."""
 
     def read(self, known: KnownSeries | None = None, /) -> RawBars:
         """Read the file, every row of it.
