@@ -31,17 +31,24 @@ from tests.journals import decision
 SECOND_NS = 1_000_000_000
 
 
+class Died(BaseException):
+    """The process ended here."""
+
+
 @dataclass
 class FailingBroker:
-    """A broker whose next order is lost on the way there, or whose reply is on the way back.
+    """A broker whose orders are lost on the way there, or their replies on the way back.
 
-    `reached` counts how often each order came to the terminal.
+    `reached` counts how often each order came to the terminal; `dies_before` and `dies_after` end
+    the process there, around the order.
     """
 
     inner: SimulatedBroker
     loses_order: bool = False
     loses_reply: bool = False
     down: bool = False
+    dies_before: bool = False
+    dies_after: bool = False
     reached: Counter[str] = field(default_factory=Counter)
 
     async def observe(
@@ -57,10 +64,14 @@ class FailingBroker:
         return await self.inner.statement(since_ns)
 
     async def send(self, intent: Intent) -> OrderReply:
+        if self.dies_before:
+            raise Died
         if self.loses_order:
             raise Unavailable("the order was lost on its way")
         self.reached[intent.intent_id] += 1
         reply = await self.inner.send(intent)
+        if self.dies_after:
+            raise Died
         if self.loses_reply:
             raise Unavailable("the reply was lost")
         return reply
