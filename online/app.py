@@ -22,17 +22,19 @@ from online.adapters.bundle_source import BundleSource
 from online.adapters.circuits import Circuit, GuardedBroker, GuardedFeatures
 from online.adapters.clocks import SystemClock, VirtualClock
 from online.adapters.feast_redis import FeastRedisReader
+from online.adapters.news_calendar import NewsFeed, NewsFile
 from online.adapters.redis_connection import RedisAddress
 from online.adapters.simulated_broker import SimulatedBroker
 from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
 from online.api.matching import MatchedFeatures
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
-from online.api.parts import Parts, Simulation
+from online.api.parts import NewsParts, Parts, Simulation
 from online.api.safety import LimitsSource
 from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
+from online.domain.news import NewsCalendar
 from online.instruments import CONFIG_FOLDER, find_instrument, load_instruments
 from online.limits_source import SettingsLimits
 from online.ports import AccountBroker, Clock
@@ -47,6 +49,12 @@ from online.settings import (
     SystemClockSettings,
     VirtualClockSettings,
     load_settings,
+)
+from online.settings_news import (
+    NewsFeedSettings,
+    NewsFileSettings,
+    NewsSettings,
+    NoNewsSettings,
 )
 from online.simulator.terminal import SimulatedTerminal
 
@@ -96,6 +104,8 @@ def create_app(settings: Settings, limits: LimitsSource | None = None) -> FastAP
             if scorer.parts.matched is not None:
                 tasks.append(asyncio.create_task(scorer.parts.matched.keep()))
             tasks += _watch_limits(scorer)
+            if scorer.news_watch is not None:
+                tasks.append(asyncio.create_task(scorer.news_watch.keep()))
             if settings.model.watch_seconds:
                 tasks.append(asyncio.create_task(scorer.watch(settings.model.watch_seconds)))
             async with _kept_reconciled(scorer):
@@ -211,6 +221,7 @@ def compose(
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
         breakers=circuits.breakers,
         limits_source=limits,
+        **_make_news(settings.news),
     )
     meters.watch_breakers(parts.breakers)
     return Scorer(parts, meters), close
@@ -313,6 +324,24 @@ def _make_broker(
             gateway = GatewayBroker(address)
             guarded = GuardedBroker(gateway, circuits.make("gateway"))
             return guarded, None, gateway.close
+        case _:
+            assert_never(settings)
+
+
+def _make_news(settings: NewsSettings) -> NewsParts:
+    """Return the calendar to begin with, and who tells of a newer one."""
+    match settings:
+        case NoNewsSettings():
+            return {}
+        case NewsFileSettings():
+            file = NewsFile(settings.path)
+            seconds = settings.poll_seconds
+            return {"news": file.read(), "news_source": file, "news_seconds": seconds}
+        case NewsFeedSettings():
+            feed = NewsFeed(settings.url, settings.max_age_seconds, settings.timeout_seconds)
+            nothing = NewsCalendar((), expires_at_ns=0)  # nothing is entered before it has told
+            seconds = settings.poll_seconds
+            return {"news": nothing, "news_source": feed, "news_seconds": seconds}
         case _:
             assert_never(settings)
 

@@ -22,6 +22,7 @@ from online.domain.errors import InvalidSettings, SextantError
 from online.domain.limits import Limits
 from online.instruments import CONFIG_FOLDER
 from online.settings_layers import join, nest, read_secrets, read_toml
+from online.settings_news import NewsSettings, NoNewsSettings
 
 PREFIX = "SEXTANT_"
 TOKEN_LENGTH = 32
@@ -264,6 +265,9 @@ class Settings(_Section):
     reconciliation: ReconciliationSettings = Field(
         default=ReconciliationSettings(), description="Journal against broker."
     )
+    news: Annotated[NewsSettings, Field(discriminator="kind")] = Field(
+        default=NoNewsSettings(), description="Events that forbid entries."
+    )
     strategy: int = Field(
         default=1, ge=0, le=65535, description="Upper bits of every magic number."
     )
@@ -279,6 +283,8 @@ class Settings(_Section):
             raise ValueError("mode replay runs on clock virtual")
         if self.mode == "replay" and self.broker.kind != "simulated":
             raise ValueError(f"mode replay moves a simulated market, broker is {self.broker.kind}")
+        if self.mode == "replay" and self.news.kind == "feed":
+            raise ValueError("mode replay reads its news from a file: a feed tells no past")
         if self.mode == "live" and self.models.trust is None:
             raise ValueError("mode live needs models.trust: a model trades by its certificate")
         if self.mode == "live" and self.model.fallback is not None:

@@ -21,10 +21,12 @@ from online.ports import Model
 from online.settings import Settings, load_settings
 from pipelines.attribution import attribute
 from pipelines.backtest_report import Story, write_report
+from pipelines.conversion import read_conversion_markets
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.lanes import make_lane, panel_of, with_model
 from pipelines.market import Market, read_market
+from pipelines.news import read_calendar
 from pipelines.performance import Performance
 from pipelines.promote import parse_alias
 from pipelines.simulation import AccountTerms, Backtest, Lane
@@ -118,7 +120,7 @@ def backtest(
     learnt_ns = max(model.manifest.training.ended_at_ns for model in models)
     begun_ns = learnt_ns + 1 if start_ns is None else start_ns
     lanes = [prepare(home, model, begun_ns, end_ns, spread) for model in models]
-    world = world_of(settings, lanes)
+    world = world_of(home, settings, lanes)
     found = trade(world, lanes)
     rules = [with_model(lane, RuleModel.like(lane.model.manifest)) for lane in lanes]
     baseline = trade(world, rules)
@@ -173,16 +175,44 @@ def run_backtest(
     ModelRefused
         With code ``FEATURES_CHANGED`` if the catalogue gives other bits than the model learnt from.
     """
-    lane = make_lane(Lake(home.lake), market, model)
-    return World(settings.limits, account_terms(settings), load_instruments()).run([lane], progress)
+    lake = Lake(home.lake)
+    lane = make_lane(lake, market, model)
+    world = World(
+        settings.limits,
+        account_terms(settings),
+        load_instruments(),
+        conversion_of(lake, settings, [lane]),
+        read_calendar(settings.news),
+    )
+    return world.run([lane], progress)
 
 
-def world_of(settings: Settings, lanes: list[Lane]) -> World:
+def world_of(home: Home, settings: Settings, lanes: list[Lane]) -> World:
     """Return account and limits of the settings; the symbols named in a backtest are allowed."""
     symbols = {lane.market.instrument.symbol for lane in lanes}
     allowed = tuple(sorted(symbols | set(settings.limits.allowed_symbols)))
     limits = msgspec.structs.replace(settings.limits, allowed_symbols=allowed)
-    return World(limits, account_terms(settings), load_instruments())
+    return World(
+        limits,
+        account_terms(settings),
+        load_instruments(),
+        conversion_of(Lake(home.lake), settings, lanes),
+        read_calendar(settings.news),
+    )
+
+
+def conversion_of(lake: Lake, settings: Settings, lanes: list[Lane]) -> tuple[Market, ...]:
+    """Return the markets that convert what the lanes earn into the account's currency."""
+    bars = [bar for lane in lanes for bar in (lane.market.bars[0], lane.market.bars[-1])]
+    stamps_ns = [bar.closed_at_ns for bar in bars]
+    return read_conversion_markets(
+        lake,
+        [lane.market.instrument for lane in lanes],
+        settings.broker.currency,
+        min((lane.market.timeframe for lane in lanes), key=lambda each: each.seconds),
+        (min(stamps_ns), max(stamps_ns) + 1),
+        settings.broker.assumed_spread_points,
+    )
 
 
 def account_terms(settings: Settings) -> AccountTerms:

@@ -25,6 +25,7 @@ from online.domain.book import Book
 from online.domain.errors import InvalidInput
 from online.domain.limits import Limits
 from online.domain.market import Instrument
+from online.domain.news import NO_NEWS, NewsCalendar
 from online.domain.record import Record, Request
 from online.ports import Model
 from online.simulator.bars import BidAskBar
@@ -117,6 +118,9 @@ def simulate_portfolio(
     terms: AccountTerms,
     instruments: Mapping[str, Instrument],
     progress: Callable[[int], None] | None = None,
+    *,
+    quoted: Sequence[Market] = (),
+    news: NewsCalendar = NO_NEWS,
 ) -> Backtest:
     """Trade markets, each with its model, on one account and return the journal and its figures.
 
@@ -132,6 +136,10 @@ def simulate_portfolio(
         By symbol.
     progress
         Called with 1 after each decision.
+    quoted
+        Markets that are not traded: their quotes convert currencies.
+    news
+        Events that forbid entries.
 
     Raises
     ------
@@ -149,23 +157,22 @@ def simulate_portfolio(
         instruments, terms.currency, terms.balance, terms.commission_per_lot, terms.leverage
     )
     broker = SimulatedBroker(terminal, clock)
-    tracks = [
-        _Track(
-            lane,
-            Desk(
-                features=ColumnReader(lane.stamps_ns, lane.columns, clock),
-                broker=broker,
-                journal=journal,
-                clock=clock,
-                model=lane.model,
-                limits=limits,
-                instruments=instruments,
-                book=book,
-                currency=terms.currency,
-            ),
+    tracks = [_Track(market) for market in quoted if market.instrument.symbol not in symbols]
+    for lane in lanes:
+        desk = Desk(
+            features=ColumnReader(lane.stamps_ns, lane.columns, clock),
+            broker=broker,
+            journal=journal,
+            clock=clock,
+            model=lane.model,
+            limits=limits,
+            instruments=instruments,
+            book=book,
+            currency=terms.currency,
+            news=news,
         )
-        for lane in sorted(lanes, key=lambda lane: lane.market.instrument.symbol)
-    ]
+        tracks.append(_Track(lane.market, desk))
+    tracks.sort(key=lambda track: track.market.instrument.symbol)
     for at_ns, opening in _instants(tracks):
         _finish(terminal, tracks, at_ns)
         for track in opening:
@@ -174,7 +181,7 @@ def simulate_portfolio(
         for track in opening:
             if track.decide() and progress is not None:
                 progress(1)
-    end_ns = max(track.lane.market.quotes[-1].closed_at_ns for track in tracks)
+    end_ns = max(track.market.quotes[-1].closed_at_ns for track in tracks)
     _finish(terminal, tracks, end_ns)
     records = tuple(journal.records())
     late = terminal.deals_after(book.last_deal)
@@ -183,14 +190,14 @@ def simulate_portfolio(
 
 
 class _Track:
-    """A lane under way: which of its bars is open, and which was finished last."""
+    """A market under way: which of its bars is open, and which was finished last."""
 
-    def __init__(self, lane: Lane, desk: Desk) -> None:
-        self.lane = lane
+    def __init__(self, market: Market, desk: Desk | None = None) -> None:
+        self.market = market
         self.open: BidAskBar | None = None
-        self._symbol, self._timeframe = lane.market.instrument.symbol, lane.market.timeframe
+        self._symbol, self._timeframe = market.instrument.symbol, market.timeframe
         self._finished_ns = 0
-        self._bars = iter(lane.market.quotes)
+        self._bars = iter(market.quotes)
         self._desk = desk
 
     def begin(self, terminal: SimulatedTerminal) -> None:
@@ -208,8 +215,8 @@ class _Track:
             self._finished_ns = bar.closed_at_ns
 
     def decide(self) -> bool:
-        """Decide about the bar that was finished last; tell whether there was one."""
-        if not self._finished_ns:
+        """Decide about the bar that was finished last; tell whether there was a decision."""
+        if not self._finished_ns or self._desk is None:
             return False
         request = Request(self._symbol, self._timeframe, self._finished_ns, send=True)
         run_to_completion(consider(request, self._desk))
@@ -232,10 +239,10 @@ def _closing(track: _Track) -> int:
 def _instants(tracks: Sequence[_Track]) -> Iterator[tuple[int, Sequence[_Track]]]:
     """Yield every instant at which bars open, with the tracks whose bars they are."""
     if len(tracks) == 1:
-        for bar in tracks[0].lane.market.quotes:
+        for bar in tracks[0].market.quotes:
             yield bar.opened_at_ns, tracks
         return
-    opened = [[bar.opened_at_ns for bar in track.lane.market.quotes] for track in tracks]
+    opened = [[bar.opened_at_ns for bar in track.market.quotes] for track in tracks]
     stamps_ns = np.concatenate([np.array(each, np.int64) for each in opened])
     places = np.repeat(np.arange(len(tracks)), [len(each) for each in opened])
     order = np.lexsort((places, stamps_ns))

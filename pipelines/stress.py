@@ -13,8 +13,10 @@ from feature_repo.panel import Panel
 from online.domain.errors import SextantError
 from online.domain.limits import Limits
 from online.domain.market import Instrument
+from online.domain.news import NO_NEWS, NewsCalendar
 from online.ports import Model
 from pipelines.lanes import lane_of, n_decisions, with_model, with_wider_spread
+from pipelines.market import Market
 from pipelines.performance import Performance
 from pipelines.resampling import OrderLuck, redraw_candles, shuffle_trades
 from pipelines.simulation import AccountTerms, Backtest, Lane, simulate_portfolio
@@ -32,10 +34,20 @@ class World:
     limits: Limits
     terms: AccountTerms
     instruments: Mapping[str, Instrument]
+    quoted: tuple[Market, ...] = ()
+    news: NewsCalendar = NO_NEWS
 
     def run(self, lanes: Sequence[Lane], progress: Callable[[int], None] | None = None) -> Backtest:
         """Trade the lanes."""
-        return simulate_portfolio(lanes, self.limits, self.terms, self.instruments, progress)
+        return simulate_portfolio(
+            lanes,
+            self.limits,
+            self.terms,
+            self.instruments,
+            progress,
+            quoted=self.quoted,
+            news=self.news,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +142,11 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
     def risk(factor: float) -> Performance:
         fraction = min(world.limits.risk_per_trade_fraction * factor, 0.1)
         limits = msgspec.structs.replace(world.limits, risk_per_trade_fraction=fraction)
-        other = World(limits, world.terms, world.instruments)
+        other = replace(world, limits=limits)
         return other.run(lanes).performance
 
     dear = replace(world.terms, commission_per_lot=2.0 * world.terms.commission_per_lot)
-    doubled = World(world.limits, dear, world.instruments)
+    doubled = replace(world, terms=dear)
     wider = [with_wider_spread(lane, 2.0) for lane in lanes]
     rows = [
         Varied(f"{name} x {factor:g}", models(change, factor))

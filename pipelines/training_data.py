@@ -28,9 +28,10 @@ from models.recipe import Recipe
 from models.windows import Windows, join_windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
-from online.domain.market import Instrument, PriceSide, Timeframe
+from online.domain.market import PriceSide, Timeframe
 from online.domain.vector import VectorContract
 from online.instruments import find_instrument
+from pipelines.conversion import account_per_profit
 from pipelines.feature_history import load_panel
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
@@ -147,7 +148,10 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
     recorded = table["spread_points"].to_numpy(dtype=np.float64)
     assumed = bool(np.isnan(recorded).any())
     side = lake.price_side(plan.symbol, plan.timeframe)
-    costs = label.costs(instrument.contract_size, _account_per_profit(instrument, bars))
+    rate = account_per_profit(
+        lake, instrument, ACCOUNT_CURRENCY, plan.timeframe, (plan.start_ns, plan.end_ns)
+    )
+    costs = label.costs(instrument.contract_size, rate)
     dataset = build_dataset(
         read_features(plan, bars),
         bars,
@@ -207,17 +211,3 @@ def read_windows(plan: TrainPlan, bars: Bars) -> tuple[Rows, Windows] | None:
             yield [cell if isinstance(cell, bytes) else None for cell in column]
 
     return join_windows(cells(), window.features, window.length)
-
-
-def _account_per_profit(instrument: Instrument, bars: Bars) -> float:
-    """Return the account's currency in one unit of the profit currency."""
-    if instrument.profit_currency == ACCOUNT_CURRENCY:
-        return 1.0
-    if instrument.base_currency == ACCOUNT_CURRENCY:
-        return 1.0 / float(np.median(bars.close))
-    raise InvalidInput(
-        f"{instrument.symbol} pays in {instrument.profit_currency}, which its own price does not "
-        f"convert to {ACCOUNT_CURRENCY}",
-        code="NO_CONVERSION_RATE",
-        remedy="Train on a symbol that has the account's currency on one side.",
-    )

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from online.adapters.bundle_source import BundleSource
 from online.adapters.clocks import VirtualClock
 from online.api.loading import Loader
 from online.api.matching import MatchedFeatures
 from online.api.metrics import TimedJournal
+from online.api.news_watch import NewsSource
 from online.api.safety import LimitsSource
 from online.domain.account import AccountIdentity
 from online.domain.book import Book
 from online.domain.breaker import Breaker
 from online.domain.limits import Limits
 from online.domain.market import Instrument
+from online.domain.news import NO_NEWS, NewsCalendar
 from online.domain.record import Record
 from online.ports import Broker, Clock, FeatureReader
 from online.reconciler import ReconciliationRules
@@ -37,6 +39,14 @@ class Simulation:
 
     terminal: SimulatedTerminal
     clock: VirtualClock
+
+
+class NewsParts(TypedDict, total=False):
+    """What the parts hold of news."""
+
+    news: NewsCalendar
+    news_source: NewsSource
+    news_seconds: float
 
 
 @dataclass(slots=True)
@@ -71,6 +81,8 @@ class Parts:
         Tells whose account is traded; None where that is not compared with the journal's.
     limits_source
         Where changed limits are read; None where they do not change.
+    news, news_source, news_seconds
+        The calendar, who tells of a newer one and how often it is asked; None for nobody.
     """
 
     mode: str
@@ -96,6 +108,9 @@ class Parts:
     breakers: Sequence[Breaker] = ()
     identify: Callable[[], Awaitable[AccountIdentity]] | None = None
     limits_source: LimitsSource | None = None
+    news: NewsCalendar = NO_NEWS
+    news_source: NewsSource | None = None
+    news_seconds: float = 60.0
 
     @property
     def loader(self) -> Loader:

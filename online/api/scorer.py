@@ -11,6 +11,7 @@ from online.api.accounting import OtherAccount, judge_account
 from online.api.loading import Loaded
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedModel
+from online.api.news_watch import NewsWatch
 from online.api.operating import Operating
 from online.api.parts import Parts
 from online.api.readiness import asked_state, circuit_state, journal_state
@@ -19,6 +20,7 @@ from online.api.safety import Safety
 from online.domain.errors import InvalidInput, ModelRefused, SextantError, Unavailable
 from online.domain.limits import Limits
 from online.domain.manifest import encode_manifest
+from online.domain.news import NewsCalendar
 from online.domain.record import ModelRecord, Record, Request
 from online.ports import Observation
 from online.reconciler import Reconciler
@@ -59,6 +61,7 @@ class Scorer:
     reconciling: Reconciling = field(init=False)
     operating: Operating = field(init=False)
     safety: Safety = field(init=False)
+    news_watch: NewsWatch | None = None
 
     def __post_init__(self) -> None:
         """Make what compares journal and broker, and what operators ask for."""
@@ -75,6 +78,10 @@ class Scorer:
         self.safety = Safety(
             parts, self.meters, self._trading, self.operating, parts.limits_source, self._swap
         )
+        if parts.news_source is not None:
+            self.news_watch = NewsWatch(
+                parts.news_source, parts.clock, parts.news, parts.news_seconds, self._swap_news
+            )
 
     async def start(self) -> None:
         """Journal the limits, load the model, find fates left unknown, compare with the broker."""
@@ -194,6 +201,7 @@ class Scorer:
             "reconciliation": self.reconciling.state(),
             "circuits": circuit_state(parts.breakers),
             "limits": self.safety.state(),
+            **({} if self.news_watch is None else {"news": self.news_watch.state()}),
             "journal": journal_state(parts.journal.trouble),
         }
         ready = all(state.ready for state in states.values())
@@ -295,6 +303,7 @@ class Scorer:
                 strategy=parts.strategy,
                 live=parts.mode == "live",
                 currency=parts.currency,
+                news=parts.news,
             )
         else:
             self._desk.model = timed
@@ -314,6 +323,12 @@ class Scorer:
         self.meters.tell_model(manifest.name, model.alias, model.version, model.sha256)
         logger.info("model %s version %s trades", manifest.name, model.version)
         return self.loaded
+
+    def _swap_news(self, news: NewsCalendar) -> None:
+        """Put another calendar in force, for every decision that begins from now on."""
+        self.parts.news = news
+        if self._desk is not None:
+            self._desk.news = news
 
     def _swap(self, limits: Limits) -> None:
         """Put other limits in force, for every decision that begins from now on."""

@@ -1,0 +1,102 @@
+"""The news calendar from a file, or from an address that is asked again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from online.domain.errors import InvalidSettings, Unavailable
+from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.news import NewsCalendar, parse_news
+
+_LARGEST_BYTES = 16_000_000
+
+
+class NewsFile:
+    """A calendar in a file; it is read anew when the file has changed.
+
+    Parameters
+    ----------
+    path
+        CSV or JSON, as `online.domain.news.parse_news` reads it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+
+    def read(self) -> NewsCalendar:
+        """Return the calendar.
+
+        Raises
+        ------
+        InvalidSettings
+            With code ``INVALID_NEWS_CALENDAR`` if the file cannot be read or is none.
+        """
+        try:
+            told = self._path.stat()
+            text = self._path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidSettings(
+                f"news calendar {self._path} cannot be read: {error}", code="INVALID_NEWS_CALENDAR"
+            ) from error
+        self._stamp = (told.st_mtime_ns, told.st_size)
+        return NewsCalendar(parse_news(text, str(self._path)))
+
+    async def fetch(self, now_ns: int) -> NewsCalendar | None:  # noqa: ARG002 - a file does not age
+        """Return the calendar if the file has changed since it was read; errors as `read`."""
+        try:
+            told = self._path.stat()
+        except OSError:
+            told = None
+        stamp = None if told is None else (told.st_mtime_ns, told.st_size)
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        return self.read()
+
+
+class NewsFeed:
+    """A calendar behind an address; what it tells is believed for a while.
+
+    Parameters
+    ----------
+    url
+        Answers with CSV or JSON, as `online.domain.news.parse_news` reads it.
+    max_age_seconds
+        How long an answer is believed (> 0).
+    timeout_seconds
+        Longest wait for one (> 0).
+    """
+
+    def __init__(self, url: str, max_age_seconds: float, timeout_seconds: float) -> None:
+        self._url = url
+        self._max_age_ns = round(max_age_seconds * NANOSECONDS_PER_SECOND)
+        self._timeout_seconds = timeout_seconds
+
+    async def fetch(self, now_ns: int) -> NewsCalendar | None:
+        """Return the calendar as it is now.
+
+        Raises
+        ------
+        Unavailable
+            If the address does not answer.
+        InvalidSettings
+            With code ``INVALID_NEWS_CALENDAR`` if what it answers is no calendar.
+        """
+        try:
+            async with httpx.AsyncClient(timeout=self._timeout_seconds) as client:
+                response = await client.get(self._url, follow_redirects=False)
+                response.raise_for_status()
+                text = response.text
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(
+                f"the news feed does not answer: {error}", code="NEWS_UNAVAILABLE"
+            ) from error
+        if len(text) > _LARGEST_BYTES:
+            raise InvalidSettings(
+                f"the news feed told {len(text)} characters, at most {_LARGEST_BYTES} are read",
+                code="INVALID_NEWS_CALENDAR",
+            )
+        return NewsCalendar(parse_news(text, "the news feed"), now_ns + self._max_age_ns)
