@@ -284,7 +284,7 @@ class Harness:
             DyingBroker(broker, step, kill),
             DyingJournal(journal, step, kill),
             book,
-            _FIRST_LOTS + _STEP_LOTS * (bar % _DIFFERENT),
+            round(_FIRST_LOTS + _STEP_LOTS * (bar % _DIFFERENT), 2),
         )
 
         async def is_resolved() -> bool:

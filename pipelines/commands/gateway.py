@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from pipelines.commands.gateway_demonstrate import demonstrate
 from pipelines.commands.options import (
     HOME,
     SYMBOL,
@@ -55,6 +56,9 @@ def add_to(app: typer.Typer) -> None:
         compare
     )
     group.command("terminal", epilog="Example: sextant gateway terminal --bar-seconds 5")(terminal)
+    group.command("demonstrate", epilog="Example: sextant gateway demonstrate lost-reply")(
+        demonstrate
+    )
     app.add_typer(group, name="gateway")
 
 
