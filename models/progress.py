@@ -51,9 +51,9 @@ class Steps:
     def __init__(self, total: int) -> None:
         self._total, self._done = total, 0
 
-    def advance(self, what: str) -> None:
-        """Say that one step more is done."""
-        self._done += 1
+    def advance(self, what: str, n_steps: int = 1) -> None:
+        """Say that one step more is done, or several at once."""
+        self._done += n_steps
         listener = _LISTENER.get()
         if listener is not None:
             listener(Progress(self._done, self._total, what))

@@ -3,16 +3,20 @@
 The search sees the training rows of the first fold alone, cut into purged folds of their own, so
 no setting was chosen by a row that the model is judged on. It is kept in a file and goes on where
 it was killed; every trial is told to the caller, who counts it.
+
+A crew judges several trials at once. The same seed and the same size of crew give the same search;
+another size gives another one, as what is proposed together is proposed without knowing how the
+others fare. A crew gives no trial up early: its members do not see each other's losses.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,6 +57,54 @@ class Tried:
     pruned: bool
 
 
+class Crew(Protocol):
+    """Judges several trials at once; the order of its answers is that of its questions."""
+
+    @property
+    def size(self) -> int:
+        """Trials it judges at once (> 0)."""
+        ...
+
+    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+        """Return what `losses_of` returns for each."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """All that the losses of one trial depend on.
+
+    Parameters
+    ----------
+    dataset, folds
+        Rows and inner folds.
+    config
+        What is tried.
+    embargo_ns, seed
+        Of every fit.
+    """
+
+    dataset: Dataset
+    folds: tuple[Fold, ...]
+    config: FamilyConfig
+    embargo_ns: int
+    seed: int
+
+
+def losses_of(question: Question) -> tuple[float, ...]:
+    """Return the log loss of each inner fold, nats; the same question has the same answer."""
+    return tuple(_losses(question))
+
+
+def _losses(question: Question) -> Iterator[float]:
+    family, dataset = build_family(question.config), question.dataset
+    for fold in question.folds:
+        training = training_set(dataset, fold.train, question.embargo_ns)
+        fitted = family.fit(training, question.seed)
+        predicted = fitted.predict(dataset.inputs(family.reads)[fold.test])
+        yield log_loss(predicted, dataset.labels.classes[fold.test])
+
+
 def has_space(config: FamilyConfig) -> bool:
     """Tell whether there is anything to search for the family of `config`."""
     return isinstance(config, (XgboostConfig, LightgbmConfig, SequenceConfig))
@@ -68,6 +120,7 @@ def tune(
     seed: int,
     file: Path,
     tell: Callable[[Tried], None],
+    crew: Crew | None = None,
 ) -> FamilyConfig:
     """Return the best settings found; `config` where nothing was better than it.
 
@@ -87,6 +140,8 @@ def tune(
         Where the search is kept; the same search goes on in it.
     tell
         Told each trial, those known from before first.
+    crew
+        Judges trials in parallel; None for one after the other, here.
     """
     import optuna  # noqa: PLC0415 - loads slowly, and only a search needs it
 
@@ -108,11 +163,20 @@ def tune(
         if len(done) >= n_trials:
             break
         # What comes next depends on the trials before and on nothing a killed process knew.
-        study.sampler = optuna.samplers.TPESampler(seed=seed + len(done))
-        trial = study.ask()
-        asked = config if not done else _suggest(trial, config)
-        _judge(study, trial, asked, (dataset, folds, embargo_ns, seed))
-        steps.advance(f"{config.kind}, trial {len(done) + 1} of {n_trials}")
+        liar = crew is not None  # what is being judged counts as bad, so that no two are alike
+        study.sampler = optuna.samplers.TPESampler(seed=seed + len(done), constant_liar=liar)
+        wanted = 1 if crew is None else min(crew.size, n_trials - len(done))
+        trials = [study.ask() for _ in range(wanted)]
+        questions = []
+        for place, trial in enumerate(trials):
+            asked = config if not done and not place else _suggest(trial, config)
+            trial.set_user_attr("config", dataclasses.asdict(asked))
+            questions.append(Question(dataset, folds, asked, embargo_ns, seed))
+        if crew is None:
+            _judge(study, trials[0], questions[0])
+        else:
+            _judge_together(study, trials, crew.judge(questions))
+        steps.advance(f"{config.kind}, trial {len(done) + wanted} of {n_trials}", wanted)
     tried = [_tried(number, known, config) for number, known in enumerate(done)]
     for found in tried:
         tell(found)
@@ -121,22 +185,31 @@ def tune(
     return best.config
 
 
-def _judge(study: Any, trial: Any, config: FamilyConfig, data: Any) -> None:  # noqa: ANN401 - optuna's, and what `tune` has
+def _judge(study: Any, trial: Any, question: Question) -> None:  # noqa: ANN401 - optuna's
     """Fit the inner folds one by one and tell the study how it went."""
     import optuna  # noqa: PLC0415 - see `tune`
 
-    dataset, folds, embargo_ns, seed = data
-    family, losses = build_family(config), []
-    trial.set_user_attr("config", dataclasses.asdict(config))
-    for fold in folds:
-        fitted = family.fit(training_set(dataset, fold.train, embargo_ns), seed)
-        predicted = fitted.predict(dataset.inputs(family.reads)[fold.test])
-        losses.append(log_loss(predicted, dataset.labels.classes[fold.test]))
+    losses: list[float] = []
+    for fold, loss in zip(question.folds, _losses(question), strict=True):
+        losses.append(loss)
         trial.report(float(np.mean(losses)), fold.number)
         if trial.should_prune():
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             return
     study.tell(trial, float(np.mean(losses)))
+
+
+def _judge_together(
+    study: Any,  # noqa: ANN401 - optuna's
+    trials: Sequence[Any],
+    answers: Sequence[tuple[float, ...]],
+) -> None:
+    """Tell the study how a batch went, all of it at once: a kill before leaves none of it."""
+    for trial, losses in zip(trials, answers, strict=True):
+        for number in range(len(losses)):
+            trial.report(float(np.mean(losses[: number + 1])), number)
+    for trial, losses in zip(trials, answers, strict=True):
+        study.tell(trial, float(np.mean(losses)))
 
 
 def _tried(number: int, known: Any, config: FamilyConfig) -> Tried:  # noqa: ANN401 - optuna's

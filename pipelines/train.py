@@ -18,6 +18,7 @@ from models.learn import Study
 from models.recipe import Recipe
 from online.domain.errors import Unavailable
 from online.domain.market import Timeframe
+from pipelines.dask_crew import open_crew
 from pipelines.train_report import TrainReport, show_in_prefect
 from pipelines.training import conduct, open_registry, study
 from pipelines.training_data import TrainingData, TrainPlan, load_training_data
@@ -37,6 +38,8 @@ def train(
     mlflow_uri: str | None = None,
     recipe: Recipe | None = None,
     project: str = "sextant",
+    scheduler: str | None = None,
+    crew_size: int = 4,
 ) -> TrainReport:
     """Train, judge and register a model; promoting it is another flow.
 
@@ -55,6 +58,10 @@ def train(
         Every choice; None for the defaults.
     project
         Feast's name space.
+    scheduler
+        Address of a Dask scheduler that judges the trials of a search; None for this process.
+    crew_size
+        Trials judged at once there (> 0); the same seed and size give the same search.
 
     Raises
     ------
@@ -66,7 +73,9 @@ def train(
         *(symbol, Timeframe.parse(timeframe), start_ns, end_ns),
         *(Recipe() if recipe is None else recipe, project),
     )
-    report = conduct(plan, open_registry(plan.home, mlflow_uri), load_data, run_study)
+    registry = open_registry(plan.home, mlflow_uri)
+    with open_crew(scheduler, crew_size) as crew:
+        report = conduct(plan, registry, load_data, run_study, crew)
     show_in_prefect(report)
     return report
 

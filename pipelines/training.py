@@ -21,6 +21,7 @@ from models.labels import horizon_ns
 from models.leaks import measure_embargo
 from models.learn import Study, learn
 from models.registry import Registry
+from models.tuning import Crew
 from online.domain.errors import NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from pipelines.certify import certify
@@ -45,6 +46,7 @@ def conduct(
     registry: Registry,
     load: Callable[[TrainPlan], TrainingData] = load_training_data,
     learn_from: Callable[[TrainPlan, TrainingData, int], Study] = study,
+    crew: Crew | None = None,
 ) -> TrainReport:
     """Train, judge and register; an error marks the run FAILED and registers nothing.
 
@@ -58,11 +60,13 @@ def conduct(
         Where it is recorded.
     load, learn_from
         The two long steps; Prefect's tasks of them give retries and caching.
+    crew
+        Judges the trials of a search in parallel; None for one after the other.
     """
     with registry.record(plan.experiment, f"{plan.name} {plan.recipe.kinds}") as run:
         data = load(plan)
         refuse_leaking_data(plan, data)
-        plan = tune_plan(plan, data, run)
+        plan = tune_plan(plan, data, run, crew)
         trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
         found = learn_from(plan, data, trials)
         refuse_leaking_study(plan, data, found)

@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 from models.labels import horizon_ns
 from models.learn import cut_folds
 from models.registry import Run
-from models.tuning import Tried, has_space, tune
+from models.tuning import Crew, Tried, has_space, tune
 from models.version import TRIAL_TAG
 from pipelines.training_data import TrainingData, TrainPlan
 
 
-def tune_plan(plan: TrainPlan, data: TrainingData, run: Run) -> TrainPlan:
+def tune_plan(plan: TrainPlan, data: TrainingData, run: Run, crew: Crew | None = None) -> TrainPlan:
     """Return the plan with the best settings found for each of its families.
 
     Only rows before the first test are searched on. A search of the same rows and choices goes on
@@ -27,12 +27,16 @@ def tune_plan(plan: TrainPlan, data: TrainingData, run: Run) -> TrainPlan:
         As it was loaded.
     run
         The training's run; every trial is nested in it and carries the tag that is counted.
+    crew
+        Judges trials in parallel; its size is part of the search and of its file's name.
     """
     recipe, dataset = plan.recipe, data.dataset
     if recipe.n_tuning_trials == 0:
         return plan
     known = dataset.take(cut_folds(dataset, recipe, plan.rule)[0].train)
     named = f"{dataset.digest}|{len(known)}|{recipe.trial(dataset.names)}"
+    if crew is not None:
+        named += f"|crew of {crew.size}"
     file = plan.home.mlflow / "studies" / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.db"
 
     def tell(tried: Tried) -> None:
@@ -52,6 +56,7 @@ def tune_plan(plan: TrainPlan, data: TrainingData, run: Run) -> TrainPlan:
             seed=recipe.seed,
             file=file,
             tell=tell,
+            crew=crew,
         )
         if has_space(config)
         else config

@@ -148,6 +148,10 @@ def train(
     device: Annotated[
         str, typer.Option(help="Where networks are fitted: cpu, or cuda with the extra gpu.")
     ] = "cpu",
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler that judges those settings in parallel.")
+    ] = None,
+    crew: Annotated[int, typer.Option(min=1, help="Settings judged at once there.")] = 4,
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
@@ -179,7 +183,11 @@ def train(
         progress_bar(f"training {family} on {symbol} {timeframe}") as advance,
         listening(lambda step: advance(step.done, step.total, step.what)),
     ):
-        report = run_train(home, symbol, timeframe, start_ns, end_ns, mlflow_uri, recipe)
+        report = run_train(
+            *(home, symbol, timeframe, start_ns, end_ns, mlflow_uri, recipe),
+            scheduler=scheduler,
+            crew_size=crew,
+        )
     if json:
         write_json(report)
         return

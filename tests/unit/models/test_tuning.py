@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from models.dataset import Dataset
 from models.families.logistic import LogisticConfig
 from models.families.xgboost import XgboostConfig
 from models.labels import horizon_ns
-from models.tuning import Tried, has_space, tune
+from models.tuning import Crew, Question, Tried, has_space, losses_of, tune
 from tests.unit.models.markets import RULE, make_dataset
 
 CONFIG = XgboostConfig(max_rounds=15, patience=3, min_rounds=5)
 HORIZON = horizon_ns(RULE)
 
 
-def search(dataset: Dataset, file: Path, n_trials: int) -> tuple[XgboostConfig, list[Tried]]:
+def search(
+    dataset: Dataset, file: Path, n_trials: int, crew: Crew | None = None
+) -> tuple[XgboostConfig, list[Tried]]:
     tried: list[Tried] = []
     best = tune(
         dataset,
@@ -30,6 +33,7 @@ def search(dataset: Dataset, file: Path, n_trials: int) -> tuple[XgboostConfig, 
         seed=7,
         file=file,
         tell=tried.append,
+        crew=crew,
     )
     assert isinstance(best, XgboostConfig)
     return best, tried
@@ -75,3 +79,47 @@ def test_the_best_is_the_one_with_the_least_loss_and_the_first_is_the_default(
 def test_a_family_without_a_space_has_none() -> None:
     assert has_space(CONFIG)
     assert not has_space(LogisticConfig())
+
+
+class _Inline:
+    """A crew that judges here, one after the other."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.asked: list[int] = []
+
+    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+        self.asked.append(len(questions))
+        return [losses_of(question) for question in questions]
+
+
+class _Dies(_Inline):
+    """A crew that is gone when it is asked for the second time."""
+
+    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+        if self.asked:
+            raise ConnectionResetError
+        return super().judge(questions)
+
+
+def test_the_same_seed_and_size_of_crew_give_the_same_search(
+    known: Dataset, tmp_path: Path
+) -> None:
+    crew = _Inline(2)
+    first = search(known, tmp_path / "first.db", 5, crew)
+    assert first == search(known, tmp_path / "second.db", 5, _Inline(2))
+    assert crew.asked == [2, 2, 1]
+    assert first[1][0].config == CONFIG
+    assert len({trial.config for trial in first[1]}) == 5
+    assert not any(trial.pruned for trial in first[1])
+
+
+def test_a_crew_that_dies_leaves_whole_batches_and_the_search_goes_on_as_if_it_had_not(
+    known: Dataset, tmp_path: Path
+) -> None:
+    whole = search(known, tmp_path / "whole.db", 4, _Inline(2))
+    with pytest.raises(ConnectionResetError):
+        search(known, tmp_path / "parts.db", 4, _Dies(2))
+    rest = _Inline(2)
+    assert search(known, tmp_path / "parts.db", 4, rest) == whole
+    assert rest.asked == [2]

@@ -1,0 +1,173 @@
+"""The page of `tests.benchmarks.results`: tables in Markdown, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.evaluate import COVERAGES
+
+Row = dict[str, Any]
+_WISHED = 0.6
+_HEAD = """# What the families achieved out of sample
+
+Written by `sextant bench results --full` from real hourly bars (HistData, bid, made of minutes),
+not by hand. Nothing was tuned: default settings, default features, one trial a family. Costs:
+8 points of spread assumed, 3.5 USD a lot and side. R is the distance of the stop; net means after
+costs.
+"""
+
+
+def render(main: Sequence[Row], others: Sequence[Row], targets: Any) -> str:  # noqa: ANN401 - rows, or why there are none
+    """Return the page."""
+    known = [row for row in main if "failed" not in row]
+    parts = [_HEAD, _verdict(known), _walked(known), _traded(known), _accuracy(known)]
+    parts += [_targets(targets), _within([row for row in others if "failed" not in row])]
+    failed = [row for row in (*main, *others) if "failed" in row]
+    if failed:
+        parts.append(
+            "## Not measured\n\n" + "\n".join(f"- {r['name']}: {r['failed']}" for r in failed)
+        )
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _verdict(rows: Sequence[Row]) -> str:
+    earned = [row["name"] for row in rows if row["units"] > 0.0]
+    held = [row["name"] for row in rows if row["holdout"]["pnl"] > 0.0]
+    told = sum(row["log_loss_gain"][0] > 0.0 for row in rows)
+    walked = f"earned after costs: {', '.join(earned)}" if earned else "none earned after costs"
+    traded = f"{', '.join(held)} earned" if held else "none earned"
+    return (
+        f"**In short.** Of {len(rows)} families on EURUSD, walked forward 2014-2017, {walked}; in "
+        f"2018, traded once, {traded}. {told} of them know more of the outcome than its base rate "
+        "does (95 % interval of the gain in log loss above zero); that is not enough to pay the "
+        "spread unless the table says otherwise."
+    )
+
+
+def _walked(rows: Sequence[Row]) -> str:
+    head = (
+        *("family", "trades", "net R", "Sharpe", "hit rate", "at coverage", "gain in log loss"),
+        *("deflated Sharpe", "coins beaten", "processor s"),
+    )
+    body: list[tuple[str, ...]] = [
+        (
+            *(row["name"], f"{row['trades']:,}", f"{row['units']:+.1f}", f"{row['sharpe']:.2f}"),
+            *(f"{row['hit_rate']:.1%}", f"{row['coverage']:.0%}"),
+            f"{row['log_loss_gain'][0]:+.4f} to {row['log_loss_gain'][1]:+.4f}",
+            *(f"{row['deflated_sharpe']:.2f}", f"{row['coins_beaten']:.0%}"),
+            str(row["processor_seconds"]),
+        )
+        for row in rows
+    ]
+    for row in rows[:1]:
+        blank = ("",) * (len(head) - 3)
+        body.append(("rules", f"{row['rules_trades']:,}", f"{row['rules_units']:+.1f}", *blank))
+        body.append(("buy and hold", "1", f"{row['hold_units']:+.1f}", *blank))
+    means = ", ".join(f"{row['name']} {row['coin_units']:+.1f}" for row in rows)
+    return (
+        "## EURUSD H1, 2014-2017, five purged folds\n\n"
+        + _table(head, body)
+        + f"\nCoins with the same entries, mean net R: {means}.\n"
+    )
+
+
+def _traded(rows: Sequence[Row]) -> str:
+    head = ("run", "trades", "net USD", "won", "deepest fall", "Sharpe")
+    body = [_run(row["name"], row["holdout"]) for row in rows]
+    for row in rows[:1]:
+        body.append(_run("rules", row["holdout_rules"]))
+        body.append(_run("buy and hold, unlevered", row["holdout_hold"]))
+        body.append(_run(f"coin beside {row['name']}, the middle of five", row["holdout_coin"]))
+    return (
+        "## EURUSD H1, 2018, traded once by the trading code\n\n10,000 USD, risk rules and limits "
+        "of the replay mode. Models fitted before 2018; nothing was chosen by what is shown "
+        "here.\n\n" + _table(head, body)
+    )
+
+
+def _run(name: str, row: Row) -> tuple[str, ...]:
+    won = "" if row["won"] is None else f"{row['won']:.1%}"
+    return (
+        *(name, f"{row['trades']:,}", f"{row['pnl']:+,.0f}"),
+        *(won, f"{row['fall']:.1%}", f"{row['sharpe']:.2f}"),
+    )
+
+
+def _accuracy(rows: Sequence[Row]) -> str:
+    head = ("surest share of the bars", *(row["name"] for row in rows))
+    body = [
+        (f"{share:.0%}", *(f"{row['curve'][place]:.1%}" for row in rows))
+        for place, share in enumerate(COVERAGES)
+    ]
+    return (
+        "## Accuracy against coverage: the barriers\n\nShare of the bars whose said side reached "
+        "its target before its stop and its time-out, EURUSD 2014-2017 out of fold. A bar on which "
+        "neither side did counts as wrong.\n\n" + _table(head, body) + _reached(rows)
+    )
+
+
+def _reached(rows: Sequence[Row]) -> str:
+    over = [
+        f"{row['name']} on the surest {share:.0%}"
+        for row in rows
+        for share, hit in zip(COVERAGES, row["curve"], strict=True)
+        if hit > _WISHED
+    ]
+    if over:
+        return f"\nAbove 60 %: {'; '.join(over)}.\n"
+    return "\nNo family comes above 60 % at any coverage on this target.\n"
+
+
+def _targets(rows: Any) -> str:  # noqa: ANN401 - rows, or why there are none
+    if isinstance(rows, dict):
+        return f"## Other targets\n\nNot measured: {rows['failed']}"
+    head = (
+        *("target", "rows", "commoner answer", "without a model", "all bars"),
+        *(f"surest {share:.0%}" for share in COVERAGES[:6]),
+    )
+    body = [
+        (
+            *(row["name"], f"{row['rows']:,}", f"{row['base_rate']:.1%}", f"{row['trivial']:.1%}"),
+            f"{row['curve'][-1]:.1%}",
+            *(f"{hit:.1%}" for hit in row["curve"][:6]),
+        )
+        for row in rows
+    ]
+    text = (
+        "## Accuracy on other targets\n\nXGBoost with its default settings in purged folds. "
+        "*Without a model*: always higher; and for the range, that of the last ten bars goes on."
+    )
+    over = [row["name"] for row in rows if max(row["curve"]) > _WISHED]
+    told = f"Above 60 % somewhere: {'; '.join(over)}." if over else "Above 60 %: neither."
+    advice = (
+        "What a position is paid for is the side alone: a model of volatility may size and time "
+        "it, and chooses none."
+    )
+    return f"{text}\n\n{_table(head, body)}\n{told} {advice}\n"
+
+
+def _within(rows: Sequence[Row]) -> str:
+    kinds = list(dict.fromkeys(row["name"] for row in rows))
+    symbols = list(dict.fromkeys(row["symbol"] for row in rows))
+    cells = {(row["symbol"], row["name"]): row for row in rows}
+    head = ("symbol", *kinds, "rules", "buy and hold")
+    body = []
+    for symbol in symbols:
+        mine = [cells.get((symbol, kind)) for kind in kinds]
+        told = [
+            "" if row is None else f"{row['units']:+.1f} ({row['trades']}, {row['hit_rate']:.0%})"
+            for row in mine
+        ]
+        first = next(row for row in mine if row is not None)
+        body.append((symbol, *told, f"{first['rules_units']:+.1f}", f"{first['hold_units']:+.1f}"))
+    return (
+        "## Other symbols, H1, walked forward within 2018\n\nNet R (trades, hit rate), out of "
+        "fold. A year is short: five test sets of some six weeks.\n\n" + _table(head, body)
+    )
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    lines += [f"| {' | '.join(row)} |" for row in body]
+    return "\n".join(lines) + "\n"
