@@ -33,6 +33,7 @@ from models.learn import Study, cut_folds, learn
 from models.recipe import Recipe
 from models.splits import Fold
 from online.adapters.onnx_model import load_bundle
+from online.adapters.rule_model import RuleModel
 from online.domain.errors import SextantError
 from online.domain.market import Timeframe
 from online.instruments import find_instrument
@@ -46,7 +47,6 @@ from pipelines.market import read_market
 from pipelines.performance import Performance
 from pipelines.quality_gaps import calendar_of
 from pipelines.resample import resample_bars
-from pipelines.rule_model import RuleModel
 from pipelines.stress import hold, toss
 from pipelines.training import bind
 from pipelines.training_data import TrainingData, TrainPlan, load_training_data
@@ -149,7 +149,7 @@ def walk_main(home: Home, kind: str) -> Row:
     lake, far_ns = Lake(home.lake), 2**62
     market = read_market(lake, find_instrument(MAIN), Timeframe.H1, HOLDOUT_NS, far_ns, spread)
     lane = make_lane(lake, market, model)
-    world = world_of(settings, [lane])
+    world = world_of(home, settings, [lane])
     traded = world.run([lane]).performance
     rules = world.run([with_model(lane, RuleModel.like(model.manifest))]).performance
     coins = toss([lane], world, traded, N_COINS)

@@ -41,7 +41,7 @@ def questions(count: int) -> list[Question]:
 def test_a_cluster_answers_as_this_process_does_and_in_order() -> None:
     asked = questions(3)
     with (
-        LocalCluster(
+        LocalCluster(  # type: ignore[no-untyped-call] # no types published
             n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
         ) as cluster,
         open_crew(cluster.scheduler_address, 3) as crew,
