@@ -208,10 +208,61 @@ _DEALS = (
     Column("swap", "number", "account currency", "record.deal.swap", "Realised by it"),
 )  # fmt: skip
 
+_OPERATIONS = (
+    *_sealed(),
+    Column("decision_id", "text", "-", "record.decision_id", "Unique name of the operation"),
+    Column("number", "integer", "-", "record.number", "Counted with the decisions"),
+    Column("wanted_at", "time", "UTC", "record.at_ns", "When it was recorded, before it was sent"),
+    Column("by", "text", "-", "record.by", "Who wanted it: an operator, or a trailing rule"),
+    Column("note", "text", "-", "record.note", "Why"),
+    Column("operation", "json", "-", "record.operation", "What was wanted"),
+    Column("position", "json", "-", "record.position", "What it was done to, by the broker"),
+    Column("resting", "json", "-", "record.resting", "The resting order it was done to, if any"),
+    Column("bid", "number", "price", "record.quote.bid", "Best bid at that time"),
+    Column("ask", "number", "price", "record.quote.ask", "Best ask at that time"),
+    Column("intent_id", "text", "-", "record.intent.intent_id", "Unique name of its order"),
+    Column("magic", "integer", "-", "record.intent.magic", "Number the broker keeps on it"),
+    Column("comment", "text", "-", "record.intent.comment", "Text the broker keeps on it"),
+    Column("purpose", "text", "-", "record.intent.purpose", "close, modify or cancel"),
+    Column("symbol", "text", "-", "record.intent.symbol", "Instrument"),
+    Column("side", "text", "-", "record.intent.side", "buy or sell"),
+    Column("volume_lots", "number", "lots", "record.intent.volume_lots", "Size"),
+    Column("stop", "number", "price", "record.intent.stop", "New broker-side stop of a modify"),
+    Column("target", "number", "price", "record.intent.target", "New target of a modify; 0: none"),
+    Column("position_ticket", "integer", "ticket", "record.intent.position", "0 on a cancel"),
+    Column("order_ticket", "integer", "ticket", "record.intent.order", "Cancelled; 0 on the rest"),
+)  # fmt: skip
+_RESOLUTIONS = (
+    *_sealed(),
+    Column("intent_id", "text", "-", "record.intent_id", "Order of unknown fate"),
+    Column("decision_id", "text", "-", "record.decision_id", "What made the order"),
+    Column("stated_at", "time", "UTC", "record.at_ns", "When it was recorded"),
+    Column("by", "text", "-", "record.by", "Operator who states it"),
+    Column("note", "text", "-", "record.note", "From what the operator knows it"),
+    Column("status", "text", "-", "record.reply.status", "What became of the order"),
+    Column("position_ticket", "integer", "ticket", "record.reply.position", "0 where none is"),
+    Column("price", "number", "price", "record.reply.price", "Of the fill; 0 where there is none"),
+    Column("volume_lots", "number", "lots", "record.reply.volume_lots", "Filled size"),
+)  # fmt: skip
+_TRAILS = (
+    *_sealed(),
+    Column("position_ticket", "integer", "ticket", "record.position", "Position trailed"),
+    Column("symbol", "text", "-", "record.symbol", "Instrument"),
+    Column("wanted_at", "time", "UTC", "record.at_ns", "When it was recorded"),
+    Column("by", "text", "-", "record.by", "Who wanted it"),
+    Column("note", "text", "-", "record.note", "Why"),
+    Column("distance", "number", "price", "record.rule.distance",
+           "From the market to the stop; empty where trailing ended"),
+    Column("step", "number", "price", "record.rule.step", "Least move of the stop"),
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "decisions": _DECISIONS,
     "orders": _ORDERS,
     "replies": _REPLIES,
     "deals": _DEALS,
+    "operations": _OPERATIONS,
+    "resolutions": _RESOLUTIONS,
+    "trails": _TRAILS,
 }
 """Columns by table, in the order of the files."""

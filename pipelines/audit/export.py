@@ -18,13 +18,29 @@ import msgspec
 from online.adapters.journal_reader import read_sealed
 from online.domain.audit import Anchor, Auditor
 from online.domain.errors import InvalidInput, Unavailable
-from online.domain.record import DealRecord, DecisionRecord, ModelRecord, Record, ResultRecord
+from online.domain.record import (
+    DealRecord,
+    DecisionRecord,
+    ModelRecord,
+    OperationRecord,
+    Record,
+    ResolutionRecord,
+    ResultRecord,
+    TrailRecord,
+)
 from pipelines.audit.columns import TABLES, Cell, Column, Entry, Format, format_time
 from pipelines.audit.parquet import load_pyarrow
 
 DICTIONARY = "data_dictionary.csv"
 MANIFEST = "manifest.json"
 _GROUP_ROWS = 5_000
+_SINGLE: dict[type[Record], str] = {
+    ResultRecord: "replies",
+    DealRecord: "deals",
+    OperationRecord: "operations",
+    ResolutionRecord: "resolutions",
+    TrailRecord: "trails",
+}
 
 
 class ExportManifest(msgspec.Struct, frozen=True):
@@ -150,9 +166,10 @@ def _tables_of(record: Record) -> tuple[str, ...]:
     """Return the tables that a record makes a row of."""
     if isinstance(record, DecisionRecord):
         return ("decisions",) if record.intent is None else ("decisions", "orders")
-    if isinstance(record, ResultRecord):
-        return ("replies",)
-    return ("deals",) if isinstance(record, DealRecord) else ()
+    for kind, table in _SINGLE.items():
+        if isinstance(record, kind):
+            return (table,)
+    return ()
 
 
 def _open(

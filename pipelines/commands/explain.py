@@ -15,6 +15,7 @@ from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import OrderStatus
 from online.domain.reasons import MEANING, Veto
 from online.domain.record import DecisionRecord
+from pipelines.commands.explain_operation import tell_afterwards
 from pipelines.commands.story import Story
 
 ABSENT = "-"
@@ -193,7 +194,7 @@ def _order(story: Story) -> Iterator[RenderableType]:
         )
     if story.deals:
         table = _table("Deals", "ticket", "when", "what", "why")
-        for column in ("lots", "price", "profit", "commission"):
+        for column in ("lots", "price", "profit", "commission", "swap"):
             table.add_column(column, justify="right")
         for record in story.deals:
             deal = record.deal
@@ -201,9 +202,13 @@ def _order(story: Story) -> Iterator[RenderableType]:
                 *(str(deal.ticket), _when(deal.at_ns)),
                 *(f"{deal.side} {'in' if deal.entry else 'out'}", deal.reason),
                 *(str(deal.volume_lots), str(deal.price)),
-                *(f"{deal.profit:.2f}", f"{deal.commission:.2f}"),
+                *(f"{deal.profit:.2f}", f"{deal.commission:.2f}", f"{deal.swap:.2f}"),
             )
         yield table
+    if story.afterwards:
+        yield Text("Afterwards:")
+    for each in story.afterwards:
+        yield tell_afterwards(each)
 
 
 def _table(title: str, *columns: str) -> Table:

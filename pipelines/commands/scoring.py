@@ -75,7 +75,7 @@ def settings(
 
 def explain(
     decision_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Of the decision, as the scorer answered it.")
+        str, typer.Argument(metavar="ID", help="Of the decision or operation, as answered.")
     ],
     home: HomeOption = HOME,
     journal: Annotated[
@@ -86,11 +86,18 @@ def explain(
     """Tell why a decision was taken: every fact it rests on, from the journal alone."""
     from online.adapters.sqlite_journal import iterate
     from pipelines.commands.explain import tell
+    from pipelines.commands.explain_operation import PREFIX, gather_operation, tell_operation
     from pipelines.commands.story import gather_story
 
-    story = gather_story(decision_id, iterate(journal or Home(home).journal))
+    records = iterate(journal or Home(home).journal)
+    if decision_id.startswith(PREFIX):
+        operation = gather_operation(decision_id, records)
+        told, paragraphs = msgspec.to_builtins(operation), tell_operation(operation)
+    else:
+        story = gather_story(decision_id, records)
+        told, paragraphs = msgspec.to_builtins(story), tell(story)
     if json:
-        write_json(story)
+        write_json(told)
         return
-    for paragraph in tell(story):
+    for paragraph in paragraphs:
         console.print(paragraph)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeGuard
 
 import msgspec
 
 from online.domain.errors import NotFound
 from online.domain.manifest import Manifest, decode_manifest
 from online.domain.record import (
+    AccountRecord,
     DealRecord,
     DecisionRecord,
     LimitsRecord,
     ModelRecord,
+    OperationRecord,
     Record,
+    ResolutionRecord,
     ResultRecord,
+    TrailRecord,
 )
+from pipelines.commands.explain_operation import Afterwards
 
 EXAMPLES_SHOWN = 3
 
@@ -35,6 +41,8 @@ class Story(msgspec.Struct, frozen=True):
         What came back for its order, evidence found later included, oldest first.
     deals
         Fills of its order and of the exits of the position it opened, oldest first.
+    afterwards
+        What operators and trailing rules did to its order or position, and what came of that.
     """
 
     decision: DecisionRecord
@@ -42,6 +50,7 @@ class Story(msgspec.Struct, frozen=True):
     limits: LimitsRecord | None
     results: tuple[ResultRecord, ...]
     deals: tuple[DealRecord, ...]
+    afterwards: tuple[Afterwards, ...] = ()
 
     @property
     def manifest(self) -> Manifest | None:
@@ -71,12 +80,35 @@ def gather_story(decision_id: str, records: Iterable[Record]) -> Story:
         return Story(decision, model, limits, (), ())
     results: list[ResultRecord] = []
     deals: list[DealRecord] = []
+    afterwards: list[Afterwards] = []
+    tickets, orders = {intent.position} - {0}, set[str]()
     for record in journal:
+        if isinstance(record, AccountRecord) and record.new:
+            break  # tickets begin again: what follows is about others
         if isinstance(record, ResultRecord) and record.intent_id == intent.intent_id:
             results.append(record)
-        elif isinstance(record, DealRecord) and record.deal.magic == intent.magic:
-            deals.append(record)
-    return Story(decision, model, limits, tuple(results), tuple(deals))
+            tickets |= {record.reply.position, record.reply.order} - {0}
+        elif isinstance(record, DealRecord):
+            if record.deal.magic == intent.magic:
+                deals.append(record)
+        elif _is_afterwards(record, tickets, {intent.intent_id} | orders):
+            afterwards.append(record)
+            if isinstance(record, OperationRecord):
+                orders.add(record.intent.intent_id)
+    return Story(decision, model, limits, tuple(results), tuple(deals), tuple(afterwards))
+
+
+def _is_afterwards(record: Record, tickets: set[int], orders: set[str]) -> TypeGuard[Afterwards]:
+    """Tell whether a record is of what was done to one of the tickets, or of one of the orders."""
+    match record:
+        case OperationRecord():
+            return bool({record.intent.position, record.intent.order} & tickets)
+        case ResultRecord() | ResolutionRecord():
+            return record.intent_id in orders
+        case TrailRecord():
+            return record.position in tickets
+        case _:
+            return False
 
 
 def _find(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import replace
-from typing import Any
 
 import msgspec
 import pytest
 
-from online.domain.account import Deal
 from online.domain.book import Book
 from online.domain.decision import Action
-from online.domain.errors import JournalUnavailable, NotFound, SextantError, Unavailable
-from online.domain.market import Quote, Side, Timeframe
+from online.domain.errors import JournalUnavailable, SextantError, Unavailable
+from online.domain.market import Side, Timeframe
 from online.domain.order import OrderReply, OrderStatus, Purpose
 from online.domain.record import (
     DealRecord,
@@ -27,24 +24,18 @@ from online.domain.record import (
 )
 from online.ports import Observation, keep_finite
 from online.sending import resolve_pending
-from online.trade import Desk, Outcome, consider, run_to_completion
+from online.trade import consider, run_to_completion
+from tests.desks import World, codes, deal
 from tests.fakes import (
     BAR_NS,
     FLAT,
     HOUR_NS,
-    INSTRUMENTS,
     SHORT,
-    FakeBroker,
-    FakeClock,
-    FakeFeatures,
-    FakeJournal,
-    FakeModel,
     make_account,
     make_limits,
     make_manifest,
     make_position,
     make_quote,
-    make_reading,
     make_windowed_contract,
     make_windowed_reading,
 )
@@ -52,45 +43,6 @@ from tests.fakes import (
 pytestmark = pytest.mark.lean
 NAN = math.nan
 DAY_NS = 24 * HOUR_NS
-
-
-class World:
-    """A desk and everything behind it, within reach."""
-
-    def __init__(self, **changes: Any) -> None:  # noqa: ANN401 - any field of the desk
-        self.broker = FakeBroker()
-        self.features = FakeFeatures()
-        self.journal = FakeJournal()
-        self.clock = FakeClock()
-        self.model = FakeModel()
-        desk = Desk(
-            features=self.features,
-            broker=self.broker,
-            journal=self.journal,
-            clock=self.clock,
-            model=self.model,
-            limits=make_limits(),
-            instruments=INSTRUMENTS,
-            book=Book(),
-        )
-        self.desk = replace(desk, **changes)
-
-    def ask(self, bar_ns: int = BAR_NS, *, send: bool = True, **changes: Any) -> Outcome:  # noqa: ANN401
-        """Ask about a bar, at its close, with everything fresh."""
-        request = Request("EURUSD", Timeframe.H1, bar_ns, send)
-        return run_to_completion(consider(msgspec.structs.replace(request, **changes), self.desk))
-
-    def move(self, bar_ns: int) -> None:
-        """Let a bar close: clock, quote and features are of that bar."""
-        self.clock.time_ns = bar_ns
-        self.broker.quote = make_quote(at_ns=bar_ns)
-        self.features.reading = make_reading(stamps_ns=(bar_ns, bar_ns))
-
-
-def codes(outcome: Outcome) -> list[str]:
-    """Return every reason code of a decision."""
-    record = outcome.record
-    return [veto.reason.value for veto in (*record.decision.reasons, *record.vetoes)]
 
 
 def test_an_edge_becomes_one_filled_order_with_the_labels_exits() -> None:
@@ -262,118 +214,6 @@ def test_a_reply_that_cannot_be_recorded_leaves_the_order_unresolved() -> None:
         world.ask()
     assert len(world.broker.sent) == 1
     assert len(world.desk.book.pending) == 1
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"down": True}, "ACCOUNT_UNAVAILABLE"),
-        ({"quote": None}, "NO_QUOTE"),
-        ({"quote": make_quote(NAN)}, "CROSSED_QUOTE"),
-        ({"quote": make_quote(1.1, math.inf)}, "CROSSED_QUOTE"),
-        ({"quote": make_quote(at_ns=BAR_NS - 61_000_000_000)}, "STALE_QUOTE"),
-        ({"quote": make_quote(1.1, 1.2)}, "SPREAD_TOO_WIDE"),
-        ({"quote": Quote("GBPUSD", 1.1, 1.1001, BAR_NS)}, "NO_QUOTE"),
-        ({"account": None}, "ACCOUNT_UNAVAILABLE"),
-        ({"account": make_account(NAN)}, "ACCOUNT_UNAVAILABLE"),
-        ({"account": make_account(currency="CHF")}, "NO_CONVERSION_RATE"),
-        ({"account": make_account(100.0)}, "VOLUME_TOO_SMALL"),
-        ({"positions": None}, "ACCOUNT_UNAVAILABLE"),
-        ({"positions": (make_position(opened_price=NAN),)}, "ACCOUNT_UNAVAILABLE"),
-    ],
-)
-def test_whatever_the_broker_does_not_tell_is_a_veto_and_the_record_can_be_read(
-    change: dict[str, Any], expected: str
-) -> None:
-    world = World()
-    for name, value in change.items():
-        setattr(world.broker, name, value)
-    outcome = world.ask()
-    assert expected in codes(outcome)
-    assert outcome.record.intent is None
-    assert world.broker.sent == []
-    assert decode_record(encode_record(outcome.record)) == outcome.record
-
-
-def test_a_deal_that_is_not_finite_is_a_veto() -> None:
-    world = World()
-    world.broker.deals.append(deal(5, profit=NAN))
-    assert "ACCOUNT_UNAVAILABLE" in codes(world.ask())
-
-
-def deal(ticket: int, profit: float = 1.0) -> Deal:
-    """Return a fill that closed something."""
-    return Deal(
-        ticket,
-        1,
-        1,
-        0,
-        "EURUSD",
-        Side.SELL,
-        False,  # noqa: FBT003 - in the order of the struct
-        "stop",
-        0.1,
-        1.1,
-        BAR_NS,
-        profit,
-        -1.0,
-    )
-
-
-@pytest.mark.parametrize("raw", [(NAN, 0.5, 0.5), (0.9, 0.9, 0.9), (-0.1, 0.5, 0.6)])
-def test_a_score_that_is_no_distribution_is_a_veto(raw: tuple[float, float, float]) -> None:
-    world = World()
-    world.model.probabilities = raw
-    assert codes(world.ask()) == ["NON_FINITE_SCORE"]
-
-
-def test_features_that_are_down_or_torn_are_not_scored() -> None:
-    world = World()
-    world.features.down = True
-    assert codes(world.ask()) == ["FEATURES_UNAVAILABLE"]
-    world.features.down = False
-    world.features.reading = make_reading(stamps_ns=(BAR_NS, BAR_NS - HOUR_NS))
-    assert codes(world.ask()) == ["TORN_VECTOR"]
-    assert world.model.scored == []
-
-
-@pytest.mark.parametrize("unit", [0.0, -0.001])
-def test_a_unit_that_is_no_distance_gives_no_order(unit: float) -> None:
-    world = World()
-    world.features.reading = make_reading((55.0, 0.0, unit, 0.5))
-    assert codes(world.ask()) == ["STOP_MISSING"]
-
-
-def test_a_unit_wider_than_the_price_gives_no_order() -> None:
-    world = World()
-    world.features.reading = make_reading((55.0, 0.0, 5.0, 0.5))
-    assert set(codes(world.ask())) <= {"STOP_MISSING", "VOLUME_TOO_SMALL"}
-    assert world.broker.sent == []
-
-
-def test_only_a_champion_sends_live_orders() -> None:
-    world = World(live=True)
-    assert codes(world.ask()) == ["MODEL_NOT_APPROVED"]
-    world.model.alias = "champion"
-    assert world.ask().reply is not None
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [({"symbol": "GBPUSD"}, "UNKNOWN_SYMBOL"), ({"timeframe": Timeframe.M1}, "UNKNOWN_TIMEFRAME")],
-)
-def test_what_the_model_does_not_trade_is_not_found(change: dict[str, Any], code: str) -> None:
-    world = World()
-    with pytest.raises(NotFound) as caught:
-        world.ask(**change)
-    assert caught.value.code == code
-    assert world.journal.records == []
-
-
-def test_a_model_of_an_unknown_instrument_is_not_found() -> None:
-    world = World(instruments={})
-    with pytest.raises(NotFound, match="EURUSD"):
-        world.ask()
 
 
 def test_a_fill_is_recorded_once_though_many_decisions_see_it() -> None:
