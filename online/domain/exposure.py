@@ -57,9 +57,11 @@ class WorstCase(msgspec.Struct, frozen=True, gc=False):
 
 
 def all_under_way(
-    known: tuple[OrderUnderWay, ...], resting: Iterable[RestingOrder]
+    known: tuple[OrderUnderWay, ...], resting: tuple[RestingOrder, ...]
 ) -> tuple[OrderUnderWay, ...]:
     """Return the orders that may still fill: those of the journal, and what else rests there."""
+    if not resting:
+        return known
     ours = {order.magic for order in known}
     others = (order for order in resting if not order.magic or order.magic not in ours)
     return known + tuple(
@@ -126,16 +128,15 @@ def measure_worst_case(
     rates
         Of conversion pairs.
     """
-    currency = account.currency
+    currency, own = account.currency, instruments[intent.symbol]
     asked = value_of(intent.symbol, intent.volume_lots, intent.quoted, instruments, currency, rates)
     if asked is None:
         return None
-    sum_symbol = gross = asked
-    own = instruments[intent.symbol]
-    watched = [c for c in (own.base_currency, own.profit_currency) if c != currency]
-    net = dict.fromkeys(watched, 0.0)
-    rise, fall = dict.fromkeys(watched, 0.0), dict.fromkeys(watched, 0.0)
-    _add_possible(intent.side.sign * asked, own, rise, fall)
+    total = _Total(intent.symbol, asked)
+    sums = [_Net(c) for c in (own.base_currency, own.profit_currency) if c != currency]
+    signed = asked if intent.side is Side.BUY else -asked
+    for net in sums:
+        net.allow(own, signed)
     margin = _add_margin(account.margin, asked, own, account)
     held: dict[int, float] = {}
     for position in positions:
@@ -143,25 +144,66 @@ def measure_worst_case(
         value = value_of(symbol, volume, position.opened_price, instruments, currency, rates)
         if value is None:
             return None
-        gross += value
-        sum_symbol += value if symbol == intent.symbol else 0.0
+        total.add(symbol, value)
         held[position.magic] = held.get(position.magic, 0.0) + volume
-        instrument, signed = instruments[symbol], position.side.sign * value
-        for name in watched:
-            net[name] += signed * _direction(instrument, name)
+        for net in sums:
+            net.hold(instruments[symbol], value if position.side is Side.BUY else -value)
     for order in under_way:
         filled = held.get(order.magic, 0.0) if order.magic else 0.0
         left = max(order.volume_lots - filled, 0.0)
         value = value_of(order.symbol, left, order.price, instruments, currency, rates)
         if value is None:
             return None
-        gross += value
-        sum_symbol += value if order.symbol == intent.symbol else 0.0
+        total.add(order.symbol, value)
         instrument = instruments[order.symbol]
-        _add_possible(order.side.sign * value, instrument, rise, fall)
+        for net in sums:
+            net.allow(instrument, value if order.side is Side.BUY else -value)
         margin = _add_margin(margin, value, instrument, account)
-    worst = tuple((c, max(net[c] + rise[c], -(net[c] + fall[c]))) for c in watched)
-    return WorstCase(asked, sum_symbol, gross, worst, margin)
+    worst = tuple((net.currency, net.worst) for net in sums)
+    return WorstCase(asked, total.symbol, total.gross, worst, margin)
+
+
+class _Total:
+    """Sum over everything, and over one symbol."""
+
+    __slots__ = ("_name", "gross", "symbol")
+
+    def __init__(self, name: str, asked: float) -> None:
+        self._name = name
+        self.gross = self.symbol = asked
+
+    def add(self, symbol: str, value: float) -> None:
+        """Add what is held or under way."""
+        self.gross += value
+        if symbol == self._name:
+            self.symbol += value
+
+
+class _Net:
+    """Net exposure to a currency: what is held, and how far orders can move it either way."""
+
+    __slots__ = ("currency", "fall", "held", "rise")
+
+    def __init__(self, currency: str) -> None:
+        self.currency = currency
+        self.held = self.rise = self.fall = 0.0
+
+    def hold(self, instrument: Instrument, signed: float) -> None:
+        """Add what is held; `signed` is its value, negative for a sell."""
+        self.held += signed * _direction(instrument, self.currency)
+
+    def allow(self, instrument: Instrument, signed: float) -> None:
+        """Add what may fill, or may not."""
+        change = signed * _direction(instrument, self.currency)
+        if change > 0.0:
+            self.rise += change
+        else:
+            self.fall += change
+
+    @property
+    def worst(self) -> float:
+        """The greatest amount, either way."""
+        return max(self.held + self.rise, -(self.held + self.fall))
 
 
 def _direction(instrument: Instrument, currency: str) -> int:
@@ -169,18 +211,6 @@ def _direction(instrument: Instrument, currency: str) -> int:
     if instrument.base_currency == currency:
         return 1
     return -1 if instrument.profit_currency == currency else 0
-
-
-def _add_possible(
-    signed: float, instrument: Instrument, rise: dict[str, float], fall: dict[str, float]
-) -> None:
-    """Add an order that may fill or not to the bounds of each currency's exposure."""
-    for name in rise:
-        change = signed * _direction(instrument, name)
-        if change > 0.0:
-            rise[name] += change
-        else:
-            fall[name] += change
 
 
 def _add_margin(

@@ -186,15 +186,17 @@ def _judge_stops(intent: Intent, quote: Quote, instrument: Instrument) -> list[V
 
 def _judge_exposure(worst: WorstCase, account: Account, limits: Limits) -> list[Veto]:
     """Return which limits the worst case exceeds."""
-    vetoes = []
+    vetoes: list[Veto] = []
     currency = account.currency
-    for reason, value, limit in (
-        (Reason.NOTIONAL_ABOVE_LIMIT, worst.order, limits.max_notional),
-        (Reason.SYMBOL_EXPOSURE_ABOVE_LIMIT, worst.symbol, limits.max_symbol_notional),
-        (Reason.GROSS_EXPOSURE_ABOVE_LIMIT, worst.gross, limits.max_gross_notional),
-    ):
-        if not value <= limit:
-            vetoes.append(Veto(reason, f"{value:.0f} {currency}, limit {limit:.0f}"))
+    if not worst.order <= limits.max_notional:
+        detail = f"{worst.order:.0f} {currency}, limit {limits.max_notional:.0f}"
+        vetoes.append(Veto(Reason.NOTIONAL_ABOVE_LIMIT, detail))
+    if not worst.symbol <= limits.max_symbol_notional:
+        detail = f"{worst.symbol:.0f} {currency}, limit {limits.max_symbol_notional:.0f}"
+        vetoes.append(Veto(Reason.SYMBOL_EXPOSURE_ABOVE_LIMIT, detail))
+    if not worst.gross <= limits.max_gross_notional:
+        detail = f"{worst.gross:.0f} {currency}, limit {limits.max_gross_notional:.0f}"
+        vetoes.append(Veto(Reason.GROSS_EXPOSURE_ABOVE_LIMIT, detail))
     for name, value in worst.currencies:
         if not value <= limits.max_currency_notional:
             detail = f"{name}: {value:.0f} {currency}, limit {limits.max_currency_notional:.0f}"
@@ -214,24 +216,24 @@ def _judge_exposure(worst: WorstCase, account: Account, limits: Limits) -> list[
 
 def _judge_repetition(intent: Intent, facts: RiskFacts, limits: Limits) -> list[Veto]:
     """Return why the order repeats, or crosses, one of our own."""
-    vetoes = []
+    vetoes: list[Veto] = []
     side, state = intent.side, facts.state
-    crossed = [
-        str(p.ticket)
-        for p in facts.positions or ()
-        if p.symbol == intent.symbol and p.side is not side
-    ] + [str(o.magic) for o in state.under_way if o.symbol == intent.symbol and o.side is not side]
+    crossed = ""
+    for position in facts.positions or ():
+        if position.symbol == intent.symbol and position.side is not side:
+            crossed = f"position {position.ticket}"
+    for order in state.under_way:
+        if order.symbol == intent.symbol and order.side is not side:
+            crossed = f"order {order.magic}"
     if crossed:
-        detail = f"{side} against {', '.join(crossed)} of the other side"
-        vetoes.append(Veto(Reason.OWN_ORDER_CROSSED, detail))
+        vetoes.append(Veto(Reason.OWN_ORDER_CROSSED, f"{side} against {crossed}"))
     repeats = state.buys_in_window if side is Side.BUY else state.sells_in_window
     if repeats >= limits.max_repeats_per_window:
         detail = f"{repeats} times {side} within {limits.repeat_window_seconds} s"
         vetoes.append(Veto(Reason.REPEATED_EXECUTION, detail))
-    if any(
-        entry.side is side and abs(entry.volume_lots - intent.volume_lots) < _SAME_VOLUME
-        for entry in state.recent
-    ):
-        detail = f"{side} {intent.volume_lots} lots within {limits.duplicate_window_seconds} s"
-        vetoes.append(Veto(Reason.DUPLICATE_ORDER, detail))
+    for entry in state.recent:
+        if entry.side is side and abs(entry.volume_lots - intent.volume_lots) < _SAME_VOLUME:
+            detail = f"{side} {intent.volume_lots} lots within {limits.duplicate_window_seconds} s"
+            vetoes.append(Veto(Reason.DUPLICATE_ORDER, detail))
+            break
     return vetoes

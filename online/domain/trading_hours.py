@@ -34,7 +34,10 @@ class TradingHours(msgspec.Struct, frozen=True):
     def is_open(self, utc_ns: int) -> bool:
         """Tell whether the symbol is traded at an instant."""
         second = _second_of_week(utc_ns)
-        return any(start <= second < end for start, end in self.spans)
+        for start, end in self.spans:  # noqa: SIM110 - a generator costs more than what it asks
+            if start <= second < end:
+                return True
+        return False
 
     def seconds_to_weekend(self, utc_ns: int) -> int | None:
         """Return the seconds until the week's close; None where there is none, or it has passed."""
@@ -87,6 +90,12 @@ def _second(day: str, hours: str, minutes: str) -> int:
 
 
 def _second_of_week(utc_ns: int) -> int:
-    hours = _NEW_YORK_HOURS + is_summer(utc_ns, DaylightSaving.AMERICA)
-    seconds = utc_ns // NANOSECONDS_PER_SECOND + hours * _HOUR_SECONDS
-    return (seconds + _EPOCH_DAY * _DAY_SECONDS) % WEEK_SECONDS
+    seconds = utc_ns // NANOSECONDS_PER_SECOND
+    return (seconds + _shift(seconds // _HOUR_SECONDS)) % WEEK_SECONDS
+
+
+@lru_cache(maxsize=256)
+def _shift(hour: int) -> int:
+    """Return what makes seconds since 1970 seconds of New York's week; it changes on the hour."""
+    summer = is_summer(hour * _HOUR_SECONDS * NANOSECONDS_PER_SECOND, DaylightSaving.AMERICA)
+    return (_NEW_YORK_HOURS + summer) * _HOUR_SECONDS + _EPOCH_DAY * _DAY_SECONDS

@@ -100,7 +100,7 @@ BAD: dict[tuple[type, str], tuple[object, ...]] = {
     (Intent, "symbol"): ("", "NOSUCH", "USDJPY"),
     (Intent, "volume_lots"): (0.0, -1.0, 1.01, *NO_NUMBERS),
     (Intent, "stop"): (0.0, -1.0, 1.2, *NO_NUMBERS),
-    (Intent, "target"): (0.0, -1.0, 1.0, *NO_NUMBERS),
+    (Intent, "target"): (-1.0, 1.0, *NO_NUMBERS),  # 0.0 is none: the time-out ends it
     (Intent, "quoted"): (0.0, -1.0, 1.2, *NO_NUMBERS),
     (Intent, "side"): (Side.SELL,),
 }
