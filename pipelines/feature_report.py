@@ -19,6 +19,8 @@ from pipelines.home import Home
 from pipelines.page import Page
 
 _POINTS = 600
+_HOLE_STEPS = 4.0
+"""Points that lie this many usual distances apart have a hole between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +160,20 @@ def draw(bars: BarArrays, features: Sequence[Feature], values: Mapping[str, Vect
     bars
         Their stamps are the abscissa.
     features, values
-        What is drawn, thinned to some hundred points.
+        What is drawn, thinned to some hundred points; nothing is drawn across a weekend or a hole.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow import, only when drawing
 
     figure = Figure(figsize=(11, 0.6 + 0.45 * len(features)), dpi=80, layout="constrained")
     axis = figure.subplots()
     step = max(1, len(bars) // _POINTS)
-    times = bars.closed_at_ns[::step].astype("datetime64[ns]")
+    stamps = bars.closed_at_ns[::step]
+    apart = np.diff(stamps)
+    usual = np.median(apart) if len(apart) else 0.0
+    holes = np.flatnonzero(apart > _HOLE_STEPS * usual) + 1
+    times = np.insert(stamps, holes, stamps[holes]).astype("datetime64[ns]")
     for place, feature in enumerate(reversed(features)):
-        strip = values[feature.name][::step].astype(np.float64)
+        strip = np.insert(values[feature.name][::step].astype(np.float64), holes, np.nan)
         known = strip[np.isfinite(strip)]
         low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
         axis.plot(times, place + 0.85 * (strip - low) / max(high - low, 1e-300), linewidth=0.7)

@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipelines.page import Page, show
 from pipelines.quality_gaps import Gap
@@ -20,6 +22,8 @@ from pipelines.sources.clock import WallClock, from_utc
 
 GAPS_SHOWN = 20
 _POINTS_DRAWN = 4000
+_WIDTHS_OF_A_WIDE_GAP = 100
+"""A gap of more than one part in so many of a picture is wide."""
 
 
 class GapRecord(msgspec.Struct, frozen=True):
@@ -180,16 +184,30 @@ def write_report(report: IngestReport, bars: pd.DataFrame, gaps: Sequence[Gap]) 
         ],
     )
     if report.clock_evidence:
-        page.heading(f"Clock: {report.clock}, inferred")
+        page.heading(f"Clock: {report.clock}")
         page.table(["evidence, best first"], [[words] for words in report.clock_evidence])
     page.heading("Facts")
-    facts = msgspec.to_builtins(report)
-    page.table(
-        ["name", "value"],
-        [(name, value) for name, value in facts.items() if not isinstance(value, (list, dict))],
-    )
+    page.table(["", ""], list(_facts(report).items()))
     page.write(Path(report.report_html))
     write_json(Path(report.report_json), report)
+
+
+def _facts(report: IngestReport) -> dict[str, str]:
+    """Return what else there is to know, as people read it."""
+    first, last = utc_text(report.first_closed_at_ns), utc_text(report.last_closed_at_ns)
+    return {
+        "file": report.source_file,
+        "its SHA-256": report.file_sha256,
+        "source": report.source,
+        "prices": report.price_side,
+        "clock of the stamps": report.clock,
+        "closes (UTC)": f"{first} to {last}",
+        "taking the place of others": show(report.replaced),
+        "bars out of session": show(report.bars_out_of_session),
+        "decimals of the prices": f"{report.decimals_seen} of {report.digits}",
+        "rows in quarantine": report.quarantine or "none",
+        "this report for programs": report.report_json,
+    }
 
 
 def write_json(path: Path, record: msgspec.Struct) -> None:
@@ -223,33 +241,49 @@ def to_markdown(report: IngestReport) -> str:
 
 
 def draw_prices(bars: pd.DataFrame, gaps: Sequence[Gap]) -> bytes:
-    """Return a PNG of the closes, the largest gaps shaded.
+    """Return a PNG of the prices, the largest gaps shaded; nothing is drawn across a wide one.
 
     A long series is drawn as each stretch's lowest low to highest high, so that no spike hides.
     """
     figure = Figure(figsize=(11.0, 4.2), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    axes = _plain_axes(figure)
+    stamps = bars["closed_at_ns"].to_numpy()
+    wide_ns = (int(stamps[-1]) - int(stamps[0])) // _WIDTHS_OF_A_WIDE_GAP
+    breaks = [gap.after_ns for gap in gaps if gap.before_ns - gap.after_ns > wide_ns]
     stretch = np.arange(len(bars)) // max(1, len(bars) // _POINTS_DRAWN)
-    drawn = bars.groupby(stretch).agg({"closed_at_ns": "last", "low": "min", "high": "max"})
-    at = drawn["closed_at_ns"].to_numpy().view("M8[ns]")
-    axes.fill_between(at, drawn["low"], drawn["high"], color="#1f4e8c", linewidth=0.6)
+    for _, part in bars.groupby(np.searchsorted(np.sort(breaks), stamps, side="left")):
+        drawn = part.groupby(stretch[part.index - bars.index[0]]).agg(
+            {"closed_at_ns": "last", "low": "min", "high": "max"}
+        )
+        at = drawn["closed_at_ns"].to_numpy().view("M8[ns]")
+        axes.fill_between(at, drawn["low"], drawn["high"], color="#1f4e8c", linewidth=0.6)
     for gap in sorted(gaps, key=lambda gap: -gap.missing_bars)[:GAPS_SHOWN]:
         span = np.array([gap.after_ns, gap.before_ns], dtype="M8[ns]")
         axes.axvspan(span[0], span[1], color="#c2412d", alpha=0.35, linewidth=0.8)
-    axes.set_ylabel("low to high")
+    axes.set_ylabel("price, low to high")
     axes.set_xlabel("close (UTC)")
+    axes.margins(x=0.01)
     return _png(figure)
 
 
 def draw_reasons(quarantined: dict[str, int]) -> bytes:
     """Return a PNG of the quarantined rows by reason."""
     figure = Figure(figsize=(11.0, 0.6 + 0.4 * len(quarantined)), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    axes = _plain_axes(figure)
     names = list(quarantined)[::-1]
     drawn = axes.barh(names, [quarantined[name] for name in names], color="#c2412d")
-    axes.bar_label(drawn, fmt="{:,.0f}")
+    axes.bar_label(drawn, fmt="{:,.0f}", padding=4)
+    axes.margins(x=0.1)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("rows")
     return _png(figure)
+
+
+def _plain_axes(figure: Figure) -> Axes:
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
 
 
 def _png(figure: Figure) -> bytes:

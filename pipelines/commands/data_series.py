@@ -36,6 +36,7 @@ FeedOption = Annotated[
     str | None, typer.Option(help="Show this feed's quotes, such as oanda, instead of bars.")
 ]
 _PICTURES = (".png", ".html")
+_GAPS_LISTED = 100
 
 
 def add_to(group: typer.Typer) -> None:
@@ -144,12 +145,12 @@ def plot(
     else:
         page = Page(f"{symbol} {timeframe}", f"{len(frame):,} bars, {len(found):,} gaps")
         page.picture(picture, "Prices, with the largest gaps marked in red")
-        page.heading("Gaps")
+        page.heading(f"Gaps, the largest {min(len(found), _GAPS_LISTED)} of {len(found):,}")
         page.table(
             ["after (UTC)", "before (UTC)", "bars missing", "duration"],
             [
                 (utc_text(g.after_ns), utc_text(g.before_ns), g.missing_bars, str(g.duration))
-                for g in sorted(found, key=lambda gap: -gap.missing_bars)
+                for g in sorted(found, key=lambda gap: -gap.missing_bars)[:_GAPS_LISTED]
             ],
         )
         page.write(out)
