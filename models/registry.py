@@ -1,4 +1,4 @@
-"""MLflow: where runs, figures and model versions live. The only file that imports it.
+"""MLflow: where figures and model versions live. Only this file and `models.runs` import it.
 
 A run that fails is marked FAILED with its reason and registers nothing. Every gate is a tag of
 its version, for people to read; the proof is the certificate beside the bundle's files, which
@@ -7,20 +7,23 @@ its version, for people to read; the proof is the certificate beside the bundle'
 
 from __future__ import annotations
 
+import errno
 import logging
-import math
-import os
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import RunStatus
+from mlflow.exceptions import MlflowException
+
 from models.export import Bundle, digest_folder, read_proofs
 from models.gates import Alias, Verdict
+from models.runs import Run, mark_failed, own_tags, reason_of, sweep
 from models.version import (
     BEST_ALIAS_TAG,
     DIGEST_TAG,
@@ -33,73 +36,9 @@ from models.version import (
 from online.domain.certificate import Certificate, Trust, needed_policy, permit
 from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
 
-# MLflow reads these when it is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 7 take minutes to say "down"
-
-from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import Metric, Param, RunStatus, RunTag
-from mlflow.exceptions import MlflowException
-
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
-_PARENT_TAG = "mlflow.parentRunId"
-_REASON_LENGTH = 500
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A training run that is being recorded."""
-
-    client: MlflowClient
-    experiment_id: str
-    run_id: str
-
-    @contextmanager
-    def child(self, name: str) -> Iterator[Run]:
-        """Record a run nested in this one, for example of one fold."""
-        started = self.client.create_run(
-            self.experiment_id, run_name=name, tags={_PARENT_TAG: self.run_id}
-        )
-        nested = Run(self.client, self.experiment_id, started.info.run_id)
-        status = RunStatus.FAILED
-        try:
-            yield nested
-            status = RunStatus.FINISHED
-        finally:
-            self.client.set_terminated(nested.run_id, RunStatus.to_string(status))
-
-    def log_params(self, params: Mapping[str, object]) -> None:
-        """Record what was chosen."""
-        self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()])
-
-    def log_figures(self, figures: Mapping[str, float], step: int = 0) -> None:
-        """Record what was measured; figures that are not finite are left out."""
-        now = int(time.time() * 1000)
-        metrics = [Metric(k, v, now, step) for k, v in figures.items() if math.isfinite(v)]
-        self.client.log_batch(self.run_id, metrics=metrics)
-
-    def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Tag the run."""
-        self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
-
-    def log_folder(self, folder: Path, name: str) -> None:
-        """Keep a folder's files under `name`."""
-        self.client.log_artifacts(self.run_id, str(folder), name)
-
-    def log_table(self, rows: Sequence[Mapping[str, object]], name: str) -> None:
-        """Keep a table as JSON, as MLflow shows it."""
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        data = [[row.get(column) for column in columns] for row in rows]
-        self.client.log_dict(self.run_id, {"columns": columns, "data": data}, name)
-
-    def log_text(self, text: str, name: str) -> None:
-        """Keep a text."""
-        self.client.log_text(self.run_id, text, name)
 
 
 class Registry:
@@ -121,18 +60,29 @@ class Registry:
     def __init__(self, uri: str, artifacts: Path | None = None) -> None:
         self.uri = uri
         self._artifacts = artifacts
+        self._lost: dict[str, str] = {}
         with _mlflow(uri):
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     @contextmanager
     def record(self, experiment: str, run_name: str) -> Iterator[Run]:
-        """Record a run of `experiment`; leaving by an error marks it FAILED with the reason."""
+        """Record a run of `experiment`; leaving by an error marks it FAILED with the reason.
+
+        Runs whose process has died, or whose end MLflow was not there to hear, are marked first.
+
+        Raises
+        ------
+        Unavailable
+            If MLflow does not answer, or with code ``DISK_FULL`` if nothing can be written.
+        """
         with _mlflow(self.uri):
             experiment_id = self._experiment(experiment)
-            started = self._client.create_run(experiment_id, run_name=run_name)
+            sweep(self._client, experiment_id, self._lost)
+            self._lost.clear()
+            started = self._client.create_run(experiment_id, run_name=run_name, tags=own_tags())
         run = Run(self._client, experiment_id, started.info.run_id)
         try:
-            with _mlflow(self.uri):
+            with _mlflow(self.uri), _disk():
                 yield run
         except BaseException as error:
             self._fail(run, error)
@@ -366,12 +316,12 @@ class Registry:
         return str(self._client.create_experiment(name, artifact_location=location))
 
     def _fail(self, run: Run, error: BaseException) -> None:
-        reason = f"{getattr(error, 'code', type(error).__name__)}: {error}"[:_REASON_LENGTH]
+        reason = reason_of(error)
         try:
-            run.log_tags({"failure": reason})
-            self._client.set_terminated(run.run_id, RunStatus.to_string(RunStatus.FAILED))
+            mark_failed(self._client, run.run_id, reason)
         except MlflowException as second:
-            logger.warning("run %s could not be marked FAILED: %s", run.run_id, second)
+            self._lost[run.run_id] = reason
+            logger.warning("run %s could not be marked FAILED yet: %s", run.run_id, second)
 
     def _missing(self, message: str, error: MlflowException) -> SextantError:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
@@ -389,6 +339,21 @@ def _mlflow(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise Unavailable(f"MLflow at {uri} does not answer: {error}") from error
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Name a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise Unavailable(
+            f"nothing can be written: {error}",
+            code="DISK_FULL",
+            remedy="Free space and train again; nothing was registered, and a search goes on.",
+        ) from error
 
 
 def _version(found: Any) -> Version:  # noqa: ANN401 - mlflow publishes no types

@@ -13,7 +13,7 @@ from models.attribution import attribute
 from models.gates import Verdict
 from models.learn import Study
 from models.plots import draw_all
-from models.registry import Run
+from models.runs import Run
 from models.version import TRIAL_TAG
 from pipelines.training_data import TrainingData, TrainPlan
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from models.labels import horizon_ns
 from models.learn import cut_folds
-from models.registry import Run
+from models.runs import Run
 from models.tuning import Crew, Tried, has_space, tune
 from models.version import TRIAL_TAG
 from pipelines.training_data import TrainingData, TrainPlan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -18,10 +19,12 @@ import pytest
 from models.export import Bundle, digest_folder
 from models.gates import Alias, Gate, Verdict
 from models.registry import BUNDLE_FOLDER, Registry
+from models.runs import OWNER_TAG, own_tags
 from models.version import TRIAL_TAG
 from online.domain.certificate import APPROVAL_FILE, Policy
 from online.domain.errors import InvalidInput, ModelRefused, NotFound, Unavailable
 from tests.certificates import Signers, put
+from tests.cut_links import CutLink
 
 pytestmark = pytest.mark.integration
 SIGNERS = Signers()
@@ -211,6 +214,66 @@ def test_a_failed_run_says_why_and_registers_nothing(registry: Registry, name: s
     with pytest.raises(NotFound) as caught:
         registry.latest(name)
     assert caught.value.code == "NO_MODEL"
+
+
+def test_a_full_disk_is_named_and_registers_nothing(registry: Registry, name: str) -> None:
+    with pytest.raises(Unavailable) as caught, registry.record(name, "run") as run:
+        raise OSError(errno.ENOSPC, "No space left on device", "model.onnx")
+    assert caught.value.code == "DISK_FULL"
+    found = run.client.get_run(run.run_id)
+    assert found.info.status == "FAILED"
+    assert found.data.tags["failure"].startswith("DISK_FULL: nothing can be written")
+    assert registry.versions(name) == []
+    with pytest.raises(FileNotFoundError), registry.record(name, "run"):
+        raise FileNotFoundError("another fault of the system keeps its own name")
+
+
+def test_a_run_whose_end_mlflow_did_not_hear_is_marked_when_it_is_back(
+    server: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    link = CutLink(int(server.rpartition(":")[2]))
+    registry = Registry(f"http://127.0.0.1:{link.port}")
+
+    def go_away_mid_run() -> None:
+        with registry.record(name, "first") as run, run.child("fold 1"):
+            run.log_figures({"seen": 1.0})
+            link.cut()
+            run.log_figures({"seen": 2.0})
+
+    with pytest.raises(Unavailable, match="does not answer"):
+        go_away_mid_run()
+    link.mend()
+    with registry.record(name, "second") as second:
+        second.log_figures({"seen": 3.0})
+    found = second.client.search_runs([second.experiment_id])
+    told = {run.info.run_name: (run.info.status, run.data.tags.get("failure", "")) for run in found}
+    link.cut()
+    assert told["second"] == ("FINISHED", "")
+    for lost in ("first", "fold 1"):
+        status, reason = told[lost]
+        assert status == "FAILED"
+        assert reason.startswith("UNAVAILABLE: MLflow at")
+
+
+def test_a_run_whose_process_was_killed_is_marked_by_the_next_one(
+    registry: Registry, name: str
+) -> None:
+    with registry.record(name, "mine") as run:
+        client = run.client
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        host = own_tags()[OWNER_TAG].rpartition(":")[0]
+        left = {
+            owner: client.create_run(run.experiment_id, tags={OWNER_TAG: owner}).info.run_id
+            for owner in (f"{host}:{gone.pid}", f"elsewhere:{gone.pid}", f"{host}:{os.getpid()}")
+        }
+        with registry.record(name, "next"):
+            pass
+        told = {owner: client.get_run(left[owner]) for owner in left}
+        statuses = [told[owner].info.status for owner in left]
+    assert statuses == ["FAILED", "RUNNING", "RUNNING"]
+    assert told[f"{host}:{gone.pid}"].data.tags["failure"].startswith("ABANDONED")
 
 
 def test_distinct_trials_are_counted_once_each(registry: Registry, name: str) -> None:

@@ -1,0 +1,132 @@
+"""Runs: what one training chose, measured and made, as MLflow keeps it.
+
+Each run carries who records it: one that is still open although its process is gone is marked
+FAILED by the next training, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# MLflow reads these when it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 7 take minutes to say "down"
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+
+FAILURE_TAG, OWNER_TAG = "failure", "recorded_by"
+_PARENT_TAG = "mlflow.parentRunId"
+_REASON_LENGTH = 500
+_ABANDONED = "ABANDONED: the process that recorded it is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training run that is being recorded."""
+
+    client: MlflowClient
+    experiment_id: str
+    run_id: str
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[Run]:
+        """Record a run nested in this one, for example of one fold."""
+        started = self.client.create_run(
+            self.experiment_id, run_name=name, tags={_PARENT_TAG: self.run_id, **own_tags()}
+        )
+        nested = Run(self.client, self.experiment_id, started.info.run_id)
+        try:
+            yield nested
+        except BaseException as error:
+            with suppress(MlflowException):  # the parent's end is told, and swept with this one
+                mark_failed(self.client, nested.run_id, reason_of(error))
+            raise
+        self.client.set_terminated(nested.run_id, RunStatus.to_string(RunStatus.FINISHED))
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Record what was chosen."""
+        self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()])
+
+    def log_figures(self, figures: Mapping[str, float], step: int = 0) -> None:
+        """Record what was measured; figures that are not finite are left out."""
+        now = int(time.time() * 1000)
+        metrics = [Metric(k, v, now, step) for k, v in figures.items() if math.isfinite(v)]
+        self.client.log_batch(self.run_id, metrics=metrics)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Tag the run."""
+        self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+    def log_folder(self, folder: Path, name: str) -> None:
+        """Keep a folder's files under `name`."""
+        self.client.log_artifacts(self.run_id, str(folder), name)
+
+    def log_table(self, rows: Sequence[Mapping[str, object]], name: str) -> None:
+        """Keep a table as JSON, as MLflow shows it."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        data = [[row.get(column) for column in columns] for row in rows]
+        self.client.log_dict(self.run_id, {"columns": columns, "data": data}, name)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Keep a text."""
+        self.client.log_text(self.run_id, text, name)
+
+
+def own_tags() -> dict[str, str]:
+    """Return the tag that says which process records a run."""
+    return {OWNER_TAG: f"{socket.gethostname()}:{os.getpid()}"}
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what a failed run says of its end."""
+    return f"{getattr(error, 'code', type(error).__name__)}: {error}"[:_REASON_LENGTH]
+
+
+def mark_failed(client: MlflowClient, run_id: str, reason: str) -> None:
+    """Mark a run FAILED with its reason."""
+    client.log_batch(run_id, tags=[RunTag(FAILURE_TAG, reason)])
+    client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
+
+
+def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> None:
+    """Mark the open runs of an experiment that nobody records any more.
+
+    Parameters
+    ----------
+    client, experiment_id
+        Where they are.
+    lost
+        Reasons by run, of those that ended while MLflow was not there.
+    """
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        parent = run.data.tags.get(_PARENT_TAG, "")
+        reason = lost.get(run.info.run_id) or lost.get(parent)
+        if reason is None and _is_gone(run.data.tags.get(OWNER_TAG, "")):
+            reason = _ABANDONED
+        if reason is not None:
+            mark_failed(client, run.info.run_id, reason)
+
+
+def _is_gone(owner: str) -> bool:
+    """Tell whether the process was on this host and is there no more."""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit() or os.name != "posix":
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
