@@ -29,7 +29,12 @@ from pipelines.fallback import write_fallback
 from pipelines.home import Home
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
-from pipelines.training_data import TrainingData, TrainPlan, load_training_data
+from pipelines.training_data import (
+    TrainingData,
+    TrainPlan,
+    define_service,
+    load_training_data,
+)
 from pipelines.tuning import tune_plan
 
 logger = logging.getLogger(__name__)
@@ -78,6 +83,7 @@ def conduct(
         manifest = read_manifest(bundle.folder)
         write_fallback(plan.home, manifest)
         run.log_text(write_card(manifest, bundle.digest, found, verdict), "model_card.md")
+        run.log_params({"feature_service": define_service(plan, manifest)})
         headline = found.comparison.verdict()
         registered = registry.register(run, plan.name, bundle, verdict, headline)
     return make_report(

@@ -18,6 +18,7 @@ from feature_repo.objects import (
     service_name,
     window_reference,
 )
+from feature_repo.services import define_model_service
 from feature_repo.store import apply_definitions, open_store
 from feature_repo.vector import require_served
 from feature_repo.windows import find_window
@@ -28,6 +29,7 @@ from models.recipe import Recipe
 from models.windows import Windows, join_windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
+from online.domain.manifest import Manifest
 from online.domain.market import PriceSide, Timeframe
 from online.domain.vector import VectorContract
 from online.instruments import find_instrument
@@ -211,3 +213,11 @@ def read_windows(plan: TrainPlan, bars: Bars) -> tuple[Rows, Windows] | None:
             yield [cell if isinstance(cell, bytes) else None for cell in column]
 
     return join_windows(cells(), window.features, window.length)
+
+
+def define_service(plan: TrainPlan, manifest: Manifest) -> str:
+    """Write the model's feature service into Feast's registry; return its name."""
+    paths = store_paths(plan.home)
+    store = open_store(paths, plan.project)
+    apply_definitions(store, paths.offline_root, [plan.timeframe])
+    return define_model_service(store, plan.name, manifest.vector, manifest.transform_fingerprint)

@@ -18,7 +18,8 @@ from feature_repo.catalogue import contract, select
 from feature_repo.engine import compute_batch
 from feature_repo.objects import references
 from feature_repo.panel import Panel
-from feature_repo.store import open_store
+from feature_repo.services import define_model_service, model_services
+from feature_repo.store import apply_definitions, open_store
 from online.adapters.feast_redis import (
     decode_float,
     decode_timestamp_ns,
@@ -67,8 +68,14 @@ def test_feast_apply_and_materialize_serve_the_batch_values(workplace: Path) -> 
     fill_lake(home, bars)
     feature_steps.compute_offline(home, Panel(SYMBOL, Timeframe.H1, bars))
 
-    feast(workplace, "apply")
     vector = contract(Timeframe.H1)
+    paths = feature_steps.store_paths(home)
+    store = open_store(paths)
+    apply_definitions(store, paths.offline_root, [Timeframe.H1])
+    service = define_model_service(store, "EURUSD.H1.barrier", vector, "0" * 64)
+
+    feast(workplace, "apply")
+    assert [each.name for each in model_services(open_store(paths))] == [service]
     cut = 550
     until = str(np.datetime64(int(bars.closed_at_ns[cut]), "ns").astype("datetime64[s]"))
     views = [argument for view in vector.views for argument in ("--views", view.name)]

@@ -14,6 +14,7 @@ import pytest
 from feature_repo.bars import BarArrays
 from feature_repo.catalogue import BY_NAME, CROSS, expand, select, whole_views
 from feature_repo.panel import Panel
+from feature_repo.services import define_model_service, model_service_name, model_services
 from feature_repo.store import apply_definitions, open_store
 from feature_repo.transform import transform_fingerprint
 from feature_repo.vector import VectorStream, compute_vectors
@@ -92,6 +93,22 @@ def test_the_model_reads_features_of_every_scope(line: Line) -> None:
     assert manifest.transform_fingerprint == transform_fingerprint(
         line.names, line.panel.timeframe, OWN
     )
+
+
+def test_the_model_has_a_feature_service_of_its_own_that_its_run_names(line: Line) -> None:
+    manifest, registry = line.model.manifest, open_registry(line.home, None)
+    version = registry.latest(manifest.name)
+    told = (manifest.name, manifest.vector, manifest.transform_fingerprint)
+    name = model_service_name(*told)
+    assert registry.account(version).params["feature_service"] == name
+    store = open_store(store_paths(line.home))
+    service = store.get_feature_service(name)
+    served = [(v.name, [f.name for f in v.features]) for v in service.feature_view_projections]
+    assert served == [(view.name, list(view.features)) for view in manifest.vector.views]
+    assert service.tags["transform_fingerprint"] == manifest.transform_fingerprint
+    assert define_model_service(store, *told) == name
+    assert [each.name for each in model_services(store)] == [name]
+    assert model_service_name(manifest.name, manifest.vector, "0" * 64) != name
 
 
 def test_live_vectors_read_from_the_store_are_the_batch_bit_for_bit(line: Line) -> None:
