@@ -82,6 +82,11 @@ class Feature:
         return self.expression.sources
 
     @property
+    def scope(self) -> str:
+        """What it is computed from, for people."""
+        return "own bars"
+
+    @property
     def memory_bars(self) -> int:
         """Warm-up: leading bars without a value, and no more."""
         return self.expression.memory_bars
@@ -105,6 +110,11 @@ class HigherFeature(Feature):
     timeframe: Timeframe = field(kw_only=True)
 
     @property
+    def scope(self) -> str:
+        """What it is computed from, for people."""
+        return f"{self.timeframe.value} bars"
+
+    @property
     def formula(self) -> str:
         """The canonical formula and the bars it is evaluated on."""
         return f"{self.timeframe.value}: {self.expression.text}"
@@ -121,6 +131,11 @@ class CrossFeature(Feature):
     """
 
     role: Role = field(kw_only=True)
+
+    @property
+    def scope(self) -> str:
+        """What it is computed from, for people."""
+        return "peers' bars"
 
     @property
     def formula(self) -> str:

@@ -4,47 +4,65 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from feature_repo.bars import BarArrays
-from feature_repo.catalogue import CATALOGUE, DEFAULT_NAMES, available, groups, view_version
-from feature_repo.engine import compute_batch
+from feature_repo.catalogue import DEFAULT_NAMES, entries, groups, served, view_name, view_version
+from feature_repo.panel import Panel
+from feature_repo.peers import peers_of
+from feature_repo.vector import compute_vectors
+from online.domain.market import Timeframe
 from pipelines.feature_report import draw
 from pipelines.page import Page
 
 
-def write_catalogue_page(path: Path, bars: BarArrays | None = None, of: str = "") -> None:
+def write_catalogue_page(
+    path: Path, panel: Panel | None = None, timeframe: Timeframe = Timeframe.H1
+) -> None:
     """Write the catalogue as HTML, whole or not at all.
 
     Parameters
     ----------
     path
         Where.
-    bars
+    panel
         Bars to draw the features on; None for no plots. What they cannot serve is said.
-    of
-        What the bars are, for the reader, for example ``EURUSD H1``.
+    timeframe
+        Of the bars that the entries are about where no panel is given.
     """
-    served = available(bars.inputs) if bars is not None else ()
-    values = compute_batch(bars, served) if bars is not None else {}
+    length = timeframe if panel is None else panel.timeframe
+    known = entries(length)
+    shown = served(panel) if panel is not None else ()
+    values = compute_vectors(panel, shown) if panel is not None else {}
+    of = "" if panel is None else f", drawn on {panel.symbol} {length}"
     page = Page(
         "The feature catalogue",
-        f"{len(CATALOGUE)} features in {len(groups())} views; generated from the code"
-        + (f", drawn on {of}" if bars is not None else ""),
+        f"{len(known)} features of {length} bars in {len(groups(known))} views; generated from the "
+        f"code{of}",
     )
     page.cards(
         {
-            "features": len(CATALOGUE),
+            "features": len(known),
             "in the default vector": len(DEFAULT_NAMES),
-            "longest warm-up, bars": max(feature.memory_bars for feature in CATALOGUE),
+            "longest warm-up, bars": max(feature.memory_bars for feature in known),
         }
     )
-    for group, members in groups().items():
-        page.heading(f"{group.value}, version {view_version(group)}")
+    for group, members in groups(known).items():
+        page.heading(f"{view_name(length, group)}, version {view_version(group, length)}")
         page.table(
-            ["name", "meaning", "inputs", "warm-up", "max age", "version", "default", "source"],
+            [
+                "name",
+                "meaning",
+                "of",
+                "inputs",
+                "warm-up",
+                "max age",
+                "version",
+                "default",
+                "source",
+            ],
             [
                 (
                     feature.name,
                     feature.meaning,
+                    feature.scope,
                     " ".join(sorted(feature.inputs)),
                     feature.memory_bars,
                     f"{feature.maximum_age_bars} bar",
@@ -55,11 +73,25 @@ def write_catalogue_page(path: Path, bars: BarArrays | None = None, of: str = ""
                 for feature in members
             ],
         )
-        if bars is None:
+        if panel is None:
             continue
-        if all(feature.name in values for feature in members):
-            page.picture(draw(bars, members, values), f"{group.value} features over time")
-        else:
-            absent = {name for feature in members for name in feature.inputs - bars.inputs}
-            page.paragraph(f"These bars have no {', '.join(sorted(absent))}: the view is absent.")
+        drawn = [feature for feature in members if feature.name in values]
+        if drawn:
+            page.picture(draw(panel.own, drawn, values), f"{group.value} features over time")
+        absent = [feature for feature in members if feature.name not in values]
+        if absent:
+            page.paragraph(f"Absent here: {_why_absent(panel)}")
     page.write(path)
+
+
+def _why_absent(panel: Panel) -> str:
+    """Say what a panel's bars lack, in one sentence."""
+    peers = peers_of(panel.symbol)
+    lacking = sorted({"volume"} - panel.own.inputs)
+    if panel.own.microstructure is None:
+        lacking.append("what quotes tell")
+    if peers is None:
+        lacking.append("peers (peers.toml names none)")
+    elif not panel.others:
+        lacking.append(f"the bars of {', '.join(peers.others)}")
+    return f"these bars lack {', '.join(lacking)}."

@@ -10,6 +10,7 @@ import typer
 
 from online.domain.errors import InvalidInput
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
+from pipelines.commands import catalogue
 from pipelines.commands.environment import mlflow_server, online_store, prepare_environment
 from pipelines.commands.options import (
     HOME,
@@ -34,8 +35,11 @@ DateOption = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command("features", epilog="Example: sextant features --symbol EURUSD --timeframe H1")(
-        features
+    group = typer.Typer(invoke_without_command=True)
+    group.callback()(features)
+    catalogue.add_to(group)
+    app.add_typer(
+        group, name="features", epilog="Example: sextant features --symbol EURUSD --timeframe H1"
     )
     app.command(
         "train", epilog="Example: sextant train --until 2017-10-01 --features default,higher,cross"
@@ -46,6 +50,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def features(
+    context: typer.Context,
     symbol: SymbolOption = SYMBOL,
     timeframe: TimeframeOption = TIMEFRAME,
     until: DateOption = None,
@@ -62,6 +67,8 @@ def features(
     json: JsonOption = False,
 ) -> None:
     """Compute features from the lake, store them for training, and serve the newest."""
+    if context.invoked_subcommand is not None:
+        return
     many = [] if symbols is None else [name.strip() for name in symbols.split(",") if name.strip()]
     if not many and (symbols is not None or workers is not None or scheduler is not None):
         raise InvalidInput("--workers and --scheduler belong to --symbols, such as EURUSD,GBPUSD")
