@@ -253,7 +253,7 @@ def _reproducible(config: SequenceConfig) -> Iterator[None]:
     strictness = torch.get_deterministic_debug_mode()
     with torch.random.fork_rng():
         torch.set_num_threads(config.n_threads)
-        torch.set_deterministic_debug_mode("error")  # what its sibling does, less seconds of imports
+        torch.set_deterministic_debug_mode("error")  # its sibling imports a compiler
         try:
             yield
         finally:
