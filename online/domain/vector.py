@@ -74,6 +74,12 @@ class VectorContract(msgspec.Struct, frozen=True, dict=True, omit_defaults=True)
         others = () if self.window is None else self.window.features
         return tuple(dict.fromkeys((*self.names, *others)))
 
+    @cached_property
+    def window_places(self) -> tuple[int, ...]:
+        """Place in the vector of each of the window's features, -1 for one it lacks."""
+        features = () if self.window is None else self.window.features
+        return tuple(self.names.index(n) if n in self.names else -1 for n in features)
+
     def index(self, name: str) -> int:
         """Return the place of `name` in the vector.
 
@@ -176,7 +182,8 @@ def judge_reading(
             if value is None
         ]
     if contract.window is not None:
-        newest = dict(zip(contract.names, reading.values, strict=True))
+        values = reading.values
+        newest = tuple([values[p] if p >= 0 else None for p in contract.window_places])
         vetoes += judge_window(
             *(reading.window, reading.window_stamp_ns, contract.window, newest),
             *(bar_closed_at_ns, now_ns),

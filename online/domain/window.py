@@ -17,6 +17,7 @@ from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.reasons import Reason, Veto
 
 _FLOAT32_BYTES = 4
+_EXPONENT, _EXPONENT_UNIT, _SIGN = 0x7F800000, 0x00800000, 0x80000000
 
 
 class WindowContract(msgspec.Struct, frozen=True, dict=True):
@@ -70,6 +71,29 @@ class WindowContract(msgspec.Struct, frozen=True, dict=True):
     def _floats(self) -> struct.Struct:
         return struct.Struct(f"<{self.length * len(self.features)}f")
 
+    @cached_property
+    def _last(self) -> struct.Struct:
+        return struct.Struct(f"<{len(self.features)}f")
+
+    @cached_property
+    def _lanes(self) -> tuple[int, int, int]:
+        """Exponent, one unit of it and sign of every value, as masks over all bytes."""
+        ones = int.from_bytes(b"\x01\0\0\0" * (self.n_bytes // _FLOAT32_BYTES), "little")
+        return ones * _EXPONENT, ones * _EXPONENT_UNIT, ones * _SIGN
+
+    def is_finite(self, packed: bytes) -> bool:
+        """Tell whether every value of a window of the right size is finite.
+
+        A float32 is not finite where all bits of its exponent are set: one unit more and each such
+        exponent, and no other, reaches its sign's bit. All values are asked at once.
+        """
+        exponents, units, signs = self._lanes
+        return not ((int.from_bytes(packed, "little") & exponents) + units) & signs
+
+    def last(self, packed: bytes) -> tuple[float, ...]:
+        """Return the values of the last vector of a window of the right size."""
+        return self._last.unpack_from(packed, self.n_bytes - self._last.size)
+
     def unpack(self, packed: bytes) -> tuple[float, ...]:
         """Return the values of a window of the right size, the oldest vector's first."""
         return self._floats.unpack(packed)
@@ -79,7 +103,7 @@ def judge_window(
     packed: bytes | None,
     stamp_ns: int | None,
     contract: WindowContract,
-    newest: dict[str, float | None],
+    newest: tuple[float | None, ...],
     bar_closed_at_ns: int,
     now_ns: int,
 ) -> tuple[Veto, ...]:
@@ -92,7 +116,8 @@ def judge_window(
     contract
         What the model asks for.
     newest
-        The vector's own values by name: the window's last vector must be equal to them.
+        The vector's own values of the window's features, None for one it lacks: the window's
+        last vector must be equal to them.
     bar_closed_at_ns
         The bar the decision is about, nanoseconds UTC.
     now_ns
@@ -122,21 +147,23 @@ def judge_window(
         )
         vetoes.append(Veto(Reason.WINDOW_SIZE, detail))
     else:
-        vetoes += _judge_values(contract.unpack(packed), contract, newest)
+        vetoes += _judge_values(packed, contract, newest)
     return tuple(vetoes)
 
 
 def _judge_values(
-    values: tuple[float, ...], contract: WindowContract, newest: dict[str, float | None]
+    packed: bytes, contract: WindowContract, newest: tuple[float | None, ...]
 ) -> list[Veto]:
     """Return a veto for values that are not finite, and for the first that the vector has not."""
-    if not math.isfinite(sum(values)):  # no sum of float32 overflows, so one bad value shows
+    if not contract.is_finite(packed):
+        values = contract.unpack(packed)
         n_bad = sum(not math.isfinite(value) for value in values)
         detail = f"{n_bad} of {len(values)} values of {contract.view} are not finite"
         return [Veto(Reason.NON_FINITE_WINDOW, detail)]
-    last = values[-len(contract.features) :]
-    for name, value in zip(contract.features, last, strict=True):
-        held = newest.get(name)
+    last = contract.last(packed)
+    if last == newest:
+        return []
+    for name, value, held in zip(contract.features, last, newest, strict=True):
         if held is not None and held != value:
             detail = f"{contract.view} ends with {name} = {value!r}, the vector has {held!r}"
             return [Veto(Reason.TORN_WINDOW, detail)]

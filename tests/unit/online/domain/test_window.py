@@ -136,3 +136,15 @@ def test_all_names_are_the_vectors_then_those_of_the_window_alone() -> None:
     wider = msgspec.structs.replace(WINDOW, features=("rsi_14", "slope"))
     contract = msgspec.structs.replace(CONTRACT, window=wider)
     assert contract.all_names == ("rsi_14", "return_1", "atr_14", "hour_sin", "slope")
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=6, max_size=6))
+def test_whether_all_values_are_finite_is_told_for_any_bits(bits: list[int]) -> None:
+    packed = struct.pack("<6I", *bits)
+    assert WINDOW.is_finite(packed) == all(map(math.isfinite, WINDOW.unpack(packed)))
+
+
+@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_one_bad_value_anywhere_is_noticed(place: int, value: float) -> None:
+    assert not WINDOW.is_finite(with_value(place, value))
