@@ -309,14 +309,18 @@ class GatewayBroker:
             link.drop("no welcome came")
             raise Unavailable(f"the gateway welcomed with {answer}", code="NO_GATEWAY")
         self._check(answer, link)
-        self.welcome = answer
+        known = 0 if self.welcome is None else self.welcome.login
+        self.welcome = msgspec.structs.replace(answer, login=answer.login or known)
         link.beat(answer.heartbeat_seconds)
         self._greeted.set()
 
     def _check(self, welcome: Welcome, link: FrameLink[ToScorer]) -> None:
         """Refuse a gateway that is not the one this session began with."""
         known = self.welcome
-        if known is None or (known.inbox == welcome.inbox and known.login in {0, welcome.login}):
+        if known is None:
+            return
+        untold = 0 in {known.login, welcome.login}  # no worker is connected yet
+        if known.inbox == welcome.inbox and (untold or known.login == welcome.login):
             return
         link.drop("another gateway answers")
         raise Unavailable(

@@ -22,7 +22,7 @@ from online.instruments import find_instrument
 from pipelines.cli import run
 from pipelines.feature_history import load_bars
 from pipelines.feature_steps import store_paths
-from pipelines.follow import LiveFeed
+from pipelines.follow import Followed, LiveFeed
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.push import VectorPusher
@@ -142,6 +142,35 @@ def test_a_start_goes_on_where_the_lake_ends_and_pushes_the_same_bar_again(marke
         kept = Lake(home.lake).read_bars("EURUSD", "M1", microstructure=True)
         assert len(kept) == len(first) + 1
         assert bar.receipt is not None
+
+
+def test_a_gateway_that_is_away_for_a_while_loses_nothing(market: Market) -> None:
+    place = GatewayPlace(**market.live.place, answer_seconds=0.5)
+    with served_home() as home, open_link(place) as link:
+        feed = follow(home, link, market, None)
+        feed.poll()
+        market.live.world.stop()
+        market.go_to("2014-05-07 03:01:30")
+        with pytest.raises(Unavailable):
+            feed.poll()
+        market.live.world.start()
+        asyncio.run(market.live.world.ready())
+        market.go_to("2014-05-07 03:02:30")
+        closed = [pd.Timestamp(each.bar.closed_at_ns) for each in poll_again(feed)]
+        assert closed == [pd.Timestamp(f"2014-05-07 03:0{minute}") for minute in (1, 2)]
+        kept = Lake(home.lake).read_bars("EURUSD", "M1", microstructure=True)
+        expected = market.bars().iloc[1:].reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, expected[list(kept.columns)])
+
+
+def poll_again(feed: LiveFeed) -> list[Followed]:
+    """Poll until the link has connected anew."""
+    for _ in range(40):
+        try:
+            return feed.poll()
+        except Unavailable:
+            continue
+    raise AssertionError("the gateway is back and is not found")
 
 
 def test_a_series_that_began_without_quotes_is_followed_without_their_features(
