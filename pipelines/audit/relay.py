@@ -31,6 +31,7 @@ from tenacity.nap import sleep_using_event
 
 from online.adapters.journal_reader import read_page, read_sealed
 from online.domain.audit import Anchor, SealedRecord, audit, check_body, check_link
+from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import JournalUnavailable, Unavailable
 from online.domain.market import NANOSECONDS_PER_SECOND
 from pipelines.audit.answers import SILENCE, different, first_line, judged
@@ -80,6 +81,13 @@ class Relay:
         How long an outage of PostgreSQL is borne before giving up; None for ever.
     stopping
         Set by whoever wants the relay to end after the step it is in.
+
+    Attributes
+    ----------
+    breaker
+        How PostgreSQL answers; the relay is its one caller and asks later and later by itself.
+    noticed
+        Called after every attempt.
     """
 
     def __init__(
@@ -95,6 +103,8 @@ class Relay:
         self._batch_records = batch_records
         self._patience_seconds = patience_seconds
         self._stopping = stopping or threading.Event()
+        self.breaker = Breaker("postgres", BreakerRules())
+        self.noticed: Callable[[], None] = lambda: None
 
     def check(self) -> int:
         """Verify the journal's whole chain; return the number of its records.
@@ -212,8 +222,20 @@ class Relay:
             before_sleep=_say_retry,
             reraise=True,
         )
+
+        def attempt() -> T:
+            try:
+                answer = step()
+            except SILENCE as error:
+                self.breaker.fail(time.time_ns(), first_line(error))
+                self.noticed()
+                raise
+            self.breaker.succeed()
+            self.noticed()
+            return answer
+
         try:
-            return attempts(step)
+            return attempts(attempt)
         except SILENCE as error:
             raise Unavailable(
                 f"PostgreSQL did not answer for {patience} s: {first_line(error)}",

@@ -19,6 +19,7 @@ from pipelines.commands.terminal import console, notes, write_json
 
 if TYPE_CHECKING:
     from pipelines.audit.relay import Lag, Relay
+    from pipelines.audit.relay_report import RelayReport
 
 URL_VARIABLE = "AUDIT_POSTGRES_URL"
 """Not ``SEXTANT_...``: the scorer refuses variables that are no setting of its own."""
@@ -58,17 +59,26 @@ def relay(
     patience_seconds: Annotated[
         float, typer.Option(min=0, help="How long an outage is borne; with --follow, for ever.")
     ] = 30.0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="With --follow: file that always says how the relay is, as JSON."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Copy the journal into PostgreSQL: in order, each record exactly once, resumable."""
     from pipelines.audit import postgres
     from pipelines.audit.comparison import compare_copy
     from pipelines.audit.relay import Relay
+    from pipelines.audit.relay_report import RelayReport
 
     path, stopping = find_journal(home, journal), threading.Event()
     engine = postgres.connect(_read_url(url_file))
     _log_to_errors()
     relaying = Relay(path, engine, batch_records, None if follow else patience_seconds, stopping)
+    telling = None
+    if report is not None and follow:
+        telling = RelayReport(report, relaying.breaker)
+        relaying.noticed = telling.write
     if not (status or check):
         verified = relaying.check()
         notes.print(f"journal {path}: {verified:,} records verified", style="dim")
@@ -76,7 +86,7 @@ def relay(
             lambda: postgres.migrate(engine) if migrate else postgres.check_schema(engine)
         )
         if follow:
-            count = _follow(relaying, stopping, poll_seconds)
+            count = _follow(relaying, stopping, poll_seconds, telling)
             notes.print(f"stopped after {count:,} records", style="dim")
         else:
             count = relaying.catch_up()
@@ -89,13 +99,18 @@ def relay(
     engine.dispose()
 
 
-def _follow(relaying: Relay, stopping: threading.Event, poll_seconds: float) -> int:
+def _follow(
+    relaying: Relay, stopping: threading.Event, poll_seconds: float, telling: RelayReport | None
+) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    return relaying.follow(poll_seconds, lambda count: _tell(count, relaying.lag()))
+    return relaying.follow(poll_seconds, lambda count: _tell(count, relaying.lag(), telling))
 
 
-def _tell(count: int, lag: Lag) -> None:
+def _tell(count: int, lag: Lag, telling: RelayReport | None) -> None:
+    if telling is not None:
+        telling.sequence = lag.relayed_sequence
+        telling.write()
     logging.getLogger("pipelines.audit.relay").info(
         "relayed %d up to record %d; %d behind", count, lag.relayed_sequence, lag.records
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from pipelines.commands.audit_relay import URL_VARIABLE
 from pipelines.commands.options import DEMO_HOME, HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, write_json
 from pipelines.home import Home
@@ -50,9 +53,22 @@ def up(
         int | None,
         typer.Option(min=1, help="Days they are retrained on, instead of all."),
     ] = None,
+    audit_url_file: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"File with the postgresql:// URL that the journal is copied to; or "
+            f"${URL_VARIABLE} holds it. Without either nothing is copied."
+        ),
+    ] = None,
 ) -> None:
     """Start the whole platform on this machine; Ctrl-C stops all of it."""
     from pipelines.platform.embedded import run_platform
+
+    copying: tuple[str, ...] | None = None
+    if audit_url_file is not None:
+        copying = ("--url-file", str(audit_url_file.resolve()))
+    elif os.environ.get(URL_VARIABLE):
+        copying = ()
 
     def show(parts: tuple[PartStatus, ...]) -> None:
         console.print(_table(parts))
@@ -62,7 +78,8 @@ def up(
         notes.print(step, style="dim")
 
     days = () if retrain_days is None else ("--retrain-days", str(retrain_days))
-    run_platform(Home(home), bar_seconds, ("--retrain-cron", retrain, *days), say=say, show=show)
+    retraining = ("--retrain-cron", retrain, *days)
+    run_platform(Home(home), bar_seconds, retraining, copying, say=say, show=show)
 
 
 def status(home: HomeOption = HOME, json: JsonOption = False) -> None:

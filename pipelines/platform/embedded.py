@@ -5,6 +5,7 @@
 3. Without a promoted model, one is made (`pipelines.bootstrap`): its runs show in Prefect.
 4. The scorer starts on that model (`online.app`), on a journal of its own.
 5. The feed replays the last quarter into it (`pipelines.feed`).
+6. Where a PostgreSQL was named, a relay copies the journal there (`pipelines.audit.relay`).
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def run_platform(
     home: Home,
     bar_seconds: float,
     retraining: tuple[str, ...] = (),
+    copying: tuple[str, ...] | None = None,
     *,
     say: Callable[[str], None],
     show: Callable[[tuple[PartStatus, ...]], None],
@@ -65,6 +67,8 @@ def run_platform(
         Between two replayed bars (> 0).
     retraining
         Options of `pipelines.deployments`: when models are retrained, and on how much.
+    copying
+        Options of `sextant audit relay`; None copies the journal nowhere.
     say
         Told what is being done.
     show
@@ -78,7 +82,8 @@ def run_platform(
     ports = choose_ports()
     client = services.client_environment(home, ports.prefect, ports.mlflow)
     settings = scorer_settings(home, client["MLFLOW_TRACKING_URI"], ports.scorer)
-    with Platform(home, PARTS) as platform:
+    parts = PARTS if copying is None else (*PARTS, "relay")
+    with Platform(home, parts) as platform:
         ensure_token(home.token)
         say("starting Valkey, MLflow and Prefect")
         platform.start(
@@ -99,6 +104,9 @@ def run_platform(
         platform.start(services.scorer(ports.scorer, settings))
         feeding = feed_command(home, ports.scorer, bar_seconds)
         platform.start(services.feed(home, feeding, {**client, **settings}))
+        if copying is not None:
+            say("starting the relay")
+            platform.start(services.relay(home, copying))
         show(judge_parts(platform.state_file))
         with suppress(KeyboardInterrupt):  # how it is meant to end
             platform.watch()

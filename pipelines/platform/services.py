@@ -199,3 +199,31 @@ def feed(home: Home, command: tuple[str, ...], environment: Mapping[str, str]) -
 def feed_report(home: Home) -> Path:
     """Return the file in which the feed tells how it is."""
     return home.run / "feed.json"
+
+
+def relay(home: Home, options: tuple[str, ...] = ()) -> Service:
+    """Return what copies the scorer's journal into PostgreSQL.
+
+    Parameters
+    ----------
+    options
+        Of `sextant audit relay`, such as where its URL stands; else a variable holds it.
+    """
+    report = relay_report(home)
+    return Service(
+        name="relay",
+        command=(
+            *(sys.executable, "-m", "pipelines.cli", "audit", "relay", "--follow"),
+            *("--journal", str(home.journal.resolve()), "--report", str(report.resolve())),
+            *options,
+        ),
+        probe=ReportProbe(str(report.resolve())),
+        environment=QUIET,
+        ready_within_s=60.0,
+        clear=(report,),
+    )
+
+
+def relay_report(home: Home) -> Path:
+    """Return the file in which the relay tells how it is."""
+    return home.run / "relay.json"

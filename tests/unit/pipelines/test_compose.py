@@ -57,7 +57,7 @@ def test_compose_refuses_to_start_without_secrets() -> None:
 
 
 def test_the_parts_are_those_of_the_platform_and_postgresql() -> None:
-    expected = {"postgres", "valkey", "prefect", "mlflow", "worker", "scorer", "feed"}
+    expected = {"postgres", "valkey", "prefect", "mlflow", "worker", "scorer", "feed", "relay"}
     assert expected <= set(SERVICES)
 
 
@@ -167,6 +167,14 @@ def test_the_feeds_command_line_is_understood() -> None:
     assert all(word in asked.stdout for word in embedded_words)
 
 
+def test_the_relays_command_line_is_the_platforms_own_and_its_database_is_made() -> None:
+    home = Home(IN_CONTAINER)
+    assert tuple(SERVICES["relay"]["command"][1:]) == embedded.relay(home).command[1:]
+    url = SERVICES["relay"]["environment"]["AUDIT_POSTGRES_URL"]
+    databases = (REPOSITORY / "infra" / "docker" / "make-databases.sh").read_text()
+    assert url.rpartition("/")[2] in re.findall(r"for name in (.*); do", databases)[0].split()
+
+
 def test_valkeys_very_command_line_serves_its_socket(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -189,7 +197,8 @@ def test_every_health_check_of_ours_is_one_the_code_knows(name: str) -> None:
         return
     probe = make_probe(*test[4:])
     if isinstance(probe, ReportProbe):
-        assert probe.path == str(embedded.feed_report(Home(IN_CONTAINER)))
+        report = embedded.relay_report if name == "relay" else embedded.feed_report
+        assert probe.path == str(report(Home(IN_CONTAINER)))
     if isinstance(probe, HttpProbe):
         assert probe.url.startswith("http://127.0.0.1:")
 
