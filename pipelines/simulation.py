@@ -225,11 +225,13 @@ class _Track:
 
 def _finish(terminal: SimulatedTerminal, tracks: Sequence[_Track], until_ns: int) -> None:
     """Close every bar that closes up to an instant, those that closed first at first."""
-    due = [t for t in tracks if t.open is not None and t.open.closed_at_ns <= until_ns]
-    if len(due) > 1:
+    due = tracks
+    if len(tracks) > 1:
+        due = [t for t in tracks if t.open is not None and t.open.closed_at_ns <= until_ns]
         due.sort(key=_closing)
     for track in due:
-        track.finish(terminal)
+        if track.open is not None and track.open.closed_at_ns <= until_ns:
+            track.finish(terminal)
 
 
 def _closing(track: _Track) -> int:

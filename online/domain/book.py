@@ -177,8 +177,8 @@ class Book:
             losses_in_a_row=self._streak.after(deals, self.last_deal),
             entries_in_window=pace.entries_since(window_ns),
             closes_in_window=pace.closes_since(window_ns),
-            buys_in_window=len(pace.executions_since(symbol, Side.BUY, repeats_ns)),
-            sells_in_window=len(pace.executions_since(symbol, Side.SELL, repeats_ns)),
+            buys_in_window=pace.count_since(symbol, Side.BUY, repeats_ns),
+            sells_in_window=pace.count_since(symbol, Side.SELL, repeats_ns),
             recent=pace.executions_since(symbol, Side.BUY, twins_ns)
             + pace.executions_since(symbol, Side.SELL, twins_ns),
             under_way=_under_way((*pending, *resting)) if pending or resting else (),

@@ -34,9 +34,9 @@ def judge_circumstances(
         In force.
     """
     return (
-        *judge_quote(facts.quote, instrument, limits, facts.now_ns),
-        *judge_moment(instrument, facts, limits),
-        *judge_state(instrument.symbol, facts, limits),
+        judge_quote(facts.quote, instrument, limits, facts.now_ns)
+        + judge_moment(instrument, facts, limits)
+        + judge_state(instrument.symbol, facts, limits)
     )
 
 

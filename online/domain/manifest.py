@@ -168,7 +168,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         """Of every member, in order."""
         return tuple(member.weight for member in self.members)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Registered name, ``<symbol>.<timeframe>.<target>``."""
         return f"{self.symbol}.{self.timeframe}.{self.target}"

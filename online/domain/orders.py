@@ -49,12 +49,12 @@ class Orders:
     @property
     def pending(self) -> tuple[Order, ...]:
         """Orders whose fate is not known, oldest first."""
-        return tuple(self._pending.values())
+        return tuple(self._pending.values()) if self._pending else ()
 
     @property
     def resting(self) -> tuple[Order, ...]:
         """Orders that wait at the broker for their price, oldest first."""
-        return tuple(self._resting.values())
+        return tuple(self._resting.values()) if self._resting else ()
 
     @property
     def magics(self) -> AbstractSet[int]:

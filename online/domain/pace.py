@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 
 from online.domain.market import NANOSECONDS_PER_SECOND, Side
 from online.domain.order import Intent, Purpose
@@ -19,8 +19,9 @@ class Pace:
     def __init__(self) -> None:
         self._entries_ns: list[int] = []
         self._closes_ns: list[int] = []
-        self._sent: dict[tuple[str, Side], list[SentEntry]] = {}
-        self._open: dict[str, tuple[tuple[str, Side], SentEntry]] = {}
+        self._bought: dict[str, _Sent] = {}
+        self._sold: dict[str, _Sent] = {}
+        self._open: dict[str, tuple[_Sent, SentEntry]] = {}
 
     def send(self, intent: Intent, at_ns: int) -> None:
         """Take notice of an order that is about to be sent."""
@@ -28,18 +29,16 @@ class Pace:
             _insert(self._closes_ns, at_ns)
             return
         _insert(self._entries_ns, at_ns)
-        key, entry = (intent.symbol, intent.side), SentEntry(at_ns, intent.side, intent.volume_lots)
-        sent = self._sent.setdefault(key, [])
-        insort(sent, entry, key=_at)
-        if len(sent) > _PRUNED_ABOVE and sent[0].at_ns < at_ns - _KEPT_NS:
-            del sent[: bisect_left(sent, at_ns - _KEPT_NS, key=_at)]
-        self._open[intent.intent_id] = (key, entry)
+        entry = SentEntry(at_ns, intent.side, intent.volume_lots)
+        sent = self._of(intent.side).setdefault(intent.symbol, _Sent())
+        sent.add(entry)
+        self._open[intent.intent_id] = (sent, entry)
 
     def settle(self, intent_id: str, *, filled: bool) -> None:
         """Take notice of an order's fate: what did not fill is no execution."""
-        key, entry = self._open.pop(intent_id, (None, None))
-        if key is not None and entry is not None and not filled and entry in self._sent[key]:
-            self._sent[key].remove(entry)
+        sent, entry = self._open.pop(intent_id, (None, None))
+        if sent is not None and entry is not None and not filled:
+            sent.remove(entry)
 
     def entries_since(self, at_ns: int) -> int:
         """Return how many entries were sent at or after an instant."""
@@ -51,14 +50,42 @@ class Pace:
 
     def executions_since(self, symbol: str, side: Side, at_ns: int) -> tuple[SentEntry, ...]:
         """Return a symbol's entries of one side that filled or still may, oldest first."""
-        sent = self._sent.get((symbol, side))
-        if not sent or sent[-1].at_ns < at_ns:
+        sent = self._of(side).get(symbol)
+        if sent is None or not sent.times_ns or sent.times_ns[-1] < at_ns:
             return ()
-        return tuple(sent[bisect_left(sent, at_ns, key=_at) :])
+        return tuple(sent.entries[bisect_left(sent.times_ns, at_ns) :])
+
+    def count_since(self, symbol: str, side: Side, at_ns: int) -> int:
+        """Return how many entries `executions_since` returns."""
+        sent = self._of(side).get(symbol)
+        return 0 if sent is None else _count(sent.times_ns, at_ns)
+
+    def _of(self, side: Side) -> dict[str, _Sent]:
+        return self._bought if side is Side.BUY else self._sold
 
 
-def _at(entry: SentEntry) -> int:
-    return entry.at_ns
+class _Sent:
+    """Entries of one symbol and side in order of time, and their times beside them."""
+
+    __slots__ = ("entries", "times_ns")
+
+    def __init__(self) -> None:
+        self.entries: list[SentEntry] = []
+        self.times_ns: list[int] = []
+
+    def add(self, entry: SentEntry) -> None:
+        place = bisect_right(self.times_ns, entry.at_ns)
+        self.times_ns.insert(place, entry.at_ns)
+        self.entries.insert(place, entry)
+        oldest_ns = entry.at_ns - _KEPT_NS
+        if len(self.times_ns) > _PRUNED_ABOVE and self.times_ns[0] < oldest_ns:
+            place = bisect_left(self.times_ns, oldest_ns)
+            del self.times_ns[:place], self.entries[:place]
+
+    def remove(self, entry: SentEntry) -> None:
+        if entry in self.entries:
+            place = self.entries.index(entry)
+            del self.times_ns[place], self.entries[place]
 
 
 def _count(times_ns: list[int], at_ns: int) -> int:

@@ -80,6 +80,10 @@ class VectorContract(msgspec.Struct, frozen=True, dict=True, omit_defaults=True)
         features = () if self.window is None else self.window.features
         return tuple(self.names.index(n) if n in self.names else -1 for n in features)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
+
     def index(self, name: str) -> int:
         """Return the place of `name` in the vector.
 
@@ -89,8 +93,8 @@ class VectorContract(msgspec.Struct, frozen=True, dict=True, omit_defaults=True)
             If the vector has no such feature.
         """
         try:
-            return self.names.index(name)
-        except ValueError:
+            return self._places[name]
+        except KeyError:
             raise InvalidManifest(
                 f"the vector has no feature {name!r}; it has {', '.join(self.names)}"
             ) from None
