@@ -7,6 +7,7 @@ registered, are handed back to it as they are.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from feast import FeatureStore
@@ -16,10 +17,11 @@ from feature_repo.objects import feast_objects
 from feature_repo.services import model_services
 from online.domain.market import Timeframe
 
-OFFLINE_ROOT = Path("../var/lake/features")
-"""Relative to this folder, as in feature_store.yaml."""
+OFFLINE_ROOT = Path(os.environ.get("FEAST_OFFLINE_ROOT", "../var/lake/features"))
+"""Relative to this folder, as in feature_store.yaml; `sextant feast` names another home's."""
 
-Path("../var/feast").mkdir(parents=True, exist_ok=True)  # SQLite makes no folders
+if "FEAST_OFFLINE_ROOT" not in os.environ:
+    Path("../var/feast").mkdir(parents=True, exist_ok=True)  # SQLite makes no folders
 
 _DEFINED = feast_objects(OFFLINE_ROOT, tuple(Timeframe))
 _KEPT = model_services(FeatureStore(fs_yaml_file=get_default_yaml_file_path(Path())))

@@ -72,15 +72,20 @@ def redis_connection_string(socket: Path) -> str:
     return f"localhost:6379,unix_socket_path={path}"
 
 
-def open_store(paths: StorePaths, project: str = "sextant") -> FeatureStore:
-    """Return Feast's store over `paths`; importing Feast takes seconds, once.
+def describe_store(paths: StorePaths, project: str = "sextant") -> dict[str, Any]:
+    """Return Feast's settings over `paths`, as ``feature_store.yaml`` has them.
 
     Parameters
     ----------
     paths
-        Where its parts lie; the registry's folder is created.
+        Where its parts lie.
     project
         Feast's name space, also part of every key in Redis.
+
+    Raises
+    ------
+    InvalidSettings
+        If a path or URL cannot be used.
     """
     settings = paths.settings
     connection = (
@@ -98,26 +103,32 @@ def open_store(paths: StorePaths, project: str = "sextant") -> FeatureStore:
         if settings.offline_url is None
         else offline_of(settings.offline_url)
     )
+    return {
+        "project": project,
+        "provider": "local",
+        "registry": {"registry_type": "sql", "path": registry, "cache_ttl_seconds": 0},
+        "online_store": {"type": "redis", "connection_string": connection},
+        "offline_store": offline,
+        "materialization": {"pull_latest_features": True},
+        "entity_key_serialization_version": 3,
+    }
+
+
+def open_store(paths: StorePaths, project: str = "sextant") -> FeatureStore:
+    """Return Feast's store over `paths`; importing Feast takes seconds, once.
+
+    Parameters
+    ----------
+    paths, project
+        As for `describe_store`; the registry's folder is created.
+    """
+    told = describe_store(paths, project)
 
     from feast import FeatureStore, RepoConfig  # noqa: PLC0415 - importing Feast takes seconds
 
     paths.registry.parent.mkdir(parents=True, exist_ok=True)
-    return FeatureStore(
-        config=RepoConfig(
-            project=project,
-            provider="local",
-            registry={
-                "registry_type": "sql",
-                "path": registry,
-                "cache_ttl_seconds": 0,
-            },
-            online_store={"type": "redis", "connection_string": connection},
-            offline_store=offline,
-            materialization={"pull_latest_features": True},
-            entity_key_serialization_version=3,
-            repo_path=str(paths.offline_root.absolute()),
-        )
-    )
+    repo_path = str(paths.offline_root.absolute())
+    return FeatureStore(config=RepoConfig(**told, repo_path=repo_path))
 
 
 def apply_definitions(

@@ -19,6 +19,7 @@ from pipelines.commands import (
     backtest,
     bench,
     data,
+    feasting,
     flows,
     following,
     gateway,
@@ -45,6 +46,7 @@ running.add_to(app)
 ingesting.add_to(app)
 following.add_to(app)
 flows.add_to(app)
+feasting.add_to(app)
 models.add_to(app)
 backtest.add_to(app)
 scoring.add_to(app)

@@ -25,8 +25,8 @@ _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 def test_the_guide_takes_a_feature_from_idea_to_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = _BLOCK.findall((REPOSITORY / "feature_repo" / "README.md").read_text())
-    assert len(blocks) == 5
-    idea, look, reference, serve, window = blocks
+    assert len(blocks) == 6
+    idea, look, reference, serve, window, whole = blocks
     bars = priced_bars()
     words: dict[str, Any] = {"bars": bars, "Timeframe": Timeframe}
 
@@ -56,6 +56,8 @@ def test_the_guide_takes_a_feature_from_idea_to_redis(monkeypatch: pytest.Monkey
             packed = client.hget(
                 entity_key("sextant", "symbol", SYMBOL), hash_field(asked.view, asked.field)
             )
+    exec(whole, words)  # noqa: S102 - as above
+    assert {f"h4_{name}" for name in ("rsi_14", "adx_14")} < set(words["names"])
     assert cell == struct.pack("<Bf", 0x35, float(words["values"][-1]))
     assert len(decode_bytes(packed) or b"") == asked.n_bytes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from feature_repo.store_settings import StoreSettings, read_store_settings, redi
 from online.domain.errors import InvalidSettings
 from online.domain.market import Timeframe
 from pipelines import feature_steps
+from pipelines.cli import run
 from pipelines.featurize import run_featurize
 from pipelines.home import Home
 from tests.conftest import REPOSITORY
@@ -42,7 +44,9 @@ def free_port() -> int:
         return port
 
 
-def test_redis_and_the_registry_are_taken_by_url(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_and_the_registry_are_taken_by_url_for_feasts_own_commands_too(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     bars, port = priced_bars(), free_port()
     with running_postgres() as postgres, ValkeyServer(port=port), short_home() as home:
         registry = postgres.new_database()
@@ -55,6 +59,12 @@ def test_redis_and_the_registry_are_taken_by_url(monkeypatch: pytest.MonkeyPatch
             assert client.dbsize() == 1
         with psycopg.connect(registry) as connection:
             views = connection.execute("SELECT feature_view_name FROM feature_views").fetchall()
+        assert run(["feast", "--home", str(home.root), "feature-views", "list"]) == 0
+        told = json.loads((home.feast / "feature_store.yaml").read_text())
+        assert told["registry"]["path"] == registry_of(registry)
+        assert told["online_store"]["connection_string"] == f"127.0.0.1:{port},db=1"
+        assert (home.feast / "feature_store.yaml").stat().st_mode & 0o077 == 0
+    assert "h1_cross" in capfd.readouterr().out
     assert ("h1_momentum",) in views
     assert report.online_at_ns == bars.closed_at_ns[-1]
     assert not (home.feast / "registry.db").exists()
