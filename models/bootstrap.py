@@ -6,13 +6,17 @@ Source: Politis and Romano, A Circular Block-Resampling Procedure for Stationary
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from models.bars import Floats
+from models.labels import Rows
 
 N_RESAMPLES = 1000
+FEW_RESAMPLES = 100
+"""For figures that must be computed anew on each resample's rows."""
 LEVEL = 0.90
 
 
@@ -63,6 +67,40 @@ def resampled_sums(values: Floats, block: int, seed: int) -> Floats:
     whole = (running[starts[:, :-1] + length] - running[starts[:, :-1]]).sum(axis=1)
     last = running[starts[:, -1] + rest] - running[starts[:, -1]]
     return np.asarray(whole + last, dtype=np.float64)
+
+
+def figure_interval(
+    figure: Callable[[Rows], float], n_rows: int, block: int, seed: int
+) -> Interval:
+    """Return an interval of any figure of rows.
+
+    Parameters
+    ----------
+    figure
+        Computed on the rows of each resample; what is not finite is left out.
+    n_rows
+        Rows there are.
+    block, seed
+        As of `mean_interval`.
+    """
+    if n_rows < 2:  # noqa: PLR2004 - see above
+        return Interval(math.nan, math.nan)
+    length = min(max(block, 1), n_rows)
+    random, offsets = np.random.default_rng(seed), np.arange(length)
+    found = []
+    for _ in range(FEW_RESAMPLES):
+        starts = random.integers(0, n_rows, -(-n_rows // length))
+        rows = (starts[:, None] + offsets).ravel()[:n_rows] % n_rows
+        found.append(figure(rows))
+    known = np.array(found)
+    return _bounds(known[np.isfinite(known)])
+
+
+def total_interval(values: Floats, block: int, seed: int) -> Interval:
+    """Return an interval of the sum; parameters as of `mean_interval`."""
+    if len(values) < 2:  # noqa: PLR2004 - see above
+        return Interval(math.nan, math.nan)
+    return _bounds(resampled_sums(values, block, seed))
 
 
 def _bounds(figures: Floats) -> Interval:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from models.attribution import attribute
+from models.attribution import Share, attribute
 from models.bootstrap import LEVEL
 from models.evaluate import COVERAGES
 from models.gates import Alias, Verdict
@@ -43,13 +43,19 @@ def write_card(manifest: Manifest, digest: str, study: Study, verdict: Verdict) 
             "## Out of fold, after costs\n\n" + _table(study.comparison.table()),
             _members(study),
             _accuracy(study),
-            "## Where it came from\n\n"
-            + _table(attribute(study.signals, study.comparison.model.trades)),
+            "## Where it came from\n\n" + _table(attribute_study(study, manifest.symbol)),
             *(_importance(importance) for importance in study.importances),
             "## Gates\n\n" + _table(verdict.table()),
             "",
         )
     )
+
+
+def attribute_study(study: Study, symbol: str) -> list[Share]:
+    """Return where a study's result came from, beside the rules'."""
+    comparison = study.comparison
+    judged = (comparison.model.trades, study.threshold.chosen.min_edge, comparison.baseline.trades)
+    return attribute(study.signals, *judged, symbol)
 
 
 def _use(verdict: Verdict) -> str:
@@ -103,7 +109,13 @@ def _figures(study: Study) -> str:
         interval = comparison.intervals.get(name)
         bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
         rows.append({"figure": name, "value": f"{value:.4f}", f"{LEVEL:.0%} interval": bounds})
-    return "## Figures, out of fold\n\n" + _table(rows)
+    said = (
+        f"Trials: {comparison.n_trials}, all taken as independent by the deflated Sharpe ratio, "
+        f"worth about {comparison.effective_trials:.1f} by the eigenvalues of their correlations; "
+        "the variance of their Sharpe ratios is the greater of what was seen among the thresholds "
+        "and that of one estimate."
+    )
+    return f"## Figures, out of fold\n\n{said}\n\n" + _table(rows)
 
 
 def _accuracy(study: Study) -> str:
@@ -143,8 +155,12 @@ def _table(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows as a Markdown table; an absent cell is empty."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [columns, ["---"] * len(columns)]
-    lines += [[str(row.get(column, "")) for column in columns] for row in rows]
+    lines += [[_cell(row.get(column)) for column in columns] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _day(stamp_ns: int) -> str:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.bars import Floats
-from models.bootstrap import Interval, mean_interval, sharpe_interval
-from models.evaluate import Evaluation, OutOfFold, evaluate, hits
+from models.bootstrap import Interval
+from models.bounds import bound, bound_folds
+from models.evaluate import Evaluation, OutOfFold, evaluate
 from models.labels import Costs
 from models.overfitting import overfitting_probability
-from models.reliability import TINY, calibration_error, chance_calibration_error
-from models.sharpe import deflated_sharpe
+from models.reliability import calibration_error, chance_calibration_error
+from models.sharpe import deflated_sharpe, effective_trials
 from models.threshold import Threshold
-from models.trading import Trades, hold_units, signalled, toss_coins
+from models.trading import Trades, hold_units, toss_coins
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class Comparison:
         Configurations times thresholds, as counted.
     overfitting
         Probability of backtest overfitting among the thresholds tried.
-    intervals
-        Bounds of the model's figures by a block bootstrap.
+    effective_trials
+        Of what number of independent thresholds those tried are worth, times the configurations;
+        it is shown, and never used: the deflated Sharpe ratio counts every trial.
+    intervals, fold_intervals
+        Bounds of the model's figures by a block bootstrap, pooled and of each fold.
     served_ece
         Expected calibration error of the folds that earlier ones calibrated, as what serves is
         (the first fold has nothing to be calibrated on), less what chance alone shows.
@@ -56,6 +60,8 @@ class Comparison:
     n_trials: int
     overfitting: float
     intervals: dict[str, Interval]
+    fold_intervals: tuple[dict[str, Interval], ...]
+    effective_trials: float
     served_ece: float
 
     @property
@@ -149,7 +155,9 @@ def compare(
     seed
         Of the coins.
     """
-    model = evaluate(signals, threshold.chosen.min_edge, costs)
+    min_edge = threshold.chosen.min_edge
+    model = evaluate(signals, min_edge, costs)
+    returns = returns_of([tried.trades for tried in threshold.tried], len(signals.labels))
     coins = toss_coins(model.trades, signals.labels, seed)
     rows = np.arange(len(signals.labels), dtype=np.int64)
     held_units, held_account = hold_units(signals.labels, rows, costs)
@@ -165,10 +173,10 @@ def compare(
         coins_beaten=float((coins < model.trades.net_units.sum()).mean()),
         deflated_sharpe=deflated_sharpe(model.trades.net_units, threshold.sharpes, n_trials),
         n_trials=n_trials,
-        overfitting=overfitting_probability(
-            returns_of([candidate.trades for candidate in threshold.tried], len(signals.labels))
-        ),
-        intervals=bound(signals, model.trades, threshold.chosen.min_edge, seed),
+        overfitting=overfitting_probability(returns),
+        intervals=bound(signals, model.trades, min_edge, seed),
+        fold_intervals=bound_folds(signals, model.trades, min_edge, seed),
+        effective_trials=n_configurations * effective_trials(returns),
         served_ece=calibration_error(served, signals.labels.classes[later])
         - chance_calibration_error(served, seed),
     )
@@ -180,26 +188,3 @@ def returns_of(tried: Sequence[Trades], n_rows: int) -> Floats:
     for number, trades in enumerate(tried):
         returns[trades.rows, number] = trades.net_units
     return returns
-
-
-def bound(signals: OutOfFold, trades: Trades, min_edge: float, seed: int) -> dict[str, Interval]:
-    """Return intervals of the figures that decide.
-
-    Rows lean on their neighbours by shared labels, so blocks are as long as the longest label's
-    rows, at least the cube root of their number; trades do not overlap, and use the cube root.
-    """
-    labels = signals.labels
-    lived = np.searchsorted(labels.decided_at_ns, labels.ended_at_ns) - np.arange(len(labels))
-    block = max(int(lived.max()), round(len(labels) ** (1 / 3)))
-    among = max(1, round(len(trades) ** (1 / 3)))
-    place = np.arange(len(labels))
-    gain = np.log(np.maximum(signals.probabilities[place, labels.classes], TINY)) - np.log(
-        np.maximum(signals.prior[place, labels.classes], TINY)
-    )
-    wanted = signalled(signals.edge, min_edge)
-    return {
-        "mean_units": mean_interval(trades.net_units, among, seed),
-        "sharpe": sharpe_interval(trades.net_units, among, seed),
-        "hit_rate": mean_interval(hits(signals)[wanted].astype(np.float64), block, seed),
-        "log_loss_gain": mean_interval(gain, block, seed),
-    }

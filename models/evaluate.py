@@ -191,9 +191,12 @@ def _slice(
 
 
 def _information(signals: OutOfFold, mask: npt.NDArray[np.bool_]) -> float:
+    gained = signals.labels.long.net_units - signals.labels.short.net_units
+    return rank_correlation(signals.said_edge[mask], gained[mask])
+
+
+def rank_correlation(edge: Floats, gained: Floats) -> float:
     """Return Spearman's rank correlation; NaN where the edge or the outcome does not vary."""
-    edge = signals.said_edge[mask]
-    gained = (signals.labels.long.net_units - signals.labels.short.net_units)[mask]
     if np.ptp(edge) == 0.0 or np.ptp(gained) == 0.0:
         return math.nan
     return float(np.corrcoef(rankdata(edge), rankdata(gained))[0, 1])

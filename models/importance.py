@@ -41,6 +41,20 @@ class Importance:
     permutation: Floats
     gain: Floats | None
 
+    def table(self) -> list[dict[str, str | float]]:
+        """Return one row a feature, the greatest mean rise first."""
+        mean, deviation = self.permutation.mean(axis=0), self.permutation.std(axis=0)
+        return [
+            {
+                "family": self.family,
+                "feature": self.names[place],
+                "rise_of_log_loss": round(float(mean[place]), 6),
+                "deviation_over_folds": round(float(deviation[place]), 6),
+                "folds_above_zero": int((self.permutation[:, place] > 0.0).sum()),
+            }
+            for place in np.argsort(-mean, kind="stable")
+        ]
+
     @property
     def stability(self) -> float:
         """Mean rank correlation of the permutation importances between folds, in [-1, 1]."""

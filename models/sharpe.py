@@ -65,6 +65,24 @@ def deflated_sharpe(units: Floats, trial_sharpes: Sequence[float], n_trials: int
     return probabilistic_sharpe(observed, threshold, n, *moments)
 
 
+def effective_trials(returns: Floats) -> float:
+    """Return how many independent trials related ones are worth, from 1 to their number.
+
+    The participation ratio of the eigenvalues of their correlations: trials that trade alike have
+    one great eigenvalue, independent ones have equal ones.
+
+    Parameters
+    ----------
+    returns
+        Result of every trial in every period, shape ``(n_periods, n_trials)``.
+    """
+    moving = returns[:, returns.std(axis=0) > 0.0]
+    if moving.shape[1] < 2:  # noqa: PLR2004 - one trial leans on none
+        return 1.0
+    values = np.linalg.eigvalsh(np.corrcoef(moving, rowvar=False))
+    return float(values.sum() ** 2 / (values**2).sum())
+
+
 def probabilistic_sharpe(
     observed: float, threshold: float, n: int, skew: float, kurtosis: float
 ) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from models.attribution import attribute
+from models.card import attribute_study
 from models.gates import Verdict
 from models.learn import Study
 from models.plots import draw_all
@@ -86,6 +86,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             **{f"baseline.{k}": v for k, v in comparison.baseline.pooled.figures().items()},
             "deflated_sharpe": comparison.deflated_sharpe,
             "trials": float(comparison.n_trials),
+            "effective_trials": comparison.effective_trials,
             "hold_units": comparison.hold_units,
             "coin_units": comparison.coin_units,
             "coins_beaten": comparison.coins_beaten,
@@ -109,8 +110,10 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             **{f"left_out.{k}": float(v) for k, v in dataset.left_out.items()},
         }
     )
-    for fold, mine, rules in zip(
-        study.folds, comparison.model.folds, comparison.baseline.folds, strict=True
+    for fold, mine, rules, bounds in zip(
+        *(study.folds, comparison.model.folds, comparison.baseline.folds),
+        comparison.fold_intervals,
+        strict=True,
     ):
         baseline = {f"baseline.{k}": v for k, v in rules.figures().items()}
         figures = {**mine.figures(), **baseline}
@@ -118,8 +121,11 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
         with run.child(f"fold {fold.number + 1}") as nested:
             nested.log_params(asdict(fold))
             nested.log_figures(figures)
+            nested.log_figures({f"{k}.low": interval.low for k, interval in bounds.items()})
+            nested.log_figures({f"{k}.high": interval.high for k, interval in bounds.items()})
     run.log_table(comparison.table(), "comparison.json")
-    run.log_table(attribute(study.signals, comparison.model.trades), "attribution.json")
+    run.log_table(attribute_study(study, plan.symbol), "attribution.json")
+    run.log_table([row for i in study.importances for row in i.table()], "importances.json")
     with tempfile.TemporaryDirectory() as scratch:
         draw_all(Path(scratch), comparison, study.signals, study.baseline, study.importances)
         run.log_folder(Path(scratch), "plots")

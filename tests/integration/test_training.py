@@ -164,6 +164,7 @@ def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainRepor
         for name in ("reliability", "equity", "accuracy_coverage", "importance_xgboost")
     }
     top = {item.path for item in client.list_artifacts(trained.run_id)}
+    assert "importances.json" in top
     assert top >= {"model_card.md", "gates.json", "comparison.json", "attribution.json"}
     nested = client.search_runs(
         [found.info.experiment_id], f"tags.mlflow.parentRunId = '{trained.run_id}'"

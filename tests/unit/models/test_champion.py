@@ -129,17 +129,38 @@ def test_a_champion_that_learnt_from_everything_cannot_be_compared(
 
 def test_the_attribution_adds_up_to_the_whole_by_each_view(study: Study) -> None:
     trades = study.comparison.model.trades
-    rows = attribute(study.signals, trades)
-    for view in ("month", "session", "regime"):
+    rules = study.comparison.baseline.trades
+    rows = attribute(study.signals, trades, study.threshold.chosen.min_edge, rules, "EURUSD")
+    for view in ("symbol", "month", "session", "regime"):
         mine = [row for row in rows if row["by"] == view]
         assert sum(row["trades"] for row in mine) == len(trades)
+        assert sum(row["rows"] for row in mine) == len(study.signals.labels)
+        beside = sum(row["rules_net_units"] or 0.0 for row in mine)
+        assert beside == pytest.approx(rules.net_units.sum(), abs=0.001 * len(mine))
         total = sum(row["net_units"] for row in mine)
         assert total == pytest.approx(trades.net_units.sum(), abs=0.001 * len(mine))
+    whole = next(row for row in rows if row["by"] == "symbol")
+    assert whole["hit_rate"] == pytest.approx(study.comparison.model.pooled.hit_rate, abs=1e-4)
     assert {row["of"] for row in rows if row["by"] == "session"} <= {
         "Asia 22-07",
         "London 07-13",
         "New York 13-22",
     }
+
+
+def test_every_figure_has_an_interval_that_holds_it(study: Study) -> None:
+    comparison = study.comparison
+    figures = comparison.model.pooled.figures()
+    bare = {"n_rows", "n_trades", "prior_log_loss", "account_per_lot", "sharpe_annual"}
+    assert comparison.intervals.keys() == (figures.keys() - bare) | {"log_loss_gain"}
+    for name, interval in comparison.intervals.items():
+        assert interval.low <= interval.high, name
+        if name not in {"log_loss_gain", "max_drawdown_units", "ece"}:  # the last two are biased
+            assert interval.low <= figures[name] <= interval.high, name
+    assert len(comparison.fold_intervals) == len(study.folds)
+    for fold, bounds in zip(comparison.model.folds, comparison.fold_intervals, strict=True):
+        for name in ("log_loss", "brier", "hit_rate", "coverage", "mean_units"):
+            assert bounds[name].low <= fold.figures()[name] <= bounds[name].high, name
 
 
 def test_the_card_says_what_a_model_must_not_be_used_for(manifest: Manifest, study: Study) -> None:

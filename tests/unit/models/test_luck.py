@@ -9,6 +9,7 @@ import pytest
 
 from models.bootstrap import mean_interval, resampled_sums, sharpe_interval
 from models.overfitting import overfitting_probability
+from models.sharpe import effective_trials
 from online.domain.errors import InvalidInput
 
 
@@ -64,3 +65,13 @@ def test_too_few_values_have_no_interval() -> None:
 
 def test_every_resample_has_as_many_values_as_there_are() -> None:
     assert set(resampled_sums(np.ones(103), 10, 7)) == {103.0}
+
+
+def test_trials_that_lean_on_each_other_are_worth_fewer() -> None:
+    random = np.random.default_rng(3)
+    apart = random.standard_normal((4000, 6))
+    assert effective_trials(apart) == pytest.approx(6.0, abs=0.1)
+    together = np.repeat(apart[:, :1], 6, axis=1)
+    assert effective_trials(together) == pytest.approx(1.0)
+    assert 1.0 < effective_trials(together + apart) < 6.0
+    assert effective_trials(np.zeros((100, 3))) == 1.0
