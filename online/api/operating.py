@@ -11,7 +11,7 @@ from typing import Protocol
 from online.api.metrics import Meters
 from online.api.order_messages import DistanceUnit, TrailRequest
 from online.domain.conversion import conversion_symbols, read_rates
-from online.domain.errors import Unavailable
+from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.domain.limits import Limits
 from online.domain.operation import Sight
 from online.domain.order import OrderReply
@@ -98,23 +98,20 @@ class Operating:
 
     async def put_under_trail(self, asked: TrailRequest, by: str) -> None:
         """Put a position under a trailing rule, or end that; errors as `online.trail`."""
-        unit = None
-        if asked.unit is DistanceUnit.ATR and asked.distance is not None:
-            unit = await self._volatility_unit()
+        now_ns, book = self.parts.clock.now_ns, self.parts.book
         async with self._turn:
-            seen = await self.parts.broker.observe("", self.parts.book.last_deal)
-            position = asked.position
             if asked.distance is None:
-                known = self.parts.book.trails.get(position)
-                symbol, rule = "" if known is None else known.symbol, None
+                known = book.trails.get(asked.position)
+                symbol = "" if known is None else known.symbol
+                record = TrailRecord(now_ns(), asked.position, symbol, None, by, asked.note)
             else:
-                held = Sight(seen.positions, seen.orders, None).position(position)
+                seen, _ = keep_finite(await self.parts.broker.observe("", book.last_deal))
+                held = Sight(seen.positions, seen.orders, None).position(asked.position)
+                in_price = asked.unit is DistanceUnit.PRICE
+                unit = None if in_price else await self._volatility_unit(held.symbol)
                 scale = 1.0 if unit is None else unit
                 rule = TrailingRule(asked.distance * scale, asked.step * scale)
-                position, symbol = held.ticket, held.symbol
-            record = TrailRecord(
-                self.parts.clock.now_ns(), position, symbol, rule, by, asked.note, unit
-            )
+                record = TrailRecord(now_ns(), held.ticket, held.symbol, rule, by, asked.note, unit)
             await put_under_trail(record, self.parts)
             await self.move_stops_now()
 
@@ -162,7 +159,7 @@ class Operating:
             await asyncio.sleep(TRAIL_EVERY_SECONDS)
             try:
                 await self.move_stops()
-            except Unavailable as error:
+            except SextantError as error:
                 logger.warning("trailed stops wait: %s", error)
 
     async def move_stops_now(self) -> None:
@@ -177,9 +174,15 @@ class Operating:
             elif each.refusal is not None:
                 logger.warning("a stop was not moved: %s", each.refusal.detail)
 
-    async def _volatility_unit(self) -> float:
+    async def _volatility_unit(self, symbol: str) -> float:
         """Return the price of one unit of the model's volatility, as the online store has it."""
         manifest = self._model().manifest
+        if manifest.symbol != symbol:
+            raise InvalidInput(
+                f"the model measures {manifest.symbol}, the position is of {symbol}: state the "
+                "distance in price",
+                code="NO_UNIT",
+            )
         reading = await self.parts.features.read(manifest.symbol, manifest.vector)
         unit = reading.values[manifest.vector.index(manifest.barriers.unit_feature)]
         if unit is None or not 0.0 < unit < math.inf:
