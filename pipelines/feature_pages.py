@@ -8,6 +8,7 @@ from feature_repo.catalogue import DEFAULT_NAMES, entries, groups, served, view_
 from feature_repo.panel import Panel
 from feature_repo.peers import peers_of
 from feature_repo.vector import compute_vectors
+from feature_repo.windows import WINDOWS
 from online.domain.market import Timeframe
 from pipelines.feature_report import draw
 from pipelines.page import Page
@@ -81,7 +82,21 @@ def write_catalogue_page(
         absent = [feature for feature in members if feature.name not in values]
         if absent:
             page.paragraph(f"Absent here: {_why_absent(panel)}")
+    _tell_windows(page, length)
     page.write(path)
+
+
+def _tell_windows(page: Page, timeframe: Timeframe) -> None:
+    """List the windows, each in a view of its own."""
+    asked = {window: window.contract(timeframe) for window in WINDOWS}
+    page.heading("windows")
+    page.table(
+        ["name", "view", "version", "vectors", "bytes", "features"],
+        [
+            (window.key, of.view, of.version, of.length, of.n_bytes, ", ".join(of.features))
+            for window, of in asked.items()
+        ],
+    )
 
 
 def _why_absent(panel: Panel) -> str:

@@ -24,6 +24,8 @@ from feature_repo.catalogue import served
 from feature_repo.panel import Panel
 from feature_repo.store import apply_definitions, open_store
 from feature_repo.vector import VectorStream
+from feature_repo.window import WindowStreams
+from feature_repo.windows import served_windows, vectors_before
 from online.domain.errors import Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
 from online.instruments import find_instrument
@@ -40,6 +42,7 @@ from pipelines.sources.raw import Fault
 from pipelines.sources.terminal_link import TerminalLink
 from pipelines.sources.terminal_ticks import FEED, TickReader, raw_ticks
 from pipelines.tick_bars import TickBarStream, bars_frame
+from pipelines.window_steps import open_windows, recent_vectors
 
 GRACE_NS = 5_000_000_000
 """How long a quote may be late before its bar closes without it, by the clock."""
@@ -121,6 +124,7 @@ class LiveFeed:
         self._reader = TickReader(link, symbol, self._last_ns)
         self._bars = TickBarStream(timeframe, self._calendar, point=self._instrument.point)
         self._stream: VectorStream | None = None
+        self._windows: WindowStreams | None = None
         self._pusher: VectorPusher | None = None
         self.left_out: Counter[str] = Counter()
 
@@ -200,24 +204,29 @@ class LiveFeed:
         alone = Panel(symbol, timeframe, BarArrays.from_rows([newest]))
         history = alone.part(0, 0)
         if any((e.symbol, e.timeframe) == (symbol, timeframe) for e in self._lake.describe()):
+            before = vectors_before(served_windows(served(alone)))
             history = load_history(
-                self._lake, symbol, timeframe, newest.closed_at_ns, served(alone)
+                self._lake, symbol, timeframe, newest.closed_at_ns, served(alone), before
             )
         features = served(history if len(history.own) else alone)
+        windows = served_windows(features)
         self._stream = VectorStream(history, features)
+        vectors = recent_vectors(history, features, vectors_before(windows))
+        self._windows = open_windows(windows, timeframe, features, vectors)
         paths = store_paths(self._home)
         store = open_store(paths, self._project)
         apply_definitions(store, paths.offline_root, [self._timeframe])
-        self._pusher = VectorPusher(store, self._symbol, self._timeframe, features)
+        self._pusher = VectorPusher(store, self._symbol, self._timeframe, features, windows)
         _log.info("%d features on %d bars of history", len(features), len(history.own))
 
     def _follow(self, bar: Bar) -> Followed:
         """Push a bar's vector and ask for a decision; what fails is told, and the feed goes on."""
-        if self._stream is None or self._pusher is None:
+        if self._stream is None or self._windows is None or self._pusher is None:
             raise Unavailable("the features are not open yet")
         vector = self._stream.update(bar)
+        packed = self._windows.update(vector)
         try:
-            receipt = self._pusher.push(bar.closed_at_ns, vector)
+            receipt = self._pusher.push(bar.closed_at_ns, vector, packed)
         except Unavailable as error:
             _log.warning("bar %d is not served: %s: %s", bar.closed_at_ns, error.code, error)
             return Followed(bar)

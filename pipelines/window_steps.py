@@ -58,6 +58,8 @@ def recent_vectors(
     count
         How many (>= 0).
     """
+    if not len(panel.own):
+        return np.empty((0, len(features)), dtype=np.float32)
     start = max(0, len(panel.own) - count)
     values = compute_vectors(panel, features, start)
     return np.stack([values[feature.name] for feature in features], axis=1)

@@ -16,6 +16,8 @@ from feature_repo.feature import Group
 from feature_repo.panel import Panel
 from feature_repo.store import open_store
 from feature_repo.vector import compute_vectors
+from feature_repo.window import pack_last
+from feature_repo.windows import find_window
 from online.domain.errors import Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
 from online.instruments import find_instrument
@@ -32,6 +34,7 @@ from pipelines.resample import bars_from_ticks
 from pipelines.sources.terminal_link import GatewayPlace, TerminalLink, open_link
 from pipelines.sources.text import read_text
 from pipelines.sources.ticks import LeanTicksConfig, read_day
+from pipelines.window_steps import recent_vectors
 from tests.integration.feast_homes import served_home
 from tests.live_terminal import LiveTerminal, live_terminal
 
@@ -123,6 +126,14 @@ def test_ticks_become_bars_vectors_and_decisions_to_the_batchs_bits(market: Mark
         pusher = VectorPusher(open_store(store_paths(home), "sextant"), "EURUSD", M1, features)
         receipt = pusher.verify(trader.asked[-1], newest(panel))
         assert "m1_microstructure" in receipt.written
+        window = find_window("default_32")
+        pusher = VectorPusher(
+            open_store(store_paths(home), "sextant"), "EURUSD", M1, features, [window]
+        )
+        vectors = recent_vectors(panel, window.entries(M1), window.length)
+        packed = {window.field: pack_last(vectors, window.length)}
+        receipt = pusher.verify(trader.asked[-1], newest(panel), packed)
+        assert window.view_name(M1) in receipt.written
 
 
 def newest(panel: Panel) -> Any:  # noqa: ANN401 - a vector

@@ -27,6 +27,7 @@ def test_the_page_names_every_feature_and_draws_every_view(tmp_path: Path) -> No
     assert all(f">{feature.name}<" in text for feature in entries(H1))
     assert text.count("<img") == len(groups(served(panel)))
     assert ">H4 bars<" in text
+    assert ">h1_window_default_32<" in text
 
 
 def test_the_page_says_what_bars_without_volume_and_peers_cannot_serve(tmp_path: Path) -> None:
