@@ -334,6 +334,7 @@ def _desk(
         limits=make_limits(
             max_volume_lots=volume_lots,
             max_orders_per_window=1_000_000,
+            max_repeats_per_window=1_000_000,
             max_quote_age_milliseconds=600_000,
         ),
         instruments=INSTRUMENTS,
