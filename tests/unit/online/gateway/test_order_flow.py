@@ -152,3 +152,20 @@ def test_an_order_given_up_while_it_waits_is_looked_for_like_any_other(inbox: In
         assert await third == FILLED
 
     asyncio.run(story())
+
+
+def test_a_reply_the_disk_does_not_take_is_told_and_its_order_is_looked_for(inbox: Inbox) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        sending = line.send(entry(1))
+        await settle()
+        inbox._connection.execute("PRAGMA query_only=ON")
+        line.worker.answers["entry-1"].set_result(FILLED)
+        assert await sending == FILLED
+        assert line.stage(entry(1)) is Stage.SENDING
+        inbox._connection.execute("PRAGMA query_only=OFF")
+        again = await line.send(entry(1))
+        assert again.status is OrderStatus.UNKNOWN, "it is never sent again"
+        assert list(line.worker.answers) == ["entry-1"]
+
+    asyncio.run(story())
