@@ -27,6 +27,7 @@ from online.gateway.messages import (
     AskStatement,
     AskStatus,
     Beat,
+    Climb,
     Failed,
     Find,
     Found,
@@ -194,6 +195,16 @@ class GatewayBroker:
             If it does not answer, or refuses.
         """
         return await self._ask(lambda number: Resume(number, by), Status)
+
+    async def climb(self, by: str, reason: str, *, flatten: bool) -> Status:
+        """Halt the gateway, as an operator, and close all that came through it if told so.
+
+        Raises
+        ------
+        Unavailable
+            If it does not answer, or refuses.
+        """
+        return await self._ask(lambda number: Climb(number, by, reason, flatten), Status)
 
     async def close(self) -> None:
         """End the connection and make no other."""

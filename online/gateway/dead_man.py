@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from online.domain.account import Position
@@ -18,6 +19,7 @@ from online.gateway.settings import Rung, RungAction
 from online.ports import Observation
 
 _CLOSE_PATIENCE_SECONDS = 5.0
+_LEFT, _FLATTEN = "scorer_left_ns", "flatten"
 _log = logging.getLogger(__name__)
 _STATES = {
     RungAction.REDUCE: TradingState.REDUCING,
@@ -37,6 +39,8 @@ class DeadMan:
         Of the gateway.
     look
         Returns what the broker tells of a symbol and of the account.
+    clock_ns
+        The host's; silence goes on while the gateway itself is away.
     """
 
     def __init__(
@@ -46,29 +50,60 @@ class DeadMan:
         inbox: Inbox,
         flow: OrderFlow,
         look: Callable[[str], Awaitable[Observation]],
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._ladder = ladder
         self._gate = gate
         self._inbox = inbox
         self._flow = flow
         self._look = look
+        self._clock_ns = clock_ns
         self._silent_since: float | None = None
         if inbox.fact("scorer_seen"):
-            self._silent_since = asyncio.get_running_loop().time()
+            self._silent_since = asyncio.get_running_loop().time() - self._silent_already()
 
     def scorer_came(self) -> None:
         """Take notice that a scorer's session has begun."""
         self._silent_since = None
         if not self._inbox.fact("scorer_seen"):
             self._inbox.write_fact("scorer_seen", "yes")
+        if self._inbox.fact(_LEFT):
+            self._inbox.write_fact(_LEFT, "")
         self._gate.scorer_is_back()
 
     def scorer_left(self) -> None:
         """Take notice that the scorer's session has ended."""
         self._silent_since = asyncio.get_running_loop().time()
+        try:
+            self._inbox.write_fact(_LEFT, str(self._clock_ns()))
+        except Unavailable as error:
+            _log.warning("since when the scorer is away is not written down: %s", error)
+
+    async def obey(self, reason: str, *, flatten: bool) -> None:
+        """Halt because an operator says so, and close everything until it is closed or resumed.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot be made durable; halted is in force in this process all the same.
+        """
+        self._gate.tighten(TradingState.HALTED, f"{'flatten' if flatten else 'halt'}: {reason}")
+        if flatten:
+            self._inbox.write_fact(_FLATTEN, reason)
+            try:
+                await self._flatten()
+            except Unavailable as error:
+                _log.warning("flattening is tried again: %s: %s", error.code, error)
+
+    def resume(self) -> None:
+        """Close nothing any more because an operator said so once."""
+        if self._inbox.fact(_FLATTEN):
+            self._inbox.write_fact(_FLATTEN, "")
 
     async def climb(self) -> None:
         """Do what is due by now; to be called again and again."""
+        if self._inbox.fact(_FLATTEN):
+            await self._flatten()
         if self._silent_since is None:
             return
         silent_seconds = asyncio.get_running_loop().time() - self._silent_since
@@ -80,6 +115,14 @@ class DeadMan:
                 _log.warning("dead-man switch: %s", reason)
             if rung.action is RungAction.FLATTEN:
                 await self._flatten()
+
+    def _silent_already(self) -> float:
+        """Return for how many seconds the scorer was silent before this gateway started."""
+        left = self._inbox.fact(_LEFT)
+        if not left:
+            self._inbox.write_fact(_LEFT, str(self._clock_ns()))
+            return 0.0
+        return max(0.0, (self._clock_ns() - int(left)) / 1e9)
 
     async def _flatten(self) -> None:
         """Take back every order and position that came through this gateway, and no others."""

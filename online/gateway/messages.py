@@ -129,6 +129,15 @@ class Resume(_Message, frozen=True):
     by: str
 
 
+class Climb(_Message, frozen=True):
+    """Halts, and where `flatten` says so closes all that came through here; operators only."""
+
+    number: int
+    by: str
+    reason: str
+    flatten: bool
+
+
 class AskBars(_Message, frozen=True):
     """Asks for closed bars; see `online.gateway.price_desk.PriceDesk.bars`."""
 
@@ -250,7 +259,17 @@ class Status(_Message, frozen=True):
 
 
 ToGateway = (
-    Hello | Observe | AskStatement | Send | Find | AskStatus | Resume | AskBars | AskTicks | Beat
+    Hello
+    | Observe
+    | AskStatement
+    | Send
+    | Find
+    | AskStatus
+    | Resume
+    | Climb
+    | AskBars
+    | AskTicks
+    | Beat
 )
 ToScorer = (
     Welcome

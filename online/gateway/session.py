@@ -20,6 +20,7 @@ from online.gateway.messages import (
     AskStatus,
     AskTicks,
     Beat,
+    Climb,
     Failed,
     Find,
     Found,
@@ -75,6 +76,9 @@ class House(Protocol):
 
     def resume(self, by: str) -> None:
         """Let entries through again."""
+
+    async def climb(self, by: str, reason: str, *, flatten: bool) -> None:
+        """Halt, and close everything if told so."""
 
     def left(self, session: Session, reason: str) -> None:
         """Take notice that a session has ended."""
@@ -150,7 +154,9 @@ class Session:
 
     async def _serve(
         self,
-        message: (Observe | AskStatement | Send | Find | AskStatus | Resume | AskBars | AskTicks),
+        message: (
+            Observe | AskStatement | Send | Find | AskStatus | Resume | Climb | AskBars | AskTicks
+        ),
     ) -> None:
         house, number = self._house, message.number
         match message:
@@ -171,15 +177,23 @@ class Session:
                 self.link.say(Prices(number, await house.prices(ticks)))
             case AskStatus():
                 self.link.say(await house.status(number, message.symbol))
-            case Resume():
-                if self.role is not Role.OPERATOR:
-                    refusal = "only an operator resumes"
-                    self.link.say(Failed(number, "NOT_ALLOWED", refusal))
-                    return
-                house.resume(message.by)
-                self.link.say(await house.status(number, ""))
+            case Resume() | Climb():
+                await self._operate(message)
             case _:
                 assert_never(message)
+
+    async def _operate(self, message: Resume | Climb) -> None:
+        """Let less through, or everything again, because an operator says so."""
+        house, number = self._house, message.number
+        if self.role is not Role.OPERATOR:
+            refusal = "only an operator resumes, halts or flattens here"
+            self.link.say(Failed(number, "NOT_ALLOWED", refusal))
+            return
+        if isinstance(message, Resume):
+            house.resume(message.by)
+        else:
+            await house.climb(message.by, message.reason, flatten=message.flatten)
+        self.link.say(await house.status(number, ""))
 
     async def _send(self, message: Send) -> OrderReply:
         if not self._house.is_current(self):

@@ -105,6 +105,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         waits = [rung.after_seconds for rung in self.ladder]
         if waits != sorted(waits):
             raise InvalidInput(f"the ladder's rungs must come soonest first, got {waits}")
+        actions = [list(RungAction).index(rung.action) for rung in self.ladder]
+        if actions != sorted(set(actions)):
+            raise InvalidInput(
+                "the ladder's rungs must climb, each once: reduce, halt, flatten; got "
+                + ", ".join(rung.action for rung in self.ladder)
+            )
         if len(set(self.symbols.values())) != len(self.symbols):
             raise InvalidInput(f"symbols must map to different names, got {self.symbols}")
 

@@ -186,7 +186,13 @@ class Gateway:
     def resume(self, by: str) -> None:
         """Let entries through again."""
         _log.warning("resumed by %s; it was %s: %s", by, self._gate.state, self._gate.reason)
+        self._dead_man.resume()
         self._gate.resume()
+
+    async def climb(self, by: str, reason: str, *, flatten: bool) -> None:
+        """Halt, and close everything if told so; it is tried again until all of it is closed."""
+        _log.warning("%s by %s: %s", "flatten" if flatten else "halt", by, reason)
+        await self._dead_man.obey(f"{reason} ({by})", flatten=flatten)
 
     def left(self, session: Session, reason: str) -> None:
         """Take notice that a session has ended."""

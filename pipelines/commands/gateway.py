@@ -49,6 +49,10 @@ def add_to(app: typer.Typer) -> None:
     group.command("serve", epilog="Example: sextant gateway serve gateway.toml")(serve)
     group.command("check", epilog="Example: sextant gateway check --host 10.0.0.7")(check)
     group.command("resume", epilog="Example: sextant gateway resume --by ann")(resume)
+    group.command("halt", epilog="Example: sextant gateway halt 'odd fills' --by ann")(halt)
+    group.command("flatten", epilog="Example: sextant gateway flatten 'leave now' --by ann")(
+        flatten
+    )
     group.command("record", epilog="Example: sextant gateway record gateway.toml --to session")(
         record
     )
@@ -156,6 +160,31 @@ def resume(
 ) -> None:
     """Let entries through again after the dead-man switch has halted them."""
     _show(_ask(host, port, certificates, lambda broker: broker.resume(by)))
+
+
+def halt(
+    reason: Annotated[str, typer.Argument(help="Why; it is logged and kept.")],
+    by: Annotated[str, typer.Option(help="Who halts; it is logged.")],
+    host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = PORT,
+    certificates: CertificatesOption = CERTIFICATES,
+) -> None:
+    """Let no entry through, with or without a scorer, until resumed."""
+    _show(_ask(host, port, certificates, lambda broker: broker.climb(by, reason, flatten=False)))
+
+
+def flatten(
+    reason: Annotated[str, typer.Argument(help="Why; it is logged and kept.")],
+    by: Annotated[str, typer.Option(help="Who flattens; it is logged.")],
+    host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = PORT,
+    certificates: CertificatesOption = CERTIFICATES,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+) -> None:
+    """Halt, and close all that came through this gateway, with or without a scorer."""
+    if not yes:
+        typer.confirm("Halt and close everything?", abort=True, err=True)
+    _show(_ask(host, port, certificates, lambda broker: broker.climb(by, reason, flatten=True)))
 
 
 def terminal(

@@ -1,0 +1,143 @@
+"""The dead-man switch in itself: how long the scorer is silent, and what an operator wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from online.domain.errors import InvalidInput, Unavailable
+from online.domain.trading_state import TradingState
+from online.gateway.dead_man import DeadMan
+from online.gateway.gate import Gate
+from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.settings import GatewaySettings, Rung, RungAction
+from online.gateway.tls import TlsFiles
+from online.ports import Observation
+
+pytestmark = pytest.mark.lean
+SECOND_NS = 1_000_000_000
+LADDER = (Rung(60.0, RungAction.REDUCE), Rung(3_600.0, RungAction.HALT))
+
+
+class Host:
+    """A gateway's host: its inbox, its clock, and how often the account was looked at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now_ns, self.looks = folder, 1_000 * SECOND_NS, 0
+        self.down = False
+
+    def run(self, story: Callable[[DeadMan, Gate], Coroutine[Any, Any, None]]) -> None:
+        """Start the switch anew and tell it a story."""
+
+        async def look(_: str) -> Observation:
+            self.looks += 1
+            if self.down:
+                raise Unavailable("the terminal is away")
+            return Observation(None, None, (), ())
+
+        async def whole() -> None:
+            inbox: Inbox = open_inbox(self.folder / "inbox.db")
+            try:
+                gate = Gate(inbox)
+                flow: Any = None  # nothing is open, so nothing is sent
+                switch = DeadMan(LADDER, gate, inbox, flow, look, lambda: self.now_ns)
+                await story(switch, gate)
+            finally:
+                inbox.close()
+
+        asyncio.run(whole())
+
+
+def test_silence_goes_on_while_the_gateway_itself_is_away(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    async def leave(switch: DeadMan, gate: Gate) -> None:
+        switch.scorer_came()
+        switch.scorer_left()
+        await switch.climb()
+        assert gate.state is TradingState.ACTIVE
+
+    async def start(switch: DeadMan, gate: Gate) -> None:
+        await switch.climb()
+        states.append(gate.state)
+
+    states: list[TradingState] = []
+    host.run(leave)
+    for seconds in (30, 40, 3_600):  # a gateway that never lives as long as a rung waits
+        host.now_ns += seconds * SECOND_NS
+        host.run(start)
+    assert states == [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
+
+
+def test_a_gateway_that_died_with_its_scorer_counts_from_its_next_start(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    async def come(switch: DeadMan, _: Gate) -> None:
+        switch.scorer_came()
+
+    async def start(switch: DeadMan, gate: Gate) -> None:
+        await switch.climb()
+        states.append(gate.state)
+
+    states: list[TradingState] = []
+    host.run(come)
+    for seconds in (500, 59, 2):
+        host.now_ns += seconds * SECOND_NS
+        host.run(start)
+    assert states == [TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING]
+
+
+def test_a_flatten_is_tried_again_over_restarts_until_somebody_resumes(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    async def obey(switch: DeadMan, gate: Gate) -> None:
+        host.down = True
+        await switch.obey("leave (ann)", flatten=True)
+        assert (gate.state, gate.reason) == (TradingState.HALTED, "flatten: leave (ann)")
+
+    async def climb(switch: DeadMan, _: Gate) -> None:
+        await switch.climb()
+
+    async def resume(switch: DeadMan, gate: Gate) -> None:
+        switch.resume()
+        gate.resume()
+        await switch.climb()
+
+    host.run(obey)
+    host.down = False
+    host.run(climb)
+    assert host.looks == 2
+    host.run(resume)
+    host.run(climb)
+    assert host.looks == 2
+
+
+def test_a_halt_by_hand_closes_nothing(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    async def obey(switch: DeadMan, gate: Gate) -> None:
+        await switch.obey("odd fills (ann)", flatten=False)
+        await switch.climb()
+        assert (gate.state, gate.reason) == (TradingState.HALTED, "halt: odd fills (ann)")
+
+    host.run(obey)
+    assert host.looks == 0
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        (RungAction.FLATTEN, RungAction.HALT),
+        (RungAction.HALT, RungAction.REDUCE),
+        (RungAction.HALT, RungAction.HALT),
+    ],
+)
+def test_a_ladder_that_does_not_climb_is_refused(actions: tuple[RungAction, ...]) -> None:
+    rungs = tuple(Rung(float(n + 1), action) for n, action in enumerate(actions))
+    files = TlsFiles(Path("a"), Path("b"), Path("c"))
+    with pytest.raises(InvalidInput, match="climb"):
+        GatewaySettings(tls=files, state=Path("state"), ladder=rungs)
