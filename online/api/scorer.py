@@ -7,6 +7,8 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import msgspec
+
 from online.api.accounting import OtherAccount, judge_account
 from online.api.loading import Loaded
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
@@ -112,7 +114,13 @@ class Scorer:
         """Decide about a bar and send its order, one request after the other."""
         started = self.meters.begin()
         async with self._trading:
-            await self._know_account()
+            try:
+                await self._know_account()
+            except OtherAccount:
+                raise
+            except Unavailable as error:  # it may be another's: decide, and send nothing
+                logger.warning("the account is not known yet: %s", error)
+                request = msgspec.structs.replace(request, send=False)
             await self._resolve()
             if self.parts.simulation is not None or not self.parts.book.compared:
                 await self.reconciling.turn()  # a replay has no time between its bars

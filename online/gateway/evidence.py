@@ -125,7 +125,7 @@ def _weigh_trade(
         for deal in rows.deals
         if _could_be(deal, intent, symbol) and deal.order not in known.taken
     ]
-    ours = [deal for deal in possible if deal.order in tickets]
+    ours = [deal for deal in rows.deals if deal.order in tickets]
     ours = ours or _match(possible, intent, known.accepted_at)
     if resting:
         return (_resting(intent, resting[-1], ours) if intent.rests else None), True

@@ -196,3 +196,18 @@ def test_strangers_position_may_be_closed_by_name_and_does_not_become_ours() -> 
     assert floor.operate("one", Close(stranger.ticket, 0.1)).status is OrderStatus.FILLED
     assert floor.operations[0].intent.magic != stranger.magic
     assert floor.book.entry(stranger.magic) is None
+
+
+def test_close_of_a_position_that_was_turned_around_is_found_by_its_order() -> None:
+    floor = TestFloor(hedging=False)
+    floor.enter()
+    turn = TradeRequest(
+        mt5.TRADE_ACTION_DEAL, 7, symbol="EURUSD", volume=0.3, type=mt5.ORDER_TYPE_SELL,
+        type_filling=1,
+    )  # fmt: skip
+    floor.terminal.execute(turn)
+    assert floor.held.ticket != floor.held.identifier
+    floor.broker.loses_reply = True
+    assert floor.operate("one", Close(floor.held.ticket, 0.1)).status is OrderStatus.UNKNOWN
+    assert floor.resolve() == 0
+    assert floor.held.volume_lots == 0.1

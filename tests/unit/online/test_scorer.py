@@ -12,6 +12,7 @@ import pytest
 from online.adapters.bundle_folder import BundleFolder
 from online.adapters.memory_journal import MemoryJournal
 from online.adapters.onnx_model import load_bundle
+from online.api.accounting import OtherAccount
 from online.api.messages import MarketStep
 from online.api.metrics import Meters, TimedBroker, TimedJournal
 from online.api.parts import Parts
@@ -22,7 +23,7 @@ from online.domain.errors import InvalidInput, ModelRefused, NotFound
 from online.domain.manifest import encode_manifest
 from online.domain.market import Timeframe
 from online.domain.order import OrderStatus
-from online.domain.record import ModelRecord, Request, ResultRecord
+from online.domain.record import AccountRecord, ModelRecord, Request, ResultRecord
 from online.domain.rules import RULE_FEATURES, SAY_LONG
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from tests.bundles import write_bundle
@@ -314,3 +315,34 @@ def test_a_scorer_without_a_model_tells_which_part_is_missing(tmp_path: Path) ->
     told = asyncio.run(scorer.readiness())
     assert not told.ready
     assert {name for name, part in told.parts.items() if not part.ready} == {"model"}
+
+
+def test_while_the_account_is_not_known_it_is_decided_and_nothing_is_sent(tmp_path: Path) -> None:
+    write_bundle(tmp_path / NAME / "paper")
+    broker, journal = FakeBroker(), MemoryJournal()
+    scorer = make_scorer(tmp_path, broker, journal, Book())
+    link = FakeBroker(down=True)
+    scorer.parts.identify = link.identify
+
+    async def story() -> None:
+        await scorer.start()
+        assert (await scorer.trade(REQUEST)).reply is None
+        link.down = False
+        assert (await scorer.trade(REQUEST)).reply is not None
+
+    asyncio.run(story())
+    assert len(broker.sent) == 1
+    told = [record.account for record in journal.records() if isinstance(record, AccountRecord)]
+    assert told == ["1@Fake"]
+
+
+def test_another_account_than_the_journals_stops_the_start_and_every_trade(tmp_path: Path) -> None:
+    write_bundle(tmp_path / NAME / "paper")
+    broker, book = FakeBroker(), Book()
+    book.apply(AccountRecord(BAR_NS, "2@Fake"))
+    scorer = make_scorer(tmp_path, broker, MemoryJournal(), book)
+    scorer.parts.identify = broker.identify
+    for story in (scorer.start(), scorer.trade(REQUEST)):
+        with pytest.raises(OtherAccount, match="2@Fake"):
+            asyncio.run(story)
+    assert broker.sent == []
