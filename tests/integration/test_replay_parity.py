@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 
-from feature_repo.catalogue import contract, whole_views
+from feature_repo.catalogue import contract, expand, whole_views
 from feature_repo.engine import Vector
 from feature_repo.store import apply_definitions, open_store
 from feature_repo.transform import transform_fingerprint
-from feature_repo.windows import find_window
+from feature_repo.windows import find_window, served_windows, vectors_before
 from online.adapters.onnx_model import load_bundle
 from online.adapters.rule_model import RuleModel
 from online.adapters.sqlite_journal import iterate
@@ -36,7 +37,7 @@ from online.domain.vector import VectorContract
 from online.instruments import find_instrument
 from online.settings import load_settings
 from pipelines.backtest import run_backtest
-from pipelines.feature_history import load_history
+from pipelines.feature_history import load_arriving, load_history
 from pipelines.feature_steps import store_paths
 from pipelines.feed import find_replay_start_ns
 from pipelines.home import Home
@@ -60,6 +61,8 @@ from tests.integration.feast_homes import served_home
 
 pytestmark = pytest.mark.integration
 SYMBOL, TIMEFRAME = "EURUSD", Timeframe.H1
+NAMES = expand(["default", "h4_rsi_14", "d1_atr_14_ratio", "cross"], TIMEFRAME)
+"""What the model reads: its own bars, longer ones, and its peers'."""
 BARS = 130
 NUDGED_PUSH = 60
 
@@ -86,6 +89,10 @@ def home() -> Iterator[Home]:
     with served_home() as made:
         checked = check(open_source(DemoConfig()).read(), find_instrument(SYMBOL))
         Lake(made.lake).write_bars(SYMBOL, TIMEFRAME, checked.side, checked.bars, checked.source)
+        for seed, peer in enumerate(("GBPUSD", "USDJPY")):
+            Lake(made.lake).write_bars(
+                peer, TIMEFRAME, checked.side, make_peer(checked.bars, seed), "made"
+            )
         write_linear_bundle(bundle_folder(made))
         ensure_token(made.token)
         yield made
@@ -118,6 +125,16 @@ def test_a_model_fitted_on_other_features_is_not_backtested(home: Home, market: 
     assert refusal.value.code == "FEATURES_CHANGED"
 
 
+def make_peer(bars: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return bars of another symbol: some are missing, and its price goes its own way."""
+    random = np.random.default_rng(seed)
+    factor = np.exp(np.cumsum(random.normal(0.0, 0.0005, len(bars))))
+    made = bars.copy()
+    for name in ("open", "high", "low", "close"):
+        made[name] = bars[name] * factor
+    return made[random.random(len(made)) > 0.05].reset_index(drop=True)
+
+
 def bundle_folder(home: Home) -> Path:
     return home.bundles / "published" / "EURUSD.H1.barrier" / "paper"
 
@@ -125,13 +142,15 @@ def bundle_folder(home: Home) -> Path:
 def write_linear_bundle(folder: Path) -> None:
     """Write linear members over the default vector and its window; they ask for many trades."""
     window = find_window("default_32").contract(TIMEFRAME)
-    vector = msgspec.structs.replace(contract(TIMEFRAME), window=window)
+    vector = msgspec.structs.replace(contract(TIMEFRAME, NAMES), window=window)
     weights = np.zeros((len(vector.names), 3), np.float32)
     weights[vector.index("rsi_14")] = (-0.06, 0.0, 0.06)
     weights[vector.index("log_return_1")] = (400.0, 0.0, -400.0)
+    weights[vector.index("reference_beta_24")] = (0.01, 0.0, -0.01)
     raw = linear_onnx(weights, BIAS)
-    earlier = np.tile(np.float32(1e-3) * weights, (window.length - 1, 1))
-    steps = np.concatenate([earlier, weights])  # the last vector says most
+    last = weights[[vector.index(name) for name in window.features]]  # it says most
+    earlier = np.tile(np.float32(1e-3) * last, (window.length - 1, 1))
+    steps = np.concatenate([earlier, last])
     files = {"linear": raw, "steps": linear_onnx(steps, BIAS, window.shape)}
     members = tuple(
         Member(
@@ -144,7 +163,7 @@ def write_linear_bundle(folder: Path) -> None:
         worlds.manifest_of(min_edge=0.05),
         target="barrier",
         vector=vector,
-        transform_fingerprint=transform_fingerprint(vector.names),
+        transform_fingerprint=transform_fingerprint(vector.all_names, TIMEFRAME, SYMBOL),
         barriers=BarrierRule(1.0, 1.0, 4, TIMEFRAME),
         members=members,
         validators=make_validators(vector),
@@ -191,15 +210,18 @@ def trade_live(
     }
     paths = store_paths(home)
     apply_definitions(open_store(paths, project), paths.offline_root, [TIMEFRAME])
-    history = load_history(
-        Lake(home.lake), SYMBOL, TIMEFRAME, market.bars[0].closed_at_ns, whole_views()
-    )
+    features = whole_views(NAMES, TIMEFRAME)
+    before = vectors_before(served_windows(features))
+    lake, first_ns = Lake(home.lake), market.bars[0].closed_at_ns
+    history = load_history(lake, SYMBOL, TIMEFRAME, first_ns, features, before)
+    arriving = load_arriving(lake, history)
     with Platform(Home(home.root / project)) as platform:
         platform.start(scorer_service(port, environment))
         with ScorerClient(f"http://127.0.0.1:{port}", home.token) as client:
-            replay = Replay(home, market, history, client, project)
+            assert client.get("/v1/model")["features"] == list(NAMES)
+            replay = Replay(home, market, history, client, project, NAMES, arriving)
             if nudged is not None:
-                names = [feature.name for feature in whole_views()]
+                names = [feature.name for feature in features]
                 replay._pusher = NudgingPusher(replay._pusher, names.index(nudged))  # type: ignore[assignment]
             steps = list(replay.steps())
     assert len(steps) == len(replay) == BARS - 1
@@ -213,6 +235,8 @@ def test_what_traded_live_is_bit_for_bit_what_the_backtest_says(
     assert parity.first == []
     assert parity.total_different == 0
     assert parity.compared["vector"] == BARS - 1
+    across = {r.features[-4:] for r in batch if isinstance(r, DecisionRecord) and r.features}
+    assert len(across) > BARS // 2
     assert parity.compared["order"] == parity.compared["fill"] > 20
     refused = {veto.reason for r in batch if isinstance(r, DecisionRecord) for veto in r.vetoes}
     assert refused >= {
