@@ -117,7 +117,21 @@ def _market(decision: DecisionRecord) -> Text:
         else "; ".join(f"{p.side} {p.volume_lots} {p.symbol} ({p.ticket})" for p in positions)
         or "no open position"
     )
-    return Text(f"Market: {told}. Account: {money}; {held}.")
+    return Text(f"Market: {told}. Account: {money}; {held}.{_besides(decision)}")
+
+
+def _besides(decision: DecisionRecord) -> str:
+    """Return what else was told: the broker's clock, conversion rates, news in force."""
+    words = ""
+    if decision.told_at_ns is not None:
+        words += f" The broker's clock was {_seconds(decision.told_at_ns - decision.at_ns)} away."
+    if decision.rates:
+        rates = ", ".join(f"{rate.symbol} {rate.bid}/{rate.ask}" for rate in decision.rates)
+        words += f" Conversion rates: {rates}."
+    if decision.news:
+        events = "; ".join(f"{event.subject}: {event.name}" for event in decision.news)
+        words += f" News in force: {events}."
+    return words
 
 
 def _signal(story: Story) -> Iterator[RenderableType]:
@@ -159,7 +173,8 @@ def _limits(story: Story) -> Iterator[RenderableType]:
         yield Text("Limits: their record is absent from this journal.")
         return
     since = f"since {_when(story.limits.at_ns)}" if story.limits.at_ns else "from the start"
-    title = f"Limits in force {since}, and the book against them"
+    by = f" by {story.limits.by}" if story.limits.by else ""
+    title = f"Limits in force {since}{by}, and the book against them"
     table = _table(title, "limit", "value")
     for group in (story.limits.limits, story.decision.state):
         for name, value in msgspec.structs.asdict(group).items():
