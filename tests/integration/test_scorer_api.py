@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from online.adapters.sqlite_journal import iterate, verify
-from online.domain.market import Quote
 from online.domain.record import (
     AccountRecord,
     DealRecord,
@@ -23,6 +21,7 @@ from online.domain.record import (
     ResultRecord,
     encode_record,
 )
+from tests.certificates import Signers
 from tests.fakes import BAR_NS, HOUR_NS, make_limits
 from tests.scorers import (
     BEARER,
@@ -306,19 +305,16 @@ def test_a_halt_that_cannot_be_journaled_is_in_force_all_the_same(
     tell(folder, store, story)
 
 
-def test_in_live_mode_a_paper_model_never_sends(folder: Path, store: Store) -> None:
+def test_in_live_mode_a_model_without_a_certificate_is_not_even_loaded(
+    folder: Path, store: Store
+) -> None:
+    trusted = Signers().publish(folder / "trust")
+    models = {"kind": "folder", "root": folder / "bundles", "trust": trusted}
+
     async def story() -> None:
-        clock = {"kind": "system"}
-        settings = make_settings(folder, store.socket, mode="live", clock=clock)
-        async with calling(settings) as caller:
-            parts = caller.app.state.scorer.parts
-            now_ns = parts.clock.now_ns() // HOUR_NS * HOUR_NS
-            store.push(stamps_ns=(now_ns, now_ns))
-            terminal = parts.broker.inner._terminal
-            terminal.on_quote(Quote("EURUSD", 1.1, 1.1001, parts.clock.now_ns()))
-            stamp = datetime.fromtimestamp(now_ns / 1e9, tz=UTC).isoformat()
-            answer = await caller.trade(bar_closed_at=stamp)
-            assert "MODEL_NOT_APPROVED" in reasons(answer)
+        changes = {"mode": "live", "clock": {"kind": "system"}, "models": models}
+        async with calling(make_settings(folder, store.socket, **changes)) as caller:
+            assert_problem(await caller.trade(), 503, "NO_MODEL")
             assert_problem(await caller.move(), 404, "NOT_FOUND")
 
     asyncio.run(story())
