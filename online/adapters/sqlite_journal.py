@@ -207,9 +207,7 @@ def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # `JournalSyncer` does it, aside
         connection.executescript(_SCHEMA)
-        book = Book()
-        for record in _verified(connection, path):
-            book.apply(record)
+        book = _fold(_verified(connection, path), path)
     except (OSError, sqlite3.Error, JournalCorrupt, JournalUnavailable) as error:
         for opened in (connection, owner):
             if opened is not None:
@@ -220,6 +218,18 @@ def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
             raise JournalUnavailable(f"journal {path} cannot be opened: {error}") from error
         raise
     return SqliteJournal(connection, owner, path), book
+
+
+def _fold(records: Iterator[Record], path: Path) -> Book:
+    """Return the book that records give; one that tells what cannot be is named."""
+    book = Book()
+    for sequence, record in enumerate(records, start=1):
+        try:
+            book.apply(record)
+        except JournalCorrupt as error:
+            told = f"journal {path}: record {sequence}: {error}"
+            raise JournalCorrupt(told, code=error.code) from error
+    return book
 
 
 def verify(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from online.adapters.sqlite_journal import open_journal
 from online.domain import order_state
 from online.domain.book import Book
 from online.domain.decision import Action, Decision
@@ -29,7 +31,7 @@ from online.domain.order_state import (
 )
 from online.domain.record import DecisionRecord, ResultRecord
 from tests.fakes import BAR_NS, make_intent
-from tests.journals import decision
+from tests.journals import decision, write_journal
 
 pytestmark = pytest.mark.lean
 
@@ -141,6 +143,14 @@ def test_a_journal_in_which_an_order_goes_an_illegal_way_is_corrupt() -> None:
     book.apply(result(OrderStatus.REJECTED))
     with pytest.raises(JournalCorrupt, match=r"entry: an order that is rejected cannot .* filled"):
         book.apply(result(OrderStatus.FILLED))
+
+
+def test_a_scorer_does_not_start_on_such_a_journal_and_names_the_record(tmp_path: Path) -> None:
+    told = (decided(), result(OrderStatus.REJECTED), result(OrderStatus.FILLED))
+    path = write_journal(tmp_path / "journal.db", told)
+    with pytest.raises(JournalCorrupt, match="record 3: .* rejected cannot become") as refused:
+        open_journal(path)
+    assert refused.value.code == "ILLEGAL_TRANSITION"
 
 
 def test_a_reply_to_an_order_nobody_journaled_and_an_order_twice_are_corruption() -> None:
