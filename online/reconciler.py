@@ -17,7 +17,7 @@ import msgspec
 
 from online.domain.account import Deal
 from online.domain.book import Book
-from online.domain.errors import InvalidSettings, Unavailable
+from online.domain.errors import InvalidSettings, SextantError, Unavailable
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.reconciliation import (
     FOREIGN,
@@ -122,7 +122,7 @@ class Reconciler:
                 await self.compare_positions()
             else:
                 return False
-        except Unavailable:
+        except SextantError:
             await self._tell_overdue(now_ns)
             raise
         return True

@@ -10,7 +10,8 @@ from time import perf_counter
 from online.api.messages import PartState, ReconciliationAnswer
 from online.api.metrics import Meters
 from online.domain.book import Book
-from online.domain.errors import Unavailable
+from online.domain.errors import SextantError
+from online.domain.reasons import Reason
 from online.reconciler import Reconciler
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,12 @@ class Reconciling:
         pause_seconds = min(self._reconciler.rules.positions_seconds / 2, 1.0)
         while True:
             await asyncio.sleep(pause_seconds)
-            async with self._trading:
-                await self.turn()
+            try:
+                async with self._trading:
+                    await self.turn()
+            except Exception as error:
+                logger.exception("reconciliation failed")
+                self._trouble = f"it failed: {error}"
 
     async def turn(self) -> None:
         """Do the round that is due; whoever calls holds the lock."""
@@ -75,8 +80,8 @@ class Reconciling:
             if self._book.pending:
                 await self._resolve()
             done = await self._reconciler.run_due()
-        except Unavailable as error:
-            self._meters.count_round("unavailable", 0.0)
+        except SextantError as error:
+            self._meters.count_round("failed", 0.0)
             if str(error) != self._trouble:
                 logger.warning("journal and broker could not be compared: %s", error)
             self._trouble = str(error)
@@ -89,10 +94,9 @@ class Reconciling:
 
     def state(self) -> PartState:
         """Return it as a part of the readiness."""
-        why = self._book.unreconciled
+        why = "; ".join(text for text in (self._book.unreconciled, self._trouble) if text)
         if why:
-            trouble = f"; {self._trouble}" if self._trouble else ""
-            return PartState(ready=False, code="NOT_RECONCILED", detail=why + trouble)
+            return PartState(ready=False, code=Reason.NOT_RECONCILED, detail=why)
         return PartState(ready=True, code="", detail="journal and broker agree")
 
     def answer(self) -> ReconciliationAnswer:
