@@ -250,9 +250,20 @@ class FakeFeatures:
     down: bool = False
 
     async def read(self, symbol: str, contract: VectorContract) -> VectorReading:  # noqa: ARG002
+        await self.ping()
+        return self.reading
+
+    async def read_transforms(
+        self,
+        symbol: str,  # noqa: ARG002 - the store's
+        contract: VectorContract,
+    ) -> dict[str, dict[str, str] | None]:
+        await self.ping()
+        return {view.name: dict.fromkeys(view.features, TRANSFORM) for view in contract.views}
+
+    async def ping(self) -> None:
         if self.down:
             raise Unavailable("the store is down")
-        return self.reading
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from online.domain.account import AccountIdentity
 from online.domain.breaker import Breaker, BreakerState, CircuitOpen
@@ -67,20 +67,43 @@ class Circuit:
         return answer
 
 
+class Store(FeatureReader, Protocol):
+    """The online store: its values, how they are made, and a sign of life."""
+
+    async def read_transforms(
+        self, symbol: str, contract: VectorContract
+    ) -> dict[str, dict[str, str] | None]:
+        """Return digests of features by view; None where the store tells nothing."""
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` if the store gives no sign of life."""
+
+
 class GuardedFeatures:
-    """Feature reader behind a circuit.
+    """Online store behind a circuit.
 
     Parameters
     ----------
     inner
-        The reader.
+        The store.
     circuit
-        Of its store.
+        Of it.
     """
 
-    def __init__(self, inner: FeatureReader, circuit: Circuit) -> None:
+    def __init__(self, inner: Store, circuit: Circuit) -> None:
+        self._inner = inner
         self._read = inner.read
         self._run = circuit.run
+
+    async def read_transforms(
+        self, symbol: str, contract: VectorContract
+    ) -> dict[str, dict[str, str] | None]:
+        """Return digests of features by view."""
+        return await self._run(self._inner.read_transforms, symbol, contract)
+
+    async def ping(self) -> None:
+        """Ask for a sign of life, whatever the circuit says: readiness wants to know."""
+        await self._inner.ping()
 
     async def read(self, symbol: str, contract: VectorContract) -> VectorReading:
         """Return what the store holds."""
