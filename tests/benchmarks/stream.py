@@ -13,15 +13,21 @@ import numpy as np
 
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import CATALOGUE
+from feature_repo.catalogue import CATALOGUE, served
 from feature_repo.engine import FeatureStream, Vector, compute_batch
+from feature_repo.panel import Panel
+from feature_repo.vector import VectorStream, compute_vectors
+from online.domain.market import Timeframe
 from tests.benchmarks.minutes import generated_minutes
 from tests.benchmarks.quotes import fortnight_of_quotes, measure_quotes
 from tests.benchmarks.report import Target, percentile_milliseconds, render
 
 SYMBOLS, HISTORY, BARS = 50, 2_000, 400
+LONG_HISTORY = 6_000
+"""Minutes, so that longer bars have warmed up too."""
 TARGETS = (
     Target("catalogue_p99_ms", "<=", 1.0),
+    Target("whole_vector_p99_ms", "<=", 1.0),
     Target("ticks_per_second", ">=", 200_000.0),
 )
 PEER = f"no peer, the batch's bits are required; {SYMBOLS} symbols of generated minutes"
@@ -65,6 +71,32 @@ def measure() -> dict[str, float]:
         "all_symbols_p99_ms": percentile_milliseconds(minutes, 99),
         "open_ms": opened / SYMBOLS * 1e3,
         "reopen_at_quarter_ms": reopening_milliseconds(),
+        **measure_whole_vector(),
+    }
+
+
+def measure_whole_vector() -> dict[str, float]:
+    """Return what a bar costs through every scope: own bars, longer ones, and two peers."""
+    own, *others = (generated_minutes(LONG_HISTORY + BARS, seed) for seed in range(3))
+    peers = dict(zip(("GBPUSD", "USDJPY"), others, strict=True))
+    panel = Panel("EURUSD", Timeframe.M1, own, peers)
+    features = served(panel)
+    stream, seconds = VectorStream(panel.part(0, LONG_HISTORY), features), []
+    live = np.empty(0, np.float32)
+    for index in range(LONG_HISTORY, LONG_HISTORY + BARS):
+        worked = time.thread_time()
+        live = stream.update(own.bar(index))
+        for symbol, bars in peers.items():
+            stream.take(symbol, bars.bar(index))
+        seconds.append(time.thread_time() - worked)
+    batch = compute_vectors(panel, features, LONG_HISTORY + BARS - 1)
+    expected = np.array([batch[name][-1] for name in stream.names], dtype=np.float32)
+    if not np.array_equal(live, expected, equal_nan=True):
+        raise RuntimeError("the whole vector's values are not the batch's")
+    return {
+        "whole_vector_features": float(len(features)),
+        "whole_vector_p50_ms": percentile_milliseconds(seconds, 50),
+        "whole_vector_p99_ms": percentile_milliseconds(seconds, 99),
     }
 
 
