@@ -9,29 +9,26 @@ families that read windows. Each answer is kept in ``var/results``; a second run
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from models.dataset import Dataset
 from models.evaluate import COVERAGES
 from models.families.build import FAMILIES, build_family
 from models.families.sequence import SequenceConfig
 from models.fit import fit_folds
-from models.labels import Outcome, Rows
+from models.labels import Outcome
 from models.learn import Study, cut_folds, learn
-from models.recipe import Recipe
-from models.splits import Fold
+from models.recipe import LabelChoice, Recipe
+from models.targets import Target
 from online.adapters.onnx_model import load_bundle
 from online.adapters.rule_model import RuleModel
 from online.domain.errors import SextantError
@@ -59,7 +56,6 @@ PAGE, KEPT = ROOT / "models" / "RESULTS.md", ROOT / "var" / "results"
 MAIN, YEARS, OTHERS = "EURUSD", (2014, 2015, 2016, 2017, 2018), ("AUDUSD", "GBPUSD", "NSXUSD")
 OTHERS_TOO = ("USDJPY", "XAUUSD")
 HOLDOUT_NS = int(datetime(2018, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
-AHEAD, QUIET = 10, 240
 N_COINS = 5
 
 
@@ -81,7 +77,7 @@ def main() -> None:
         for kind in kinds
         if not isinstance(FAMILIES[kind], SequenceConfig)
     ]
-    targets = once("targets", lambda: other_targets(home))
+    targets = other_targets(home)
     PAGE.write_text(render(main_rows, other_rows, targets))
     if given.json:
         rows = {"main": main_rows, "others": other_rows, "targets": targets}
@@ -204,58 +200,42 @@ def brief(run: Performance) -> Row:
 
 
 def other_targets(home: Home) -> list[Row]:
-    """Return the accuracy of two other targets on EURUSD before 2018, beside what is trivial."""
-    recipe = Recipe()
+    """Return the accuracy on the other targets, EURUSD before 2018, beside what needs no model."""
+    return [
+        once(f"target-{target}-{kind}", lambda t=target, k=kind: judge_target(home, t, k))  # type: ignore[misc] # bound now
+        for target in (Target.DIRECTION, Target.VOLATILITY)
+        for kind in ("xgboost", "logistic")
+    ]
+
+
+def judge_target(home: Home, target: Target, kind: str) -> Row:
+    """Return the accuracy of the surest shares of the bars, out of fold."""
+    label = LabelChoice(target=target)
+    recipe = Recipe(families=(FAMILIES[kind],), label=label, target=str(target))
     plan = TrainPlan(home.root, MAIN, Timeframe.H1, None, HOLDOUT_NS, recipe, "results")
     dataset = load_training_data(plan).dataset
-    table = Lake(home.lake).read_bars(MAIN, Timeframe.H1, None, HOLDOUT_NS)
-    stamps_ns = table["closed_at_ns"].to_numpy(dtype=np.int64)
-    close = table["close"].to_numpy(dtype=np.float64)
-    span = (table["high"] - table["low"]).to_numpy(dtype=np.float64)
-    place = np.searchsorted(stamps_ns, dataset.labels.decided_at_ns)
-    place = place[place + AHEAD < len(close)]
-    ahead = np.array([span[p + 1 : p + 1 + AHEAD].mean() for p in place])
-    usual = np.array([np.median(span[max(p - QUIET, 0) : p + 1]) for p in place])
-    now = np.array([span[max(p - AHEAD + 1, 0) : p + 1].mean() for p in place])
-    rows: Rows = np.arange(len(place), dtype=np.int64)
-    kept = dataset.take(rows)
-    ended_ns = stamps_ns[place + AHEAD]  # folds are purged by it
-    up = close[place + AHEAD] > close[place]
-    wild, was_wild = ahead > usual, now > usual
-    found = []
-    for name, said, trivial in (
-        (f"close higher in {AHEAD} bars", up, np.ones(len(up), dtype=np.bool_)),
-        (f"next {AHEAD} bars' mean range above the usual of {QUIET}", wild, was_wild),
-    ):
-        classes = np.where(said, int(Outcome.LONG), int(Outcome.SHORT)).astype(np.int64)
-        labels = dataclasses.replace(kept.labels, classes=classes, ended_at_ns=ended_ns)
-        asked = dataclasses.replace(kept, labels=labels)
-        found.append(judge_target(name, asked, cut_folds(asked, recipe, plan.rule), trivial))
-    return found
-
-
-def judge_target(
-    name: str, dataset: Dataset, folds: Sequence[Fold], trivial: npt.NDArray[np.bool_]
-) -> Row:
-    """Return the accuracy of the surest shares of the bars, and of what needs no model."""
-    recipe = Recipe()
-    family = build_family(FAMILIES["xgboost"])
-    embargo = recipe.embargo_ns(recipe.label.rule(Timeframe.H1))
+    folds = cut_folds(dataset, recipe, plan.rule)
+    family, embargo = build_family(FAMILIES[kind]), recipe.embargo_ns(plan.rule)
     fits = fit_folds(dataset, folds, family, embargo_ns=embargo, seed=recipe.seed)
     tested = np.concatenate([fit.fold.test for fit in fits])
-    raw = np.concatenate([fit.raw for fit in fits])
-    edge = raw[:, Outcome.LONG] - raw[:, Outcome.SHORT]
-    truth = dataset.labels.classes[tested] == Outcome.LONG
-    right = (edge > 0.0) == truth
-    order = np.argsort(-np.abs(edge), kind="stable")
-    shares = [max(1, round(share * len(order))) for share in COVERAGES]
+    raw = np.concatenate([fit.raw for fit in fits]).astype(np.float64)
+    if target is Target.DIRECTION:  # a side must be said
+        raw[:, Outcome.NEITHER] = 0.0
+        sure = np.abs(raw[:, Outcome.LONG] - raw[:, Outcome.SHORT])
+    else:
+        sure = raw.max(axis=1)
+    truth = dataset.labels.classes
+    right = raw.argmax(axis=1) == truth[tested]
+    order = np.argsort(-sure, kind="stable")
+    sides = range(len(Outcome)) if target is Target.VOLATILITY else (Outcome.SHORT, Outcome.LONG)
     return {
-        "name": name,
+        "name": f"{target}, {kind}",
         "rows": len(tested),
-        "folds": len(fits),
-        "base_rate": float(max(truth.mean(), 1.0 - truth.mean())),
-        "trivial": float((trivial[tested] == truth).mean()),
-        "curve": [float(right[order[:count]].mean()) for count in shares],
+        "base_rate": max(float((truth[tested] == side).mean()) for side in sides),
+        "before": float((truth[tested] == truth[tested - label.timeout_bars]).mean()),
+        "curve": [
+            float(right[order[: max(1, round(share * len(order)))]].mean()) for share in COVERAGES
+        ],
     }
 
 
