@@ -34,8 +34,10 @@ from pipelines.training_data import (
     TrainPlan,
     define_service,
     load_training_data,
+    open_training_store,
 )
 from pipelines.tuning import tune_plan
+from pipelines.window_history import lend_windows
 
 logger = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[1]
@@ -197,8 +199,11 @@ def _duel(
         return None, None
     with tempfile.TemporaryDirectory() as scratch:
         fetched = registry.download_bundle(champion, Path(scratch) / "champion")
-        min_edge = found.threshold.chosen.min_edge
-        units = duel(fetched.folder, data.dataset, found.signals, min_edge)
+        min_edge, dataset = found.threshold.chosen.min_edge, data.dataset
+        window = read_manifest(fetched.folder).vector.window
+        if window is not None:
+            dataset = lend_windows(dataset, open_training_store(plan), plan.symbol, window)
+        units = duel(fetched.folder, dataset, found.signals, min_edge)
     return units.champion_units, units.model_units
 
 

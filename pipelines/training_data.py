@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -16,7 +16,6 @@ from feature_repo.objects import (
     JOIN_KEY,
     references,
     service_name,
-    window_reference,
 )
 from feature_repo.services import define_model_service
 from feature_repo.store import apply_definitions, open_store
@@ -26,7 +25,7 @@ from models.bars import Bars
 from models.dataset import Dataset, build_dataset
 from models.labels import Costs, Rows
 from models.recipe import Recipe
-from models.windows import Windows, join_windows
+from models.windows import Windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
 from online.domain.manifest import Manifest
@@ -38,9 +37,12 @@ from pipelines.feature_history import load_panel
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.window_history import read_windows
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 ACCOUNT_CURRENCY = "USD"
-_WINDOWS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         price_side=side,
         spread_points=np.where(np.isnan(recorded), label.assumed_spread_points, recorded),
         scale=instrument.scale,
-        windows=read_windows(plan, bars),
+        windows=_read_windows(plan, bars),
         target=label.target,
     )
     return TrainingData(dataset, costs, side, label.assumed_spread_points if assumed else None)
@@ -186,33 +188,17 @@ def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:
     return frame
 
 
-def read_windows(plan: TrainPlan, bars: Bars) -> tuple[Rows, Windows] | None:
-    """Return Feast's point-in-time windows at the bars' closes; None where none is read.
-
-    They are asked for some thousand bars at a time, and each is kept as what the one before it
-    lacks: the packed windows of a year of minutes would take gigabytes at once.
-
-    Raises
-    ------
-    InvalidInput
-        With code ``NO_WINDOWS`` if none is stored.
-    """
+def _read_windows(plan: TrainPlan, bars: Bars) -> tuple[Rows, Windows] | None:
+    """Return the windows at the bars' closes; None where no family reads them."""
     window = plan.vector.window
     if window is None:
         return None
-    store = open_store(store_paths(plan.home), plan.project)
-    stamps = pd.to_datetime(bars.closed_at_ns, utc=True)
+    return read_windows(open_training_store(plan), plan.symbol, bars.closed_at_ns, window)
 
-    def cells() -> Iterator[list[bytes | None]]:
-        for start in range(0, len(stamps), _WINDOWS_AT_ONCE):
-            asked = pd.DataFrame(
-                {JOIN_KEY: plan.symbol, EVENT_TIMESTAMP: stamps[start : start + _WINDOWS_AT_ONCE]}
-            )
-            answer = store.get_historical_features(asked, [window_reference(window)]).to_df()
-            column = answer.sort_values(EVENT_TIMESTAMP)[window.field]
-            yield [cell if isinstance(cell, bytes) else None for cell in column]
 
-    return join_windows(cells(), window.features, window.length)
+def open_training_store(plan: TrainPlan) -> FeatureStore:
+    """Return the store that the plan's features come from."""
+    return open_store(store_paths(plan.home), plan.project)
 
 
 def define_service(plan: TrainPlan, manifest: Manifest) -> str:

@@ -30,7 +30,8 @@ from pipelines.quality import check
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source
 from pipelines.training import bind, study
-from pipelines.training_data import TrainPlan, load_training_data
+from pipelines.training_data import TrainPlan, load_training_data, open_training_store
+from pipelines.window_history import lend_windows
 
 pytestmark = pytest.mark.integration
 SYMBOL, H1 = "EURUSD", Timeframe.H1
@@ -122,3 +123,17 @@ def test_tabular_recipes_read_no_windows(plan: TrainPlan) -> None:
     data = load_training_data(tabular)
     assert data.dataset.windows is None
     assert np.isfinite(data.dataset.features).all()
+
+
+def test_a_tabular_model_is_lent_the_windows_of_the_champion_it_is_compared_with(
+    plan: TrainPlan,
+) -> None:
+    tabular = dataclasses.replace(plan, recipe=Recipe())
+    lean, whole = load_training_data(tabular).dataset, load_training_data(plan).dataset
+    store = open_training_store(plan)
+    lent = lend_windows(lean, store, SYMBOL, WINDOW.contract(H1))
+    assert lent.windows is not None
+    assert whole.windows is not None
+    rows = np.arange(len(whole))
+    assert lent.windows[rows].tobytes() == whole.windows[rows].tobytes()
+    assert lend_windows(whole, store, SYMBOL, WINDOW.contract(H1)) is whole

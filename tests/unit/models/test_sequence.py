@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import msgspec
 import numpy as np
 import pytest
 import torch
 
+from models.champion import duel
 from models.export import read_manifest, replay_golden, write_bundle
 from models.families.build import build_family, on_device, parse_device, parse_families
 from models.families.lstm import LstmConfig
@@ -57,7 +59,11 @@ def test_trees_and_networks_are_members_of_one_ensemble(
         for m in study.members
     )
     manifest = msgspec.structs.replace(
-        make_manifest(), vector=WINDOWED, members=members, barriers=RULE
+        make_manifest(),
+        vector=WINDOWED,
+        members=members,
+        barriers=RULE,
+        training=msgspec.structs.replace(make_manifest().training, ended_at_ns=0),
     )
     files = {m.exported.family: m.exported for m in study.members}
     bundle = write_bundle(tmp_path_factory.mktemp("b") / "bundle", manifest, files, study.golden)
@@ -69,6 +75,11 @@ def test_trees_and_networks_are_members_of_one_ensemble(
     found = model.score(tuple(study.golden.inputs[5].tolist()), window[5].tobytes())
     outputs = np.array([output.raw for output in found], np.float32)
     assert outputs.tobytes() == study.golden.outputs[:, 5].tobytes()
+    dataset = make_dataset(drift=40.0, windowed=True)
+    beside = duel(bundle.folder, dataset, study.signals, 0.1)
+    assert math.isfinite(beside.champion_units)
+    blind = dataclasses.replace(dataset, windows=None)
+    assert math.isnan(duel(bundle.folder, blind, study.signals, 0.1).champion_units)
 
 
 def test_a_network_that_saw_what_came_later_is_refused(study: Study) -> None:
