@@ -148,7 +148,7 @@ def test_a_journal_in_which_an_order_goes_an_illegal_way_is_corrupt() -> None:
 def test_a_scorer_does_not_start_on_such_a_journal_and_names_the_record(tmp_path: Path) -> None:
     told = (decided(), result(OrderStatus.REJECTED), result(OrderStatus.FILLED))
     path = write_journal(tmp_path / "journal.db", told)
-    with pytest.raises(JournalCorrupt, match="record 3: .* rejected cannot become") as refused:
+    with pytest.raises(JournalCorrupt, match=r"record 3: .* rejected cannot become") as refused:
         open_journal(path)
     assert refused.value.code == "ILLEGAL_TRANSITION"
 
