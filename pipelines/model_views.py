@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from models.export import read_proofs
+from models.gates import Alias
 from models.registry import Registry
 from models.version import Version
-from online.domain.errors import NotFound
+from online.domain.certificate import Trust, needed_policy, permit, read_certificate
+from online.domain.errors import ModelRefused, NotFound
 
 COMPARED: Final = (
     "log_loss",
@@ -75,6 +81,66 @@ def read_card(registry: Registry, name: str, version: str | None = None) -> str:
     """Return a version's model card, Markdown; the newest where none is named."""
     found = registry.latest(name) if version is None else registry.find(name, version)
     return registry.read_text(found, CARD)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a version's certificate proves on this host.
+
+    Parameters
+    ----------
+    model, version, bundle_sha256
+        Of what.
+    policy, approver
+        The best policy its gates pass, and who approved it; empty where none.
+    may_be
+        For each alias, "yes" or why not.
+    gates
+        Table for people.
+    """
+
+    model: str
+    version: str
+    bundle_sha256: str
+    policy: str
+    approver: str
+    may_be: dict[str, str]
+    gates: list[dict[str, str]]
+
+
+def read_proof(registry: Registry, trust: Trust, name: str, version: str | None = None) -> Proof:
+    """Return what the certificate of a version proves to those who trust as this host does.
+
+    Raises
+    ------
+    ModelRefused
+        If there is no certificate, or it is not signed by a key that is trusted.
+    """
+    found = registry.latest(name) if version is None else registry.find(name, version)
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = registry.download_bundle(found, Path(scratch) / "bundle")
+        files = read_proofs(bundle.folder)
+    certificate, approver, may_be = read_certificate(files, trust), "", {}
+    for alias in Alias:
+        try:
+            by = permit(files, name, bundle.digest, needed_policy(alias), trust)
+        except ModelRefused as error:
+            may_be[str(alias)] = f"{error.code}: {error}"
+        else:
+            may_be[str(alias)], approver = "yes", approver or by.approver
+    return Proof(
+        *(name, found.version, bundle.digest, str(certificate.policy or ""), approver, may_be),
+        [
+            {
+                "gate": gate.name,
+                "policy": str(gate.policy),
+                "measured": "not finite" if gate.measured is None else f"{gate.measured:.6g}",
+                "wanted": f"{gate.relation} {gate.threshold:.6g}",
+                "verdict": "pass" if gate.holds else "FAIL",
+            }
+            for gate in certificate.gates
+        ],
+    )
 
 
 def _identity(registry: Registry, version: Version) -> Row:

@@ -22,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list", epilog="Example: sextant models list --json")(list_registered)
     group.command("compare", epilog=f"Example: sextant models compare {NAME} 1 2")(compare)
     group.command("card", epilog=f"Example: sextant models card {NAME} > card.md")(card)
+    group.command("certificate", epilog=f"Example: sextant models certificate {NAME}")(certificate)
     group.command("promote", epilog=f"Example: sextant models promote {NAME} --alias paper")(
         promote
     )
@@ -86,6 +87,34 @@ def card(
     with mlflow_server(Home(home)) as mlflow_uri:
         text = read_card(open_registry(Home(home), mlflow_uri), name, version)
     console.file.write(f"{text}\n")
+
+
+def certificate(
+    name: NameArgument = NAME,
+    version: Annotated[str | None, typer.Argument(help="Instead of the newest.")] = None,
+    home: HomeOption = HOME,
+    json: JsonOption = False,
+) -> None:
+    """Verify a version's certificate and show which alias it grants, and why not the others."""
+    prepare_environment(Home(home))
+    from online.adapters.key_files import read_trust
+    from pipelines.model_views import read_proof
+    from pipelines.training import open_registry
+
+    with mlflow_server(Home(home)) as mlflow_uri:
+        registry = open_registry(Home(home), mlflow_uri)
+        proof = read_proof(registry, read_trust(Home(home).trusted), name, version)
+    if json:
+        write_json(proof)
+        return
+    console.print(rows_table("Gates, as signed", proof.gates))
+    console.print(
+        f"{proof.model} version {proof.version}, bundle {proof.bundle_sha256}: passes "
+        f"{proof.policy or 'no policy'}, approved by {proof.approver or 'nobody'}.",
+        soft_wrap=True,
+    )
+    for alias, granted in proof.may_be.items():
+        console.print(f"{alias}: {granted}", soft_wrap=True)
 
 
 def rollback(

@@ -113,6 +113,24 @@ def test_a_person_approves_by_name_and_only_what_passed_the_gates_of_live(
     assert registry.aliases(NAME)["champion"] == rich
 
 
+def test_a_certificate_says_which_alias_it_grants_and_why_not_the_others(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(ask(home, capsys, "certificate", NAME, "--json"))
+    assert (told["policy"], told["approver"]) == ("paper", "")
+    assert told["may_be"]["paper"] == told["may_be"]["challenger"] == "yes"
+    assert told["may_be"]["champion"].startswith("GATES_FAILED")
+    assert {row["gate"]: row["verdict"] for row in told["gates"]} == {
+        "calibrated": "pass",
+        "positive_net": "FAIL",
+    }
+    shown = ask(home, capsys, "certificate", NAME, "1")
+    assert "approved by nobody" in shown
+    (home.trusted / "gates.pem").unlink()
+    assert run(["models", "certificate", NAME, "--home", str(home.root)]) == 1
+    assert "CERTIFICATE_INVALID" in capsys.readouterr().err
+
+
 def test_an_approvers_own_key_must_be_the_one_that_is_trusted(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
