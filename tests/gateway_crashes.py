@@ -34,7 +34,7 @@ from online.ports import FeatureReader, Observation
 from online.reconciler import Reconciler, ReconciliationRules
 from online.sending import resolve_pending
 from online.trade import Desk, consider
-from tests.fakes import HOUR_NS, INSTRUMENTS, FakeFeatures, FakeModel, make_limits, make_manifest
+from tests.fakes import INSTRUMENTS, FakeFeatures, FakeModel, make_limits, make_manifest
 from tests.fakes import make_reading as read
 from tests.gateway_world import Terminal, World, eventually
 from tests.scorers import PROJECT
@@ -42,6 +42,7 @@ from tests.store_crashes import Stores
 
 RESOLVE_SECONDS = 60.0
 _FOREVER_SECONDS = 1_000_000_000
+_MINUTE_NS = 60_000_000_000
 _FIRST_LOTS, _STEP_LOTS, _DIFFERENT = 0.1, 0.01, 50
 SCORER_STEPS = ("before_send", "after_send", "before_result", "after_result")
 GATEWAY_STEPS = ("before_sending", "after_sending", "before_result", "after_result")
@@ -218,7 +219,8 @@ class Harness:
         return Verdict(self.runs, filled, lost, doubled, unresolved)
 
     def _bar_ns(self, bar: int) -> int:
-        return (self.began_ns // HOUR_NS - bar) * HOUR_NS
+        """Return a bar of its own for every run, by minutes: none is too old a signal."""
+        return (self.began_ns // _MINUTE_NS - bar) * _MINUTE_NS
 
     def _arm(self, who: str, step: str, when: list[str]) -> None:
         if who == "terminal":
