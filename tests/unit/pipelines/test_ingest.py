@@ -41,7 +41,7 @@ def test_the_demonstration_comes_in_once_and_its_report_says_so(tmp_path: Path) 
     again = ingest(str(tmp_path), DemoConfig(), "EURUSD")
     assert (first.bars, first.added, first.quarantined) == (6225, 6225, {})
     assert (again.added, again.unchanged) == (0, 6225)
-    assert (first.price_side, first.gaps, first.bars_out_of_session) == ("ask", 2, 0)
+    assert (first.price_side, first.gaps, first.bars_out_of_session) == ("ask", 0, 0)
     assert "6,225 added" in first.headline
     bars = Lake(Home(tmp_path).lake).read_bars("EURUSD", "H1")
     assert len(bars) == 6225
