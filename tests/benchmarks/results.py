@@ -14,13 +14,14 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.dataset import Dataset
 from models.evaluate import COVERAGES
 from models.families.build import FAMILIES, build_family
 from models.families.sequence import SequenceConfig
@@ -28,6 +29,7 @@ from models.fit import fit_folds
 from models.labels import Outcome
 from models.learn import Study, cut_folds, learn
 from models.recipe import LabelChoice, Recipe
+from models.splits import Fold
 from models.targets import Target
 from online.adapters.onnx_model import load_bundle
 from online.adapters.rule_model import RuleModel
@@ -232,11 +234,22 @@ def judge_target(home: Home, target: Target, kind: str) -> Row:
         "name": f"{target}, {kind}",
         "rows": len(tested),
         "base_rate": max(float((truth[tested] == side).mean()) for side in sides),
-        "before": float((truth[tested] == truth[tested - label.timeout_bars]).mean()),
+        "by_hour": by_hour(dataset, folds),
         "curve": [
             float(right[order[: max(1, round(share * len(order)))]].mean()) for share in COVERAGES
         ],
     }
+
+
+def by_hour(dataset: Dataset, folds: Sequence[Fold]) -> float:
+    """Return the accuracy of the commonest answer of each hour of the day, counted in training."""
+    truth, right = dataset.labels.classes, []
+    hours = dataset.labels.decided_at_ns // Timeframe.H1.duration_ns % 24
+    for fold in folds:
+        counts = np.zeros((24, len(Outcome)))
+        np.add.at(counts, (hours[fold.train], truth[fold.train]), 1.0)
+        right.append(counts.argmax(axis=1)[hours[fold.test]] == truth[fold.test])
+    return float(np.concatenate(right).mean())
 
 
 if __name__ == "__main__":

@@ -124,12 +124,12 @@ def _reached(rows: Sequence[Row]) -> str:
 
 def _targets(rows: Sequence[Row]) -> str:
     head = (
-        *("target, family", "rows", "commonest answer", "as it was before", "all bars"),
+        *("target, family", "rows", "commonest answer", "by the hour alone", "all bars"),
         *(f"surest {share:.0%}" for share in COVERAGES[:6]),
     )
     body = [
         (
-            *(row["name"], f"{row['rows']:,}", f"{row['base_rate']:.1%}", f"{row['before']:.1%}"),
+            *(row["name"], f"{row['rows']:,}", f"{row['base_rate']:.1%}", f"{row['by_hour']:.1%}"),
             f"{row['curve'][-1]:.1%}",
             *(f"{hit:.1%}" for hit in row["curve"][:6]),
         )
@@ -138,14 +138,16 @@ def _targets(rows: Sequence[Row]) -> str:
     text = (
         "## Accuracy on other targets\n\nEURUSD 2014-2017, the same folds. *Direction*: which side "
         "has gained after ten bars, a protective stop between; a bar on which neither has counts "
-        "as wrong. *Volatility*: whether the next ten bars move calmly, as usual or wildly. *As it "
-        "was before* answers with what was true ten labels earlier."
+        "as wrong. *Volatility*: whether the next ten bars move calmly, as usual or wildly. *By "
+        "the hour alone* gives the commonest answer at that hour of the day in the training rows, "
+        "neither side included."
     )
     over = [row["name"] for row in rows if max(row["curve"]) > _WISHED]
     told = f"Above 60 % somewhere: {'; '.join(over)}." if over else "Above 60 %: none."
     advice = (
-        "A position is paid for its side alone: what is known of volatility may size and time it, "
-        "and chooses no side."
+        "Read it beside the column of the hour: what the models add to it is the gap between the "
+        "two. A position is paid for its side alone; what is known of volatility may size and "
+        "time it, and chooses no side."
     )
     return f"{text}\n\n{_table(head, body)}\n{told} {advice}\n"
 
