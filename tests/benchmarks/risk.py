@@ -1,8 +1,8 @@
 """Risk: what the whole pre-trade check of an entry takes, in a typical state and a crowded one.
 
 The check is `online.domain.risk.judge_order`, all of it: circumstances, price, exits, exposure,
-margin and repetition. Another program measures it by `measure_risk`. Beside the time that passes stands the processor's own (`cpu`): on a
-busy machine the 99th percentile of the former is that of whoever else runs.
+margin and repetition. Beside the time that passes stands the processor's own (`cpu`): on a busy
+machine the 99th percentile of the former is that of whoever else runs.
 """
 
 from __future__ import annotations
