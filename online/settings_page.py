@@ -65,8 +65,8 @@ def _rows(section: type[BaseModel], path: tuple[str, ...], only: str = "") -> li
             meaning = only + (field.description or "")
             rows.append(_cells(place, _type_name(field.annotation), _default(field), meaning))
         for kind in sections:
-            only = f"({kind.model_fields['kind'].default}) " if len(sections) > 1 else ""
-            rows += _rows(kind, place, only)
+            which = f"({kind.model_fields['kind'].default}) " if len(sections) > 1 else ""
+            rows += _rows(kind, place, which)
     return rows
 
 
