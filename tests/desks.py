@@ -15,11 +15,11 @@ from online.domain.record import (
     Request,
 )
 from online.trade import Desk, Outcome, consider, run_to_completion
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     HOUR_NS,
     INSTRUMENTS,
-    FakeBroker,
     FakeClock,
     FakeFeatures,
     FakeJournal,

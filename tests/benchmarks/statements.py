@@ -18,7 +18,8 @@ from online.gateway.lost_magic import restore_magic_in
 from online.gateway.market_desk import PAGE_DEALS
 from online.ports import Broker
 from online.reconciler import Reconciler, ReconciliationRules
-from tests.fakes import FakeBroker, FakeClock, make_intent, make_limits
+from tests.fake_broker import FakeBroker
+from tests.fakes import FakeClock, make_intent, make_limits
 
 N_POSITIONS, N_DEALS = 10_000, 100_000
 BEGAN_NS = FakeClock().time_ns - 86_400 * 10**9

@@ -27,7 +27,7 @@ from online.domain.book import Book
 from online.domain.errors import ModelRefused, NotFound, Unavailable
 from tests.bundles import write_bundle
 from tests.certificates import BAD, GOOD, Signers, put
-from tests.fakes import FakeBroker
+from tests.fake_broker import FakeBroker
 from tests.unit.online.test_scorer import make_scorer
 
 pytestmark = pytest.mark.integration

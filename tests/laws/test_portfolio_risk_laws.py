@@ -18,13 +18,13 @@ from online.domain.record import Request, decode_record, encode_record
 from online.ports import Observation
 from online.sending import resolve_pending
 from online.trade import Desk, consider, run_to_completion
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     HOUR_NS,
     INSTRUMENTS,
     LONG,
     SHORT,
-    FakeBroker,
     FakeClock,
     FakeFeatures,
     FakeJournal,

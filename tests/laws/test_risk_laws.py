@@ -21,6 +21,7 @@ from online.domain.risk import judge_entry
 from online.domain.signal import Probabilities
 from online.sending import resolve_pending
 from online.trade import Desk, consider, run_to_completion
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     EURUSD,
@@ -29,7 +30,6 @@ from tests.fakes import (
     LONG,
     SECOND_NS,
     SHORT,
-    FakeBroker,
     FakeClock,
     FakeFeatures,
     FakeJournal,

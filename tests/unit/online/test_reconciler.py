@@ -14,10 +14,10 @@ from online.domain.reconciliation import FindingKind
 from online.domain.record import DealRecord, HaltRecord, ReconciliationRecord, Request
 from online.reconciler import BY, Reconciler, ReconciliationRules
 from online.trade import Desk, consider
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     INSTRUMENTS,
-    FakeBroker,
     FakeClock,
     FakeFeatures,
     FakeJournal,

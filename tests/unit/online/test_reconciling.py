@@ -12,7 +12,8 @@ from online.api.reconciling import Reconciling
 from online.domain.book import Book
 from online.domain.errors import Unavailable
 from online.reconciler import Reconciler, ReconciliationRules
-from tests.fakes import FakeBroker, FakeClock, FakeJournal
+from tests.fake_broker import FakeBroker
+from tests.fakes import FakeClock, FakeJournal
 
 pytestmark = pytest.mark.lean
 

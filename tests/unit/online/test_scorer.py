@@ -28,15 +28,8 @@ from online.domain.rules import RULE_FEATURES, SAY_LONG
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from tests.bundles import write_bundle
 from tests.certificates import APPROVER, BAD, GOOD, RICH, Signers, put
-from tests.fakes import (
-    BAR_NS,
-    INSTRUMENTS,
-    FakeBroker,
-    FakeClock,
-    FakeFeatures,
-    make_limits,
-    make_manifest,
-)
+from tests.fake_broker import FakeBroker
+from tests.fakes import BAR_NS, INSTRUMENTS, FakeClock, FakeFeatures, make_limits, make_manifest
 
 pytestmark = pytest.mark.lean
 NAME = "EURUSD.H1.barrier"

@@ -14,11 +14,11 @@ from online.domain.order import Purpose
 from online.domain.record import HaltRecord, Request, decode_record, encode_record
 from online.domain.trading_state import TradingState
 from online.trade import Desk, Outcome, consider, run_to_completion
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     HOUR_NS,
     INSTRUMENTS,
-    FakeBroker,
     FakeClock,
     FakeFeatures,
     FakeJournal,

@@ -16,11 +16,11 @@ from online.domain.reasons import MEANING, Reason
 from online.domain.record import LimitsRecord, ModelRecord, Record, Request
 from online.trade import Desk, consider, run_to_completion
 from pipelines.cli import run
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     HOUR_NS,
     INSTRUMENTS,
-    FakeBroker,
     FakeClock,
     FakeFeatures,
     FakeJournal,

@@ -13,7 +13,8 @@ from online.adapters.mlflow_rest import DOWN, MlflowRegistry
 from online.domain.breaker import Breaker, BreakerRules, BreakerState, CircuitOpen
 from online.domain.errors import NotFound, Unavailable
 from online.domain.order import OrderStatus
-from tests.fakes import SECOND_NS, FakeBroker, FakeClock, FakeFeatures, make_contract, make_intent
+from tests.fake_broker import FakeBroker
+from tests.fakes import SECOND_NS, FakeClock, FakeFeatures, make_contract, make_intent
 
 pytestmark = pytest.mark.lean
 

@@ -34,15 +34,8 @@ from online.domain.record import (
     chain,
 )
 from online.trade import Desk, consider
-from tests.fakes import (
-    BAR_NS,
-    INSTRUMENTS,
-    FakeBroker,
-    FakeClock,
-    FakeFeatures,
-    FakeModel,
-    make_limits,
-)
+from tests.fake_broker import FakeBroker
+from tests.fakes import BAR_NS, INSTRUMENTS, FakeClock, FakeFeatures, FakeModel, make_limits
 
 pytestmark = pytest.mark.lean
 REPOSITORY = Path(__file__).resolve().parents[4]
