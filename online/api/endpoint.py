@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from online.api.access import BearerAccess
@@ -21,6 +22,7 @@ from online.domain.errors import SextantError
 
 logger = logging.getLogger(__name__)
 BODY_LIMIT = 64 * 1024
+_ENCODER = msgspec.json.Encoder()
 JSON, PROBLEM = b"application/json", b"application/problem+json"
 _PROCESS, _NUMBERS = secrets.token_hex(6).encode(), itertools.count(1)
 _CORRELATION = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -34,6 +36,10 @@ class Call:
     parameters: dict[str, str]
     client: str
 
+    def who(self, by: str = "") -> str:
+        """Return who called, for the journal: the name that was given, and whence the call came."""
+        return f"{by} (api {self.client})" if by else f"api {self.client}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -42,6 +48,11 @@ class Reply:
     body: bytes
     status: int = 200
     media_type: bytes = JSON
+
+    @classmethod
+    def of(cls, answer: msgspec.Struct | tuple[msgspec.Struct, ...], status: int = 200) -> Reply:
+        """Return an answer as JSON."""
+        return cls(_ENCODER.encode(answer), status)
 
 
 Handler = Callable[[Call], Awaitable[Reply]]

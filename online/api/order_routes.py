@@ -31,7 +31,6 @@ from online.resolve import Statement
 NEWEST = 100
 """Orders that the list holds besides those that are open."""
 _PROBLEMS = (400, 404, 409, 413, 422, 503)
-_ENCODER = msgspec.json.Encoder()
 _CLOSE = msgspec.json.Decoder(CloseRequest)
 _CLOSE_ALL = msgspec.json.Decoder(CloseAllRequest)
 _MODIFY = msgspec.json.Decoder(ModifyRequest)
@@ -66,15 +65,15 @@ class OrderHandlers:
             tuple(book.trails.values()),
             at_broker,
         )
-        return _reply(answer)
+        return Reply.of(answer)
 
     async def show(self, call: Call) -> Reply:
         """Tell of one order."""
-        return _reply(self._order(call.parameters["intent_id"]))
+        return Reply.of(self._order(call.parameters["intent_id"]))
 
     async def profit(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell what was earned and is open."""
-        return _reply(await self._scorer.operating.state_profit())
+        return Reply.of(await self._scorer.operating.state_profit())
 
     async def close(self, call: Call) -> Reply:
         """Close a position, or a part of it."""
@@ -103,19 +102,19 @@ class OrderHandlers:
                 code="NOT_CONFIRMED",
                 remedy='Send "confirm": true if everything shall be closed.',
             )
-        who = _who(asked.by, call)
+        who = call.who(asked.by)
         done = await self._scorer.operating.close_all(
             asked.client_id, asked.symbol, who, asked.note
         )
         seen, book = await self._scorer.observe(), self._scorer.parts.book
         strangers = (p.ticket for p in seen.positions or () if book.entry(p.magic) is None)
-        return _reply(CloseAllAnswer(done, tuple(strangers)))
+        return Reply.of(CloseAllAnswer(done, tuple(strangers)))
 
     async def trail(self, call: Call) -> Reply:
         """Put a position under a trailing rule, or end that."""
         asked = decode(_TRAIL, call.body)
-        await self._scorer.operating.put_under_trail(asked, _who(asked.by, call))
-        return _reply(TrailAnswer(tuple(self._scorer.parts.book.trails.values())))
+        await self._scorer.operating.put_under_trail(asked, call.who(asked.by))
+        return Reply.of(TrailAnswer(tuple(self._scorer.parts.book.trails.values())))
 
     async def resolve(self, call: Call) -> Reply:
         """Write down an operator's word about an unknown fate."""
@@ -129,14 +128,14 @@ class OrderHandlers:
             volume_lots=asked.volume_lots,
             position=asked.position,
         )
-        return _reply(answer_order(await self._scorer.operating.resolve_by_hand(told)))
+        return Reply.of(answer_order(await self._scorer.operating.resolve_by_hand(told)))
 
     async def _operate(
         self, asked: CloseRequest | ModifyRequest | CancelRequest, operation: Operation, call: Call
     ) -> Reply:
-        wish = Wish(asked.client_id, operation, _who(asked.by, call), asked.note)
+        wish = Wish(asked.client_id, operation, call.who(asked.by), asked.note)
         await self._scorer.operating.operate(wish)
-        return _reply(self._order(wish.decision_id))
+        return Reply.of(self._order(wish.decision_id))
 
     def _order(self, intent_id: str) -> OrderAnswer:
         order = self._scorer.parts.book.orders.find(intent_id)
@@ -192,11 +191,3 @@ def make_order_routes(scorer: Scorer) -> tuple[Route, ...]:
             None, OrderAnswer, problems=(404,),
         ),
     )  # fmt: skip
-
-
-def _who(by: str, call: Call) -> str:
-    return f"{by} (api {call.client})" if by else f"api {call.client}"
-
-
-def _reply(answer: msgspec.Struct) -> Reply:
-    return Reply(_ENCODER.encode(answer))

@@ -18,7 +18,6 @@ from online.api.route import Route
 from online.api.scorer import Scorer
 from online.domain.trading_state import TradingState
 
-_ENCODER = msgspec.json.Encoder()
 _LADDER = msgspec.json.Decoder(LadderRequest)
 _RESUME = msgspec.json.Decoder(ResumeRequest)
 
@@ -37,7 +36,7 @@ class RiskHandlers:
 
     async def show(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell how trading stands."""
-        return _reply(self._risk())
+        return Reply.of(self._risk())
 
     async def reduce(self, call: Call) -> Reply:
         """Let closes through alone."""
@@ -50,29 +49,29 @@ class RiskHandlers:
     async def flatten(self, call: Call) -> Reply:
         """Halt and close everything."""
         asked = decode(_LADDER, call.body)
-        carried = await self._scorer.safety.flatten(asked.reason, _who(asked.by, call))
-        return _reply(FlattenAnswer(self._risk(), carried))
+        carried = await self._scorer.safety.flatten(asked.reason, call.who(asked.by))
+        return Reply.of(FlattenAnswer(self._risk(), carried))
 
     async def resume(self, call: Call) -> Reply:
         """Let everything through again."""
         asked = decode(_RESUME, call.body)
-        await self._scorer.safety.change(TradingState.ACTIVE, "", _who(asked.by, call))
-        return _reply(self._risk())
+        await self._scorer.safety.change(TradingState.ACTIVE, "", call.who(asked.by))
+        return Reply.of(self._risk())
 
     async def reload(self, call: Call) -> Reply:
         """Read the limits anew."""
         asked = decode(_RESUME, call.body)
-        record = await self._scorer.safety.reload(_who(asked.by, call))
+        record = await self._scorer.safety.reload(call.who(asked.by))
         changes = tuple(
             LimitChange(name, str(before), str(after))
             for name, (before, after) in record.changes.items()
         )
-        return _reply(ReloadAnswer(changes))
+        return Reply.of(ReloadAnswer(changes))
 
     async def _climb(self, state: TradingState, call: Call) -> Reply:
         asked = decode(_LADDER, call.body)
-        await self._scorer.safety.change(state, asked.reason, _who(asked.by, call))
-        return _reply(self._risk())
+        await self._scorer.safety.change(state, asked.reason, call.who(asked.by))
+        return Reply.of(self._risk())
 
     def _risk(self) -> RiskAnswer:
         parts = self._scorer.parts
@@ -127,11 +126,3 @@ def make_risk_routes(scorer: Scorer) -> tuple[Route, ...]:
             ResumeRequest, ReloadAnswer, protected=True, problems=(400, 413, 422, 503),
         ),
     )  # fmt: skip
-
-
-def _who(by: str, call: Call) -> str:
-    return f"{by} (api {call.client})" if by else f"api {call.client}"
-
-
-def _reply(answer: msgspec.Struct) -> Reply:
-    return Reply(_ENCODER.encode(answer))

@@ -31,7 +31,6 @@ from online.domain.record import (
     DealRecord,
     DecisionRecord,
     OperationRecord,
-    Record,
     Request,
     ResolutionRecord,
     ResultRecord,
@@ -39,7 +38,6 @@ from online.domain.record import (
 from online.domain.trading_state import TradingState
 from online.trade import Outcome
 
-_ENCODER = msgspec.json.Encoder()
 _BAR = msgspec.json.Decoder(BarRequest)
 _HALT = msgspec.json.Decoder(HaltRequest)
 _STEP = msgspec.json.Decoder(MarketStep)
@@ -76,50 +74,50 @@ class Handlers:
     async def positions(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell account and positions."""
         seen, book = await self._scorer.observe(), self._scorer.parts.book
-        return _reply(
+        return Reply.of(
             PositionsAnswer(seen.quote, seen.account, seen.positions, book.pending, book.halted)
         )
 
     async def reconciliation(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell whether journal and broker agree."""
-        return _reply(self._scorer.reconciling.answer())
+        return Reply.of(self._scorer.reconciling.answer())
 
     async def decision(self, call: Call) -> Reply:
         """Tell everything recorded of one decision."""
         records = tuple(self._scorer.parts.read_decision(call.parameters["decision_id"]))
-        return _reply(records)
+        return Reply.of(records)
 
     async def halt(self, call: Call) -> Reply:
         """Halt trading."""
-        reason, by = decode(_HALT, call.body).reason, f"api {call.client}"
+        reason, by = decode(_HALT, call.body).reason, call.who()
         await self._scorer.safety.change(TradingState.HALTED, reason, by)
-        return _reply(HaltAnswer(self._scorer.parts.book.halted))
+        return Reply.of(HaltAnswer(self._scorer.parts.book.halted))
 
     async def resume(self, call: Call) -> Reply:
         """Resume trading."""
-        await self._scorer.safety.change(TradingState.ACTIVE, "", f"api {call.client}")
-        return _reply(HaltAnswer(self._scorer.parts.book.halted))
+        await self._scorer.safety.change(TradingState.ACTIVE, "", call.who())
+        return Reply.of(HaltAnswer(self._scorer.parts.book.halted))
 
     async def model(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell which model trades."""
-        return _reply(self._scorer.model)
+        return Reply.of(self._scorer.model)
 
     async def reload(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Load the model under the alias."""
-        return _reply(await self._scorer.reload())
+        return Reply.of(await self._scorer.reload())
 
     async def move_market(self, call: Call) -> Reply:
         """Move the simulated market."""
-        return _reply(await self._scorer.move_market(decode(_STEP, call.body)))
+        return Reply.of(await self._scorer.move_market(decode(_STEP, call.body)))
 
     async def healthz(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell that the process answers."""
-        return _reply(Liveness())
+        return Reply.of(Liveness())
 
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell how every part is."""
         readiness = await self._scorer.readiness()
-        return _reply(readiness, _OK if readiness.ready else _UNREADY)
+        return Reply.of(readiness, _OK if readiness.ready else _UNREADY)
 
     async def metrics(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell Prometheus."""
@@ -186,8 +184,4 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
 
 
 async def _answer(outcome: Awaitable[Outcome]) -> Reply:
-    return Reply(_ENCODER.encode(answer_decision(await outcome)))
-
-
-def _reply(answer: msgspec.Struct | tuple[Record, ...], status: int = _OK) -> Reply:
-    return Reply(_ENCODER.encode(answer), status)
+    return Reply.of(answer_decision(await outcome))

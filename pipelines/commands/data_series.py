@@ -17,6 +17,7 @@ from pipelines.commands.options import (
     HOME,
     SYMBOL,
     TIMEFRAME,
+    DayOption,
     HomeOption,
     JsonOption,
     SymbolOption,
@@ -28,10 +29,6 @@ from pipelines.home import Home
 if TYPE_CHECKING:
     import pandas as pd
 
-DayOption = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Day (UTC) that bounds the bars."),
-]
 FeedOption = Annotated[
     str | None, typer.Option(help="Show this feed's quotes, such as oanda, instead of bars.")
 ]

@@ -16,6 +16,7 @@ from pipelines.commands.options import (
     HOME,
     SYMBOL,
     TIMEFRAME,
+    DayOption,
     HomeOption,
     JsonOption,
     SymbolOption,
@@ -26,11 +27,6 @@ from pipelines.home import Home
 
 if TYPE_CHECKING:
     from pipelines.feature_report import FeaturizeReport
-
-DateOption = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Day (UTC) that bounds the bars."),
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +49,7 @@ def features(
     context: typer.Context,
     symbol: SymbolOption = SYMBOL,
     timeframe: TimeframeOption = TIMEFRAME,
-    until: DateOption = None,
+    until: DayOption = None,
     symbols: Annotated[
         str | None, typer.Option(help="Many at once, such as EURUSD,GBPUSD, on Dask.")
     ] = None,
@@ -130,8 +126,8 @@ def train(
     family: Annotated[
         str, typer.Option(help="What is fitted; name several, by commas, for an ensemble.")
     ] = "xgboost",
-    since: DateOption = None,
-    until: DateOption = None,
+    since: DayOption = None,
+    until: DayOption = None,
     features: Annotated[
         str | None,
         typer.Option(

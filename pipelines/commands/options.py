@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,10 @@ HomeOption = Annotated[
 SymbolOption = Annotated[str, typer.Option("--symbol", help="Instrument, such as EURUSD.")]
 TimeframeOption = Annotated[
     str, typer.Option("--timeframe", help="Length of the bars: M1, M5, M15, H1, H4 or D1.")
+]
+DayOption = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Day (UTC) that bounds the bars."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
