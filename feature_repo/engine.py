@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.anchors import WARM_UP_BARS, Period, periods, quarter_end_ns, quarter_of
+from feature_repo.anchors import WARM_UP_BARS, periods, quarter_end_ns, quarter_of
 from feature_repo.bars import BarArrays, Floats
 from feature_repo.feature import Feature
 from feature_repo.nodes import Arithmetic, Constant, Node, Source
@@ -175,26 +175,6 @@ def compute_from(bars: BarArrays, features: Sequence[Feature], start: int) -> di
         program.compute(
             anchored, begin - period.anchor, block[:, begin - start : period.end - start]
         )
-    return dict(zip((f.name for f in features), block, strict=True))
-
-
-def compute_period(
-    bars: BarArrays, features: Sequence[Feature], period: Period
-) -> dict[str, Vector]:
-    """Return every feature over one quarter's bars; the unit in which work is split.
-
-    Parameters
-    ----------
-    bars
-        As for `compute_batch`.
-    features
-        Entries whose inputs the bars have.
-    period
-        One of `periods` of the bars.
-    """
-    block: Matrix = np.empty((len(features), period.end - period.start), dtype=np.float32)
-    anchored = bars.part(period.anchor, period.end)
-    Program(features).compute(anchored, period.start - period.anchor, block)
     return dict(zip((f.name for f in features), block, strict=True))
 
 

@@ -11,7 +11,7 @@ from feature_repo.bars import BarArrays
 from feature_repo.feature import CrossFeature, Feature
 from feature_repo.panel import Panel
 from feature_repo.peers import peers_of
-from feature_repo.vector import VectorStream, reaches_anchors, split
+from feature_repo.vector import reaches_anchors, split
 from online.domain.errors import NotFound
 from online.domain.market import Timeframe
 from pipelines.lake import Lake
@@ -122,27 +122,6 @@ def load_arriving(lake: Lake, history: Panel, end_ns: int | None = None) -> dict
         begin_ns = int(known.closed_at_ns[-1]) + 1 if len(known) else None
         found[name] = read_part(lake, name, history.timeframe, begin_ns, end_ns)
     return found
-
-
-def open_stream(
-    lake: Lake,
-    symbol: str,
-    timeframe: Timeframe,
-    features: tuple[Feature, ...],
-    before_ns: int,
-) -> VectorStream:
-    """Return a stream whose next bar is the first to close at or after `before_ns`.
-
-    Its values are those of `feature_repo.vector.compute_vectors` over the whole lake, bit for bit.
-
-    Parameters
-    ----------
-    lake, symbol, timeframe, before_ns
-        As for `load_history`.
-    features
-        Entries of the catalogue, in the order of the vectors.
-    """
-    return VectorStream(load_history(lake, symbol, timeframe, before_ns, features), features)
 
 
 def read_part(

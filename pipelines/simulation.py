@@ -20,7 +20,6 @@ import numpy.typing as npt
 from online.adapters.clocks import VirtualClock
 from online.adapters.memory_journal import MemoryJournal
 from online.adapters.simulated_broker import SimulatedBroker
-from online.domain.account import Deal
 from online.domain.book import Book
 from online.domain.errors import InvalidInput
 from online.domain.limits import Limits
@@ -86,14 +85,11 @@ class Backtest:
     ----------
     records
         The journal, oldest first.
-    late_deals
-        Fills after the last decision.
     performance
         The figures.
     """
 
     records: tuple[Record, ...]
-    late_deals: tuple[Deal, ...]
     performance: Performance
 
 
@@ -186,7 +182,7 @@ def simulate_portfolio(
     records = tuple(journal.records())
     late = terminal.deals_after(book.last_deal)
     end = (end_ns, terminal.account().equity)
-    return Backtest(records, late, measure(records, terms.balance, late, end))
+    return Backtest(records, measure(records, terms.balance, late, end))
 
 
 class _Track:

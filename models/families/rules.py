@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import numpy as np
 
 from models.bars import Floats
 from models.dataset import Features
-from models.families.family import TrainingSet
 from models.labels import Outcome
-from online.domain.manifest import Reads
 from online.domain.rules import vote
 from online.domain.vector import VectorContract
-
-
-@dataclass(frozen=True, slots=True)
-class RulesConfig:
-    """Settings of the family: the rules have none."""
-
-    kind: Literal["rules"] = "rules"
-
-
-@dataclass(frozen=True, slots=True)
-class RulesFamily:
-    """Learns nothing.
-
-    Parameters
-    ----------
-    config
-        Of the family.
-    contract
-        The vector the rules read.
-    """
-
-    config: RulesConfig
-    contract: VectorContract
-    reads: ClassVar[Reads] = "vector"
-
-    @property
-    def name(self) -> str:
-        """The configuration's kind."""
-        return self.config.kind
-
-    def fit(self, training: TrainingSet, seed: int) -> RulesModel:  # noqa: ARG002 - nothing is learnt
-        """Return the rules."""
-        return RulesModel(self.contract)
 
 
 @dataclass(frozen=True, slots=True)

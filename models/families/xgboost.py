@@ -75,7 +75,7 @@ class XgboostFamily:
         rounds = self.config.max_rounds if fixed else self._choose_rounds(training, seed)
         everything = np.arange(len(training.classes), dtype=np.int64)
         booster = xgboost.train(self._parameters(seed), _matrix(training, everything), rounds)
-        return XgboostModel(booster, rounds, training.features.shape[1])
+        return XgboostModel(booster, training.features.shape[1])
 
     def _choose_rounds(self, training: TrainingSet, seed: int) -> int:
         import xgboost  # noqa: PLC0415 - heavy: imported where it is used
@@ -117,14 +117,11 @@ class XgboostModel:
     ----------
     booster
         The library's model.
-    n_rounds
-        Rounds it has.
     n_features
         Columns it reads.
     """
 
     booster: Any
-    n_rounds: int
     n_features: int
 
     def predict(self, features: Features) -> Floats:

@@ -203,7 +203,7 @@ def prepare(home: Home) -> Fixture:
         "seed": 7,
     }
     booster = xgboost.train(parameters, xgboost.DMatrix(rows, label=classes), ROUNDS)
-    publish(home, XgboostModel(booster, ROUNDS, len(names)), rows)
+    publish(home, XgboostModel(booster, len(names)), rows)
     booster.feature_names = list(names)
     frame = pd.DataFrame(rows, columns=list(names))
     signature = infer_signature(frame, booster.predict(xgboost.DMatrix(frame)))

@@ -22,7 +22,7 @@ import pandas as pd
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays
 from feature_repo.catalogue import CATALOGUE, contract, groups, view_name
-from feature_repo.engine import compute_period
+from feature_repo.engine import compute_from
 from feature_repo.objects import references
 from feature_repo.offline_files import write_period
 from feature_repo.store import StorePaths, apply_definitions, open_store
@@ -163,7 +163,7 @@ def fill(root: Path, bars: BarArrays) -> Any:  # noqa: ANN401 - Feast's store ha
     """Write every view's features of `bars` and return the store over them."""
     paths = StorePaths(root / "registry.db", root / "features", root / "none.sock")
     for period in periods(bars.closed_at_ns):
-        values = compute_period(bars, CATALOGUE, period)
+        values = compute_from(bars.part(0, period.end), CATALOGUE, period.start)
         stamps = bars.closed_at_ns[period.start : period.end]
         write_period(
             paths.offline_root, SYMBOL, Timeframe.M1, period, stamps, CATALOGUE, values, "bench"

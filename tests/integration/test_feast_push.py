@@ -23,6 +23,7 @@ from feature_repo.objects import references, service_name
 from feature_repo.panel import Panel
 from feature_repo.store import StorePaths, apply_definitions, open_store, redis_connection_string
 from feature_repo.transform import transform_fingerprint
+from feature_repo.vector import VectorStream
 from online.adapters.feast_redis import (
     FeastRedisReader,
     encode_transforms,
@@ -35,7 +36,7 @@ from online.domain.market import Timeframe
 from online.domain.transform import judge_transforms
 from online.domain.vector import VectorContract, VectorReading
 from pipelines import feature_steps
-from pipelines.feature_history import open_stream
+from pipelines.feature_history import load_history
 from pipelines.featurize import run_featurize
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -118,7 +119,8 @@ def test_featurize_serves_the_newest_row_and_the_scorer_reads_its_bits(line: Lin
 def test_every_streamed_bar_is_read_back_with_the_batch_bits(line: Line) -> None:
     features = available(line.bars.inputs)
     cut_ns = int(line.bars.closed_at_ns[_CUT])
-    stream = open_stream(Lake(line.home.lake), SYMBOL, Timeframe.H1, features, cut_ns)
+    history = load_history(Lake(line.home.lake), SYMBOL, Timeframe.H1, cut_ns, features)
+    stream = VectorStream(history, features)
     places = [stream.names.index(name) for name in contract(Timeframe.H1).names]
     for index in range(_CUT, _CUT + 20):
         vector = stream.update(line.bars.bar(index))

@@ -8,7 +8,7 @@ import numpy as np
 
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays
-from feature_repo.engine import FeatureStream, Vector, compute_batch, compute_period
+from feature_repo.engine import FeatureStream, Vector, compute_batch, compute_from
 from feature_repo.feature import Feature
 from tests.laws.feature_data import with_another_future
 
@@ -62,8 +62,7 @@ def chunking_breaks(features: Sequence[Feature], bars: BarArrays) -> set[str]:
     broken = set()
     for period in periods(bars.closed_at_ns):
         alone = bars.part(period.anchor, period.end)
-        *_, last = periods(alone.closed_at_ns)
-        values = compute_period(alone, features, last)
+        values = compute_from(alone, features, period.start - period.anchor)
         broken |= {
             name for name in full if differing(full[name][period.start : period.end], values[name])
         }
