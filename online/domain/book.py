@@ -241,7 +241,7 @@ class Book:
     def _begin_account(self, at_ns: int) -> None:
         """Go on with an empty account; orders keep their ids, so that none is sent again."""
         self.last_deal = self._claimed_deal = 0
-        self.day_start_equity = self.peak_equity = self._equity = 0.0
+        self.day_start_equity = self.peak_equity = self.equity = 0.0
         self._day = self._loss_day = -1
         self._began_at_ns = at_ns
         self._streak.reset()
@@ -254,8 +254,9 @@ class Book:
 
     def _apply_deal(self, deal: Deal) -> None:
         self.last_deal = max(self.last_deal, deal.ticket)
-        if deal.ticket not in self.holdings.deals:
-            self.profits.add(deal)
+        if deal.ticket in self.holdings.deals:
+            return
+        self.profits.add(deal)
         self.holdings.add(deal)
         self._streak.apply(deal)
 
@@ -311,6 +312,8 @@ class Book:
                 self.halted = f"{_LATCHES[veto.reason]}: {veto.detail}"
 
     def _observe_equity(self, equity: float, at_ns: int) -> None:
+        if not equity > 0.0:  # a terminal that is not synchronised yet tells of no money
+            return
         day = at_ns // _DAY_NS
         if day != self._day:
             self._day, self.day_start_equity = day, equity

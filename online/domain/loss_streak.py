@@ -46,7 +46,7 @@ def _count(length: int, deal: Deal, held: dict[int, tuple[float, float]]) -> int
     """Add a fill to its position; return the streak, changed where that ended a trade."""
     volume, money = held.get(deal.position, (0.0, 0.0))
     volume += deal.volume_lots if deal.entry else -deal.volume_lots
-    money += deal.profit + deal.commission
+    money += deal.money
     if deal.entry or volume > _FLAT:
         held[deal.position] = (volume, money)
         return length

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from online.domain.account import Deal
+from online.domain.account import Account, Deal
 from online.domain.book import Book
 from online.domain.decision import Action, Decision
 from online.domain.market import Quote, Side, Timeframe
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.reasons import Reason, Veto
 from online.domain.record import (
+    AccountRecord,
     DealRecord,
     DecisionRecord,
     HaltRecord,
@@ -215,3 +216,34 @@ def test_old_entries_are_forgotten_and_recent_ones_never() -> None:
     now = state(book, BAR_NS + count * 60 * SECOND_NS)
     assert (now.entries_in_window, now.buys_in_window) == (61, 31)
     assert state(book, BAR_NS + count * 60 * SECOND_NS + 25 * HOUR_NS).entries_in_window == 0
+
+
+def test_swap_is_a_cost_of_the_trade_that_paid_it() -> None:
+    opened, closed = deal(1, entry=True, profit=0.0), deal(2, entry=False, profit=5.0)
+    paid = msgspec.structs.replace(closed.deal, swap=-9.0)
+    assert state(fold(opened, DealRecord(BAR_NS, paid))).losses_in_a_row == 1  # 5 earned, 11 paid
+
+
+def test_a_fill_that_is_journaled_twice_counts_once() -> None:
+    opened, lost = deal(1, entry=True, profit=0.0), deal(2, entry=False, profit=-5.0)
+    assert state(fold(opened, opened, lost, lost)).losses_in_a_row == 1
+
+
+def seen(number: int, equity: float) -> DecisionRecord:
+    """Return a decision that saw an account and entered nothing."""
+    account = Account("USD", equity, equity)
+    return decision(number, intent=None, account=account)
+
+
+@pytest.mark.parametrize("equity", [0.0, -1.0])
+def test_a_terminal_that_knows_no_money_yet_begins_no_day(equity: float) -> None:
+    book = fold(seen(1, equity), seen(2, 10_000.0))
+    assert state(book).day_start_equity == 10_000.0
+    book = fold(seen(1, 10_000.0), seen(2, equity), HaltRecord(BAR_NS, "", "operator"))
+    assert state(book).peak_equity == 10_000.0
+
+
+def test_a_new_account_begins_without_the_money_of_the_old() -> None:
+    book = fold(seen(1, 50_000.0), AccountRecord(BAR_NS, "simulated", new=True))
+    book.apply(HaltRecord(BAR_NS, "", "operator"))
+    assert (book.equity, book.peak_equity) == (0.0, 0.0)
