@@ -156,7 +156,7 @@ def _close(
     operation: Close, sight: Sight, orders: Orders, instrument: Instrument, marks: Marks
 ) -> Intent:
     held = sight.position(operation.position)
-    _check_in_flight(orders, position=held.ticket)
+    _check_in_flight(orders, position=held.ticket, closes=True)
     volume_lots = operation.volume_lots or held.volume_lots
     if operation.volume_lots:
         _check_volume(volume_lots, held, instrument)
@@ -219,8 +219,10 @@ def _own(intent: Intent, orders: Orders, marks: Marks) -> Intent:
     return msgspec.structs.replace(intent, magic=marks.magic)
 
 
-def _check_in_flight(orders: Orders, position: int = 0, order: int = 0) -> None:
-    under_way = orders.in_flight(position, order)
+def _check_in_flight(
+    orders: Orders, position: int = 0, order: int = 0, *, closes: bool = False
+) -> None:
+    under_way = orders.in_flight(position, order, trades=closes)
     if under_way is not None:
         raise Conflict(
             f"order {under_way.intent.intent_id} ({under_way.intent.purpose}) of unknown fate may "

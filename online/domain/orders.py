@@ -74,9 +74,14 @@ class Orders:
         """Return the entry that carries `magic`; None if this journal sent none."""
         return self._entries.get(magic)
 
-    def in_flight(self, position: int = 0, order: int = 0) -> Order | None:
-        """Return an order of unknown fate that acts on a position or a resting order, if any."""
+    def in_flight(self, position: int = 0, order: int = 0, *, trades: bool = False) -> Order | None:
+        """Return an order of unknown fate that acts on a position or a resting order, if any.
+
+        With `trades` only one that trades: new exits are no reason to leave a position open.
+        """
         for each in self._pending.values():
+            if trades and not each.intent.trades:
+                continue
             if (position and each.intent.position == position) or (
                 order and each.intent.order == order
             ):

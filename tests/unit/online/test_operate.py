@@ -103,6 +103,22 @@ def test_lost_close_blocks_its_position_until_evidence_and_is_not_sent_again(
     assert floor.held.volume_lots == (0.06 if came else 0.1)
 
 
+def test_a_position_can_be_closed_while_the_fate_of_its_new_exits_is_unknown() -> None:
+    floor = TestFloor()
+    floor.enter()
+    floor.broker.loses_order = True
+    change = Modify(floor.held.ticket, 1.095, 1.12)
+    assert floor.operate("one", change).status is OrderStatus.UNKNOWN
+    floor.broker.loses_order = False
+    with pytest.raises(Conflict) as refused:
+        floor.operate("two", Modify(floor.held.ticket, 1.094, 1.12))
+    assert refused.value.code == "ORDER_IN_FLIGHT"
+    (closed,) = everything(floor)
+    assert closed.reply is not None
+    assert closed.reply.status is OrderStatus.FILLED
+    assert floor.terminal.positions() == ()
+
+
 def test_lost_modify_is_proven_by_the_exits_of_the_position(floor: TestFloor) -> None:
     floor.enter()
     floor.broker.loses_reply = True
