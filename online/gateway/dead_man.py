@@ -138,13 +138,21 @@ class DeadMan:
                 await self._close(position)
 
     def _has_pending(self, position: Position) -> bool:
-        return any(e.intent.position == position.ticket for e in self._inbox.unresolved())
+        """Tell whether a close of it is under way; new exits are no reason to leave it open."""
+        return any(
+            e.intent.trades and e.intent.position == position.ticket
+            for e in self._inbox.unresolved()
+        )
 
     def _is_being_cancelled(self, order: int) -> bool:
         return any(e.intent.order == order for e in self._inbox.unresolved())
 
     async def _close(self, position: Position) -> None:
-        quote = (await self._look(position.symbol)).quote
+        try:
+            quote = (await self._look(position.symbol)).quote
+        except Unavailable as error:  # the others are closed all the same, this one is tried again
+            _log.warning("position %d has no price: %s", position.ticket, error)
+            return
         if quote is None:
             return
         number = self._inbox.count_up("flattened")

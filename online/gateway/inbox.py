@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
-from online.domain.order import Intent, OrderReply
+from online.domain.order import Intent, OrderReply, Purpose
 from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
 
@@ -53,6 +53,8 @@ DROP INDEX orders_of_position;
 ALTER TABLE orders RENAME TO former_orders;
 """
 _COLUMNS = "intent, state, reply, accepted_at_ns"
+_IS_ENTRY = msgspec.msgpack.encode("purpose") + msgspec.msgpack.encode(Purpose.ENTRY)
+"""Bytes that the stored intent of an entry holds, and no other's."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -185,8 +187,12 @@ class Inbox:
         return frozenset(row[0] for row in self._run("SELECT DISTINCT magic FROM orders"))
 
     def magic_of(self, position: int) -> int:
-        """Return the magic number of the order that opened a position; 0 if none of ours did."""
-        rows = self._run("SELECT magic FROM orders WHERE position = ? LIMIT 1", (position,))
+        """Return the magic number of the entry that opened a position; 0 if none of ours did.
+
+        What was done to a stranger's position later makes it none of ours.
+        """
+        query = "SELECT magic FROM orders WHERE position = ? AND instr(intent, ?) > 0 LIMIT 1"
+        rows = self._run(query, (position, _IS_ENTRY))
         return int(rows[0][0]) if rows else 0
 
     def fact(self, name: str) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from online.domain.errors import InvalidInput, Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.trading_state import TradingState
 from online.gateway.dead_man import DeadMan
 from online.gateway.gate import Gate
@@ -17,9 +19,12 @@ from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.settings import GatewaySettings, Rung, RungAction
 from online.gateway.tls import TlsFiles
 from online.ports import Observation
+from tests.fakes import make_position, make_quote
+from tests.gateway_world import closing, entry
 
 pytestmark = pytest.mark.lean
 SECOND_NS = 1_000_000_000
+Prepare = Callable[[Inbox], None]
 LADDER = (Rung(60.0, RungAction.REDUCE), Rung(3_600.0, RungAction.HALT))
 
 
@@ -114,6 +119,61 @@ def test_a_flatten_is_tried_again_over_restarts_until_somebody_resumes(tmp_path:
     host.run(resume)
     host.run(climb)
     assert host.looks == 2
+
+
+class Wire:
+    """Takes orders down, and carries out all of them."""
+
+    def __init__(self) -> None:
+        self.sent: list[Intent] = []
+
+    async def send(self, intent: Intent, *_: object, **__: object) -> OrderReply:
+        self.sent.append(intent)
+        return OrderReply(OrderStatus.FILLED, 10009, 0, 0, intent.position, 1.1, 0.1, "")
+
+
+async def flatten_two(folder: Path, *, blind: str = "", prepare: Prepare | None = None) -> Wire:
+    """Flatten two positions; one symbol may have no quote to be had."""
+    symbols, wire = ("EURUSD", "USDJPY"), Wire()
+    positions = tuple(
+        make_position(ticket=n, magic=entry(n).magic, symbol=symbol)
+        for n, symbol in enumerate(symbols, 1)
+    )
+
+    async def look(symbol: str) -> Observation:
+        if symbol == blind != "":
+            raise Unavailable("no quote to be had")
+        return Observation(make_quote(), None, positions, ())
+
+    inbox = open_inbox(folder / "inbox.db")
+    try:
+        for number in (1, 2):
+            inbox.accept(entry(number), number)
+            filled = OrderReply(OrderStatus.FILLED, 10009, number, number, number, 1.1, 0.1, "")
+            inbox.record(f"entry-{number}", filled, number)
+        if prepare is not None:
+            prepare(inbox)
+        flow: Any = wire
+        switch = DeadMan(LADDER, Gate(inbox), inbox, flow, look)
+        await switch.obey("leave (ann)", flatten=True)
+    finally:
+        inbox.close()
+    return wire
+
+
+def test_a_position_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path) -> None:
+    wire = asyncio.run(flatten_two(tmp_path, blind="EURUSD"))
+    assert [intent.position for intent in wire.sent] == [2]
+
+
+def test_only_a_close_under_way_keeps_a_position_from_being_closed(tmp_path: Path) -> None:
+    def prepare(inbox: Inbox) -> None:
+        change = msgspec.structs.replace(entry(3), purpose=Purpose.MODIFY, position=1)
+        inbox.accept(change, 5)
+        inbox.accept(closing(4, entry(2), 2), 5)
+
+    wire = asyncio.run(flatten_two(tmp_path, prepare=prepare))
+    assert [intent.position for intent in wire.sent] == [1]
 
 
 def test_a_halt_by_hand_closes_nothing(tmp_path: Path) -> None:

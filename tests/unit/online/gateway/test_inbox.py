@@ -13,7 +13,7 @@ from online.domain.order_path import IllegalTransition
 from online.domain.order_state import Stage
 from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.order_desk import not_sent
-from tests.gateway_world import entry
+from tests.gateway_world import closing, entry
 
 pytestmark = pytest.mark.lean
 
@@ -129,6 +129,19 @@ def test_orders_on_a_position_are_told_apart_by_their_tickets(inbox: Inbox) -> N
         inbox.record(f"entry-{number}", told, 6)
     assert inbox.orders_of(7, "entry-1") == (12,)
     assert inbox.orders_of(8, "") == ()
+
+
+def test_a_position_is_of_the_entry_that_opened_it_and_of_nothing_done_to_it_later(
+    inbox: Inbox,
+) -> None:
+    strangers, ours = 7, 8
+    told = OrderReply(OrderStatus.FILLED, 10009, 11, 20, strangers, 1.1, 0.1, "")
+    inbox.accept(closing(1, entry(1), strangers), 5)
+    inbox.record("close-1", told, 6)
+    assert inbox.magic_of(strangers) == 0
+    inbox.accept(entry(2), 7)
+    inbox.record("entry-2", msgspec.structs.replace(told, position=ours), 8)
+    assert inbox.magic_of(ours) == entry(2).magic
 
 
 FORMER = """
