@@ -31,6 +31,7 @@ from online.domain.reconciliation import (
     unjournaled,
 )
 from online.domain.record import DealRecord, HaltRecord, ReconciliationRecord, Record
+from online.domain.trading_state import TradingState
 from online.ports import Broker, Clock, Journal, keep_finite
 
 BY = "reconciliation"
@@ -210,7 +211,7 @@ class Reconciler:
         for each in standing:
             stood_ns = now_ns - self._first_seen_ns.get(each, now_ns)
             final = each.kind in FOREIGN or (each.kind not in PASSING and stood_ns >= grace_ns)
-            if final and not self.book.halted:
+            if final and self.book.trading is not TradingState.HALTED:
                 await self._append(HaltRecord(now_ns, f"{BY}: {each}", BY))
 
     async def _tell_overdue(self, now_ns: int) -> None:

@@ -12,6 +12,7 @@ from online.domain.errors import Unavailable
 from online.domain.market import Side, Timeframe
 from online.domain.reconciliation import FindingKind
 from online.domain.record import DealRecord, HaltRecord, ReconciliationRecord, Request
+from online.domain.trading_state import TradingState
 from online.reconciler import BY, Reconciler, ReconciliationRules
 from online.trade import Desk, consider
 from tests.fake_broker import FakeBroker
@@ -99,6 +100,18 @@ def test_a_foreign_position_halts_at_once_and_stays_so_until_it_is_accepted() ->
     world.due(2.0)
     assert (world.kinds, world.book.unreconciled) == ([], "")
     assert world.book.halted, "somebody else traded: a person must look"
+
+
+def test_a_foreign_position_halts_what_was_only_reducing() -> None:
+    world = Round()
+    world.begin()
+    world.due()
+    world.book.apply(HaltRecord(0, "leave slowly", "operator", TradingState.REDUCING))
+    world.broker.positions = (make_position(ticket=5, magic=0),)
+    world.due(2.0)
+    assert world.book.trading is TradingState.HALTED
+    world.due(2.0)
+    assert len(world.halts) == 1
 
 
 def test_what_an_operator_has_accepted_halts_no_more_but_the_next_one_does() -> None:
