@@ -232,8 +232,10 @@ def judge(
     position = None
     for held in seen.positions or ():
         if held.symbol == request.symbol:
-            position = held
-            break
+            if desk.book.entry(held.magic) is not None:  # a stranger's hides none of ours
+                position = held
+                break
+            position = position or held
     vetoes = facts.troubles
     if facts.reading is not None:
         vetoes += judge_reading(

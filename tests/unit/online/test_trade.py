@@ -162,6 +162,16 @@ def test_a_position_that_is_not_ours_is_neither_closed_nor_added_to() -> None:
     assert world.broker.sent == []
 
 
+def test_a_strangers_position_hides_none_of_ours_whose_time_is_out() -> None:
+    world = World()
+    world.ask()
+    world.broker.positions = (make_position(), *(world.broker.positions or ()))
+    late = BAR_NS + 6 * HOUR_NS
+    world.move(late)
+    assert world.ask(late).record.decision.action is Action.CLOSE
+    assert world.broker.sent[-1].position == 100
+
+
 def test_a_lost_reply_blocks_the_symbol_until_there_is_evidence() -> None:
     world = World()
     world.broker.loses = True
