@@ -192,7 +192,7 @@ def decode_transforms(cell: bytes | None) -> dict[str, str] | None:
         return None
     try:
         return msgspec.json.decode(cell, type=dict[str, str])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unavailable(
             f"the store holds {cell[:16].hex()}, expected digests of features"
         ) from None

@@ -161,6 +161,8 @@ class Operating:
                 await self.move_stops()
             except SextantError as error:
                 logger.warning("trailed stops wait: %s", error)
+            except Exception:
+                logger.exception("trailed stops wait")
 
     async def move_stops_now(self) -> None:
         """As `move_stops`, for who trades already; what cannot be moved now is tried again."""

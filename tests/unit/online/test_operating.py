@@ -101,6 +101,25 @@ def test_stop_that_cannot_be_moved_now_is_tried_again(caplog: pytest.LogCaptureF
     assert running.room.held.stop == 1.105
 
 
+def test_stops_go_on_moving_after_a_fault_that_nobody_foresaw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, calls = Running(), 0
+
+    async def fail_once() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ValueError("not foreseen")
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("online.api.operating.TRAIL_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(running.operating, "move_stops", fail_once)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(running.operating.keep_moving_stops())
+    assert calls == 2
+
+
 def test_profit_is_stated_at_the_brokers_prices() -> None:
     running = Running()
     told = asyncio.run(running.operating.state_profit())

@@ -14,6 +14,7 @@ from online.adapters.feast_redis import (
     decode_bytes,
     decode_float,
     decode_timestamp_ns,
+    decode_transforms,
     entity_key,
     hash_field,
 )
@@ -282,3 +283,9 @@ def test_a_virtual_clock_only_moves_forward() -> None:
 
 def test_the_system_clock_is_after_2020() -> None:
     assert SystemClock().now_ns() > 1_577_836_800_000_000_000
+
+
+@pytest.mark.parametrize("cell", [b"{", b"[]", b'{"rsi_14": 1}', b'{"rsi_14": "\xff"}'])
+def test_what_tells_no_transforms_is_refused(cell: bytes) -> None:
+    with pytest.raises(Unavailable, match="expected digests"):
+        decode_transforms(cell)
