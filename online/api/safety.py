@@ -89,6 +89,7 @@ class Safety:
         self._source = source
         self._swap = swap
         self._trouble: SextantError | None = None
+        self._unwritten: list[HaltRecord] = []
         self._stamp = () if source is None else source.stamp()
 
     async def begin(self) -> None:
@@ -128,10 +129,13 @@ class Safety:
                 remedy="Resume first, if more shall be let through.",
             )
         record = HaltRecord(self._parts.clock.now_ns(), reason, by, state)
-        if state is not TradingState.ACTIVE:
-            book.apply(record)
-            self._meters.tell_trading(book.trading)
-        await self._record(record)
+        if state is TradingState.ACTIVE:
+            await self._record(record)
+        else:
+            await self._tighten(record)
+        for each in self._unwritten:  # asked for meanwhile: what was written before ends it not
+            if each.trading.is_stricter_than(book.trading):
+                book.apply(each)
         logger.warning("trading is %s by %s: %s", book.trading, by, reason or "resumed")
         self._meters.tell_trading(book.trading)
 
@@ -204,6 +208,16 @@ class Safety:
     def _refuse(self, error: SextantError | None) -> None:
         self._trouble = error
         self._meters.tell_limits(refused=error is not None)
+
+    async def _tighten(self, record: HaltRecord) -> None:
+        """Put a stricter state in force, then journal it."""
+        self._parts.book.apply(record)
+        self._meters.tell_trading(self._parts.book.trading)
+        self._unwritten.append(record)
+        try:
+            await self._record(record)
+        finally:
+            self._unwritten.remove(record)
 
     async def _record(self, record: HaltRecord | LimitsRecord) -> None:
         await self._parts.journal.append(record)
