@@ -51,13 +51,15 @@ class ColumnReader:
             if contract.window is not None:
                 windowed = [self._columns[name] for name in contract.window.features]
                 self._vectors = np.stack(windowed, axis=1)
-        row = self._newest(self._clock.now_ns())
+        stamps_ns, now_ns, row = self._stamps_ns, self._clock.now_ns(), self._row
+        if row + 1 < len(stamps_ns) and stamps_ns[row + 1] <= now_ns:
+            row = self._row = self._newest(now_ns)
         if row < 0:
             return VectorReading((None,) * len(contract.names), (None,) * len(contract.views))
-        block = row // _BLOCK_ROWS
+        block, place = divmod(row, _BLOCK_ROWS)
         if block != self._block:
             self._open(block, contract)
-        values, stamp_ns = self._rows[row % _BLOCK_ROWS], self._stamps_ns[row]
+        values, stamp_ns = self._rows[place], stamps_ns[row]
         if contract.window is None:
             return VectorReading(values, (stamp_ns,) * len(contract.views))
         packed = pack_last(self._vectors[: row + 1], contract.window.length)
@@ -65,13 +67,11 @@ class ColumnReader:
         return VectorReading(values, (stamp_ns,) * len(contract.views), packed, stamp)
 
     def _newest(self, now_ns: int) -> int:
-        """Return the place of the newest row, -1 before the first; mostly it is the next one."""
+        """Return the place of the newest row behind the last one; mostly it is the next."""
         stamps_ns, upcoming = self._stamps_ns, self._row + 1
-        if upcoming < len(stamps_ns) and stamps_ns[upcoming] <= now_ns:
-            self._row = bisect_right(stamps_ns, now_ns, upcoming, upcoming + 2) - 1
-            if self._row == upcoming + 1:
-                self._row = bisect_right(stamps_ns, now_ns, upcoming) - 1
-        return self._row
+        if upcoming + 1 == len(stamps_ns) or now_ns < stamps_ns[upcoming + 1]:
+            return upcoming
+        return bisect_right(stamps_ns, now_ns, upcoming) - 1
 
     def _open(self, block: int, contract: VectorContract) -> None:
         """Turn some rows into tuples: all at once they would need many times the arrays' memory."""

@@ -133,7 +133,7 @@ def measure(
     last
         Instant and equity after the last bar.
     """
-    decisions = orders = fills = vetoed = 0
+    decisions = orders = fills = vetoed = held = 0
     vetoes: Counter[str] = Counter()
     actions: Counter[str] = Counter({action.value: 0 for action in Action})
     all_deals: dict[int, Deal] = {}
@@ -143,9 +143,13 @@ def measure(
             case DecisionRecord():
                 decisions += 1
                 orders += record.intent is not None and record.request.send
-                vetoed += bool(record.vetoes)
-                vetoes.update({veto.reason.value for veto in record.vetoes})
-                actions[record.decision.action.value] += 1
+                if record.vetoes:
+                    vetoed += 1
+                    vetoes.update({veto.reason.value for veto in record.vetoes})
+                if record.decision.action is Action.HOLD:
+                    held += 1
+                else:
+                    actions[record.decision.action.value] += 1
                 if record.account is not None:
                     equity.append((record.at_ns, record.account.equity))
             case ResultRecord():
@@ -154,6 +158,7 @@ def measure(
                 all_deals[record.deal.ticket] = record.deal
             case _:
                 pass
+    actions[Action.HOLD.value] = held
     all_deals.update({deal.ticket: deal for deal in deals})
     if last is not None:
         equity.append(last)

@@ -198,7 +198,8 @@ class _Track:
 
     def begin(self, terminal: SimulatedTerminal) -> None:
         """Open the next bar; the terminal refuses one that opens before the last has closed."""
-        self.finish(terminal)
+        if self.open is not None:
+            self.finish(terminal)
         bar = next(self._bars)
         terminal.begin_bar(self._symbol, bar)
         self.open = bar
@@ -221,13 +222,11 @@ class _Track:
 
 def _finish(terminal: SimulatedTerminal, tracks: Sequence[_Track], until_ns: int) -> None:
     """Close every bar that closes up to an instant, those that closed first at first."""
-    due = tracks
-    if len(tracks) > 1:
-        due = [t for t in tracks if t.open is not None and t.open.closed_at_ns <= until_ns]
+    due = [t for t in tracks if t.open is not None and t.open.closed_at_ns <= until_ns]
+    if len(due) > 1:
         due.sort(key=_closing)
     for track in due:
-        if track.open is not None and track.open.closed_at_ns <= until_ns:
-            track.finish(terminal)
+        track.finish(terminal)
 
 
 def _closing(track: _Track) -> int:

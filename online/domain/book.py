@@ -9,7 +9,7 @@ from online.domain.exposure import OrderUnderWay
 from online.domain.holdings import Holdings
 from online.domain.limits import Limits
 from online.domain.loss_streak import LossStreak
-from online.domain.market import NANOSECONDS_PER_SECOND, Quote, Side
+from online.domain.market import NANOSECONDS_PER_SECOND, Quote
 from online.domain.operation import Operation
 from online.domain.order import Intent, OrderStatus, Purpose
 from online.domain.order_state import Proof
@@ -159,33 +159,30 @@ class Book:
         deals
             Told by the broker and not on record yet.
         """
-        seconds, today = NANOSECONDS_PER_SECOND, now_ns // _DAY_NS
-        window_ns = now_ns - limits.order_window_seconds * seconds
-        repeats_ns = now_ns - limits.repeat_window_seconds * seconds
-        twins_ns = now_ns - limits.duplicate_window_seconds * seconds
-        pace, pending, resting = self._pace, self.orders.pending, self.orders.resting
+        today, orders = now_ns // _DAY_NS, self.orders
+        pending, resting = orders.pending, orders.resting
         foreign: tuple[int, ...] = ()
         for position in positions:
-            if self.entry(position.magic) is None:
+            if position.magic not in orders.magics:
                 foreign += (position.ticket,)
-        return RiskState(
-            trading=self.trading,
-            halted=self.halted,
-            loss_latched=self._loss_day == today,
-            day_start_equity=self.day_start_equity if self._day == today else 0.0,
-            peak_equity=self.peak_equity,
-            losses_in_a_row=self._streak.after(deals, self.last_deal),
-            entries_in_window=pace.entries_since(window_ns),
-            closes_in_window=pace.closes_since(window_ns),
-            buys_in_window=pace.count_since(symbol, Side.BUY, repeats_ns),
-            sells_in_window=pace.count_since(symbol, Side.SELL, repeats_ns),
-            recent=pace.executions_since(symbol, Side.BUY, twins_ns)
-            + pace.executions_since(symbol, Side.SELL, twins_ns),
-            under_way=_under_way((*pending, *resting)) if pending or resting else (),
-            unresolved=_symbols(pending),
-            foreign_tickets=foreign,
-            unreconciled=self.unreconciled,
-            reference_price=self._prices.get(symbol) or _middle(quote),
+        lately = self._pace.lately(symbol, now_ns, limits)
+        return RiskState(  # by place, which is quicker: this is built for every decision
+            self.trading,
+            self.halted,
+            self._loss_day == today,
+            self.day_start_equity if self._day == today else 0.0,
+            self.peak_equity,
+            self._streak.after(deals, self.last_deal) if deals else self._streak.length,
+            lately.entries,
+            lately.closes,
+            lately.buys,
+            lately.sells,
+            lately.recent,
+            _under_way((*pending, *resting)) if pending or resting else (),
+            _symbols(pending),
+            foreign,
+            self._prices.get(symbol) or _middle(quote),
+            self.unreconciled,
         )
 
     def apply(self, record: Record) -> None:
@@ -199,7 +196,7 @@ class Book:
         if self._began_at_ns < 0:
             self._began_at_ns = record.at_ns
         match record:
-            case DecisionRecord():
+            case DecisionRecord():  # first: most are
                 self._apply_decision(record)
             case ResultRecord():
                 self.orders.hear(record.intent_id, record.reply)
@@ -261,12 +258,14 @@ class Book:
         self._streak.apply(deal)
 
     def _apply_decision(self, record: DecisionRecord) -> None:
-        self.last_number = max(self.last_number, record.number)
+        if record.number > self.last_number:  # noqa: PLR1730 - quicker than a call, every time
+            self.last_number = record.number
         if record.account is not None:
             self._observe_equity(record.account.equity, record.at_ns)
             self.profits.observe(record.account.balance)
-        if (price := _middle(record.quote)) > 0.0:
-            self._prices[record.request.symbol] = price
+        quote = record.quote
+        if quote is not None and 0.0 < quote.bid <= quote.ask:
+            self._prices[record.request.symbol] = (quote.bid + quote.ask) / 2.0
         if record.vetoes:
             self._latch(record.vetoes, record.at_ns)
         intent = record.intent
@@ -318,7 +317,8 @@ class Book:
         if day != self._day:
             self._day, self.day_start_equity = day, equity
         self.equity = equity
-        self.peak_equity = max(self.peak_equity, equity)
+        if equity > self.peak_equity:  # noqa: PLR1730 - quicker than a call, every time
+            self.peak_equity = equity
 
 
 def _symbols(orders: tuple[Order, ...]) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def judge_quote(
             f"{limits.max_spread_ratio:g} times the typical {typical:g}"
         )
         vetoes.append(Veto(Reason.SPREAD_TOO_WIDE, detail))
-    return tuple(vetoes)
+    return tuple(vetoes) if vetoes else ()
 
 
 def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tuple[Veto, ...]:
@@ -101,12 +101,12 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
     if not limits.allows_model(facts.model_name, facts.model_sha256):
         detail = f"{facts.model_name}, bundle {facts.model_sha256[:12]}"
         vetoes.append(Veto(Reason.MODEL_NOT_ALLOWED, detail))
-    hours = parse_hours(instrument.hours)
-    if not hours.is_open(now_ns):
+    if not parse_hours(instrument.hours).is_open(now_ns):
         detail = f"{instrument.symbol} is traded {', '.join(instrument.hours)} in New York"
         vetoes.append(Veto(Reason.SESSION_CLOSED, detail))
-    if is_weekend_near(instrument, now_ns, limits.no_entry_before_weekend_hours):
-        detail = f"less than {limits.no_entry_before_weekend_hours:g} h to the week's close"
+    early_hours = limits.no_entry_before_weekend_hours
+    if early_hours and is_weekend_near(instrument, now_ns, early_hours):
+        detail = f"less than {early_hours:g} h to the week's close"
         vetoes.append(Veto(Reason.WEEKEND_NEAR, detail))
     if facts.news is None:
         vetoes.append(Veto(Reason.NEWS_UNAVAILABLE, "the news calendar is too old"))
@@ -114,7 +114,7 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
         if event.impact.rank >= limits.news_impact.rank:
             detail = f"{event.subject}: {event.name}, {event.impact} impact"
             vetoes.append(Veto(Reason.NEWS_BLACKOUT, detail))
-    return tuple(vetoes)
+    return tuple(vetoes) if vetoes else ()
 
 
 def is_weekend_near(instrument: Instrument, now_ns: int, hours: float) -> bool:

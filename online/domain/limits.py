@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import msgspec
 
@@ -131,11 +132,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sha256
             The bundle's digest, hexadecimal.
         """
-        for allowed in self.allowed_models:
-            wanted, _, digits = allowed.partition("@")
-            if wanted in {EVERY_MODEL, name} and sha256.startswith(digits):
-                return True
-        return False
+        return _allows(self.allowed_models, name, sha256)
+
+
+@lru_cache(maxsize=64)
+def _allows(allowed_models: tuple[str, ...], name: str, sha256: str) -> bool:
+    for allowed in allowed_models:
+        wanted, _, digits = allowed.partition("@")
+        if wanted in {EVERY_MODEL, name} and sha256.startswith(digits):
+            return True
+    return False
 
 
 _UPPER_BOUNDS: dict[str, float] = {

@@ -10,6 +10,8 @@ from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.order_path import IllegalTransition, follow
 from online.domain.order_state import ENDED, RESTING, Intended, Proof, Stage, State
 
+_KNOWN = ENDED | RESTING
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -137,7 +139,7 @@ class Orders:
         told = replace(order, state=state, reply=reply)
         self._all[intent_id] = told
         for place, stays in (
-            (self._pending, state.stage not in ENDED | RESTING),
+            (self._pending, state.stage not in _KNOWN),
             (self._resting, state.stage in RESTING),
         ):
             if stays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, isfinite, log
 
 import msgspec
@@ -128,11 +129,22 @@ def combine(
     weights
         Each member's weight (> 0), same order; they need not add up to one.
     """
+    raws = tuple([output.raw for output in outputs])
+    return Signal(outputs, _mix(raws, calibrations, weights))
+
+
+@lru_cache(maxsize=64)
+def _mix(
+    raws: tuple[Probabilities, ...],
+    calibrations: tuple[Calibration, ...],
+    weights: tuple[float, ...],
+) -> Probabilities:
+    """Return the weighted mean of calibrated outputs; rules and trees say the same often."""
     short = neither = long = total = 0.0
-    for output, calibration, weight in zip(outputs, calibrations, weights, strict=True):
-        p = calibration.apply(output.raw)
+    for raw, calibration, weight in zip(raws, calibrations, weights, strict=True):
+        p = calibration.apply(raw)
         short += weight * p[0]
         neither += weight * p[1]
         long += weight * p[2]
         total += weight
-    return Signal(outputs, (short / total, neither / total, long / total))
+    return short / total, neither / total, long / total

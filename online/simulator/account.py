@@ -79,7 +79,9 @@ class Ledger:
         if len(positions) == 1:
             (position,) = positions.values()
             if position.swap == 0.0:  # its profit is rounded already
-                return self.open_profit(position) + 0.0
+                market, side = self._markets[position.symbol], position.side
+                price = market.bid if side is Side.BUY else market.ask
+                return self.profit(market, side, position.volume, position.price, price) + 0.0
         return self.round(sum(map(self.open_profit, positions.values())))
 
     @property
