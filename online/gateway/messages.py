@@ -41,7 +41,8 @@ class Hello(_Message, frozen=True):
     protocol
         `PROTOCOL` of the sender.
     role
-        A scorer trades and is alone; an operator looks on and may resume; a reader looks on.
+        A scorer trades and is alone; an operator looks on and may halt, flatten and resume; a
+        reader looks on.
     epoch
         The session that continues after a cut, as `Welcome` told it; 0 begins a new one.
     """
