@@ -27,6 +27,7 @@ from online.adapters.redis_connection import RedisAddress
 from online.adapters.simulated_broker import SimulatedBroker
 from online.adapters.sqlite_journal import open_journal, read_decision
 from online.api.application import make_application
+from online.api.keeping import keep_up
 from online.api.matching import MatchedFeatures
 from online.api.metrics import Meters, TimedBroker, TimedFeatures, TimedJournal
 from online.api.parts import NewsParts, Parts, Simulation
@@ -97,17 +98,18 @@ def create_app(settings: Settings, limits: LimitsSource | None = None) -> FastAP
             with suppress(Unavailable):  # told by the readiness; the link is tried again by itself
                 await scorer.observe()
             if isinstance(settings.clock, SystemClockSettings):  # a virtual one moves stops itself
-                tasks.append(asyncio.create_task(scorer.operating.keep_moving_stops()))
+                tasks.append(_begin("trailing", scorer.operating.keep_moving_stops))
             gc.collect()
             gc.freeze()  # what lives until the end is not walked again: no pauses of a full pass
             gc.set_threshold(*GC_THRESHOLDS)
             if scorer.parts.matched is not None:
-                tasks.append(asyncio.create_task(scorer.parts.matched.keep()))
+                tasks.append(_begin("matching features", scorer.parts.matched.keep))
             tasks += _watch_limits(scorer)
             if scorer.news_watch is not None:
-                tasks.append(asyncio.create_task(scorer.news_watch.keep()))
+                tasks.append(_begin("watching news", scorer.news_watch.keep))
             if settings.model.watch_seconds:
-                tasks.append(asyncio.create_task(scorer.watch(settings.model.watch_seconds)))
+                watch = partial(scorer.watch, settings.model.watch_seconds)
+                tasks.append(_begin("watching the alias", watch))
             async with _kept_reconciled(scorer):
                 yield
         finally:
@@ -137,7 +139,11 @@ def _watch_limits(scorer: Scorer) -> list[asyncio.Task[None]]:
 
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, hang_up)
-    return [loop.create_task(safety.watch())]
+    return [_begin("watching limits", safety.watch)]
+
+
+def _begin(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(keep_up(name, work))
 
 
 @asynccontextmanager
