@@ -100,8 +100,10 @@ def test_order_that_nobody_journaled_is_not_found(floor: TestFloor) -> None:
         state(floor, "entry-9", OrderStatus.NOT_SENT)
 
 
-def test_closing_goes_on_once_the_fate_is_stated(floor: TestFloor) -> None:
+def test_exits_are_changed_again_once_the_fate_is_stated(floor: TestFloor) -> None:
+    change = Modify(1, 1.094, 1.12)
     with pytest.raises(Conflict):
-        floor.operate("close", Close(1))
+        floor.operate("again", change)
     state(floor, "op-lost", OrderStatus.NOT_SENT)
+    assert floor.operate("again", change).status is OrderStatus.DONE
     assert floor.operate("close", Close(1)).status is OrderStatus.FILLED
