@@ -188,7 +188,7 @@ def _numbers(struct: type[msgspec.Struct]) -> attrgetter[tuple[float, ...]]:
 
 
 def _is_finite(
-    told: tuple[Position | Deal | Quote, ...], numbers: attrgetter[tuple[float, ...]]
+    told: tuple[Position | Deal | Quote | RestingOrder, ...], numbers: attrgetter[tuple[float, ...]]
 ) -> bool:
     for each in told:  # noqa: SIM110 - a generator costs more than what it would ask
         if not isfinite(sum(numbers(each))):
@@ -199,6 +199,7 @@ def _is_finite(
 _NUMBERS_OF_POSITION: Final = _numbers(Position)
 _NUMBERS_OF_DEAL: Final = _numbers(Deal)
 _NUMBERS_OF_QUOTE: Final = _numbers(Quote)
+_NUMBERS_OF_ORDER: Final = _numbers(RestingOrder)
 
 
 def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
@@ -228,7 +229,11 @@ def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
     if rates and not _is_finite(rates, _NUMBERS_OF_QUOTE):
         doubts.append(Veto(Reason.NO_CONVERSION_RATE, f"a rate is not finite: {rates}"))
         rates = ()
+    orders = told.orders
+    if orders and not _is_finite(orders, _NUMBERS_OF_ORDER):
+        doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"an order is not finite: {orders}"))
+        orders = None
     if not doubts:
         return told, ()
-    kept = (quote, account, positions, deals, told.orders)
+    kept = (quote, account, positions, deals, orders)
     return Observation(*kept, told.told_at_ns, rates), tuple(doubts)

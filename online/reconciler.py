@@ -25,6 +25,7 @@ from online.domain.reconciliation import (
     POSITION_KINDS,
     Finding,
     FindingKind,
+    Statement,
     compare_positions,
     compare_statement,
     is_ours,
@@ -32,7 +33,7 @@ from online.domain.reconciliation import (
 )
 from online.domain.record import DealRecord, HaltRecord, ReconciliationRecord, Record
 from online.domain.trading_state import TradingState
-from online.ports import Broker, Clock, Journal, keep_finite
+from online.ports import Broker, Clock, Journal, Observation, keep_finite
 
 BY = "reconciliation"
 """Who halts, in the journal."""
@@ -161,7 +162,7 @@ class Reconciler:
         starting = not book.compared
         history_ns = self.rules.history_days * _DAY_NS if starting else _RUNNING_HISTORY_NS
         since_ns = max(0, began_ns - history_ns)
-        statement = await self.broker.statement(since_ns)
+        statement = _check_finite(await self.broker.statement(since_ns))
         await self._journal_fresh(statement.deals)
         await self._journal_late(unjournaled(book.known, statement.deals))
         found = compare_statement(book.known, statement, since_ns)
@@ -230,6 +231,16 @@ class Reconciler:
             await self.journal.append(*records)
             for record in records:
                 self.book.apply(record)
+
+
+def _check_finite(told: Statement) -> Statement:
+    """Return a statement whose every number is one; else the journal could not be read again."""
+    _, doubts = keep_finite(
+        Observation(None, told.account, told.positions, told.deals, told.orders)
+    )
+    if doubts:
+        raise Unavailable(f"the statement is not finite: {doubts[0].detail}")
+    return told
 
 
 def _is_due(done_at_ns: int, every_seconds: float, now_ns: int) -> bool:

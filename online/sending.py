@@ -44,7 +44,7 @@ async def send(intent: Intent, decision_id: str, desk: Sender) -> OrderReply:
         reply = await desk.broker.send(intent)
     except Unavailable as error:
         reply = _lost(str(error))
-    if not (isfinite(reply.price) and isfinite(reply.volume_lots)):
+    if not _is_finite(reply):
         reply = _lost(f"the reply is not finite: {reply}")
     await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
     return reply
@@ -63,6 +63,7 @@ async def resolve_pending(desk: Sender) -> tuple[Intent, ...]:
         reply = await desk.broker.find(intent)
         if (
             reply is not None
+            and _is_finite(reply)
             and reply != order.reply
             and desk.book.orders.allows(intent.intent_id, reply)
         ):
@@ -77,6 +78,10 @@ async def append(desk: Sender, *records: Record, durable: bool = True) -> None:
     await desk.journal.append(*records, durable=durable)
     for record in records:
         desk.book.apply(record)
+
+
+def _is_finite(reply: OrderReply) -> bool:
+    return isfinite(reply.price) and isfinite(reply.volume_lots)
 
 
 def _lost(why: str) -> OrderReply:

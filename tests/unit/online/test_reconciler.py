@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from online.domain.account import RestingOrder
@@ -234,3 +235,15 @@ async def _trade(world: Round) -> None:
     )
     outcome = await consider(Request("EURUSD", Timeframe.H1, BAR_NS, send=True), desk)
     assert outcome.reply is not None, outcome.record.vetoes
+
+
+def test_a_statement_that_is_not_finite_is_no_statement() -> None:
+    world = Round()
+    world.begin()
+    asyncio.run(world.broker.send(make_intent(magic=0)))
+    (filled,) = world.broker.deals
+    world.broker.deals = [msgspec.structs.replace(filled, profit=float("nan"))]
+    with pytest.raises(Unavailable, match="not finite"):
+        world.due()
+    assert not world.book.compared
+    assert not any(isinstance(record, DealRecord) for record in world.journal.records)

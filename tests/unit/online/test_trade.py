@@ -8,11 +8,12 @@ import math
 import msgspec
 import pytest
 
+from online.domain.account import RestingOrder
 from online.domain.book import Book
 from online.domain.decision import Action
 from online.domain.errors import JournalUnavailable, SextantError, Unavailable
 from online.domain.market import Side, Timeframe
-from online.domain.order import OrderReply, OrderStatus, Purpose
+from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.record import (
     DealRecord,
     DecisionRecord,
@@ -26,6 +27,7 @@ from online.ports import Observation, keep_finite
 from online.sending import resolve_pending
 from online.trade import consider, run_to_completion
 from tests.desks import World, codes, deal
+from tests.fake_broker import FakeBroker
 from tests.fakes import (
     BAR_NS,
     FLAT,
@@ -325,3 +327,29 @@ def test_a_story_that_waits_cannot_run_without_a_loop() -> None:
 def test_the_observation_is_kept_as_it_was_told_when_all_is_finite() -> None:
     told = Observation(make_quote(), make_account(), (make_position(),), (deal(1),))
     assert keep_finite(told) == (told, ())
+
+
+def test_a_resting_order_that_is_not_finite_is_not_told_and_stops_entries() -> None:
+    world = World()
+    odd = RestingOrder(4, 0, "EURUSD", Side.BUY, "limit", 0.1, NAN, 0.0, 0.0, "")
+    world.broker.resting = (odd,)
+    outcome = world.ask()
+    assert codes(outcome)[0] == "ACCOUNT_UNAVAILABLE"
+    assert world.broker.sent == []
+    for record in world.journal.records:
+        assert decode_record(encode_record(record)) == record
+
+
+def test_evidence_that_is_not_finite_leaves_an_order_unresolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.broker.loses = True
+    world.ask()
+
+    async def find(_: FakeBroker, __: Intent) -> OrderReply:
+        return OrderReply(OrderStatus.FILLED, 10009, 1, 1, 1, NAN, 0.1, "found")
+
+    monkeypatch.setattr(FakeBroker, "find", find)
+    left = run_to_completion(resolve_pending(world.desk))
+    assert [intent.intent_id for intent in left] == [world.broker.sent[0].intent_id]
