@@ -99,7 +99,7 @@ def test_replies_lost_after_a_modify_and_a_partial_close_are_found_and_nothing_i
         terminal.order("fault", kind="reply_lost")
         assert (await trader.want("a", Modify(ticket, 1.095, 1.13))).status is OrderStatus.UNKNOWN
         with pytest.raises(Conflict):
-            await trader.want("b", Close(ticket))
+            await trader.want("b", Modify(ticket, 1.094, 1.13))
         await trader.settle()
         terminal.order("fault", kind="reply_lost")
         part = await trader.want("c", Close(ticket, 0.04))
