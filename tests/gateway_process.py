@@ -5,7 +5,6 @@ Run as ``python -m tests.gateway_process SETTINGS [STEP]``; it says its port.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from online.domain.order import Intent, OrderReply
 from online.gateway.inbox import Inbox, open_inbox
-from online.gateway.serving import run_gateway
+from online.gateway.serving import run_gateway, run_on_loop
 from online.gateway.settings import load_gateway_settings
 
 STEPS = ("", "before_sending", "after_sending", "before_result", "after_result")
@@ -54,7 +53,7 @@ def main() -> None:
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
 
-    asyncio.run(run_gateway(settings, inbox, listening))
+    run_on_loop(run_gateway(settings, inbox, listening))
 
 
 if __name__ == "__main__":

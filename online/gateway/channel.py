@@ -159,6 +159,8 @@ class WorkerChannel:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise EOFError("the worker is gone")
+        if process.stdin.is_closing():  # uvloop raises no OSError for it
+            raise EOFError("the worker is gone")
         async with asyncio.timeout(timeout_seconds):
             process.stdin.write(self._writer.pack(errand))
             await process.stdin.drain()

@@ -21,6 +21,7 @@ from online.simulator.info_tuples import AccountInfo, SymbolInfo, TerminalInfo, 
 from online.simulator.rates import RATES_DTYPE, TICKS_DTYPE
 from online.simulator.trade_tuples import OrderSendResult, TradeDeal, TradeOrder, TradePosition
 
+_CHUNK_BYTES = 65_536
 T = TypeVar("T")
 
 
@@ -39,6 +40,9 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     error: tuple[int, str]
 
 
+_ANSWERS = msgspec.msgpack.Decoder(Answer)
+
+
 class RemoteTerminal:
     """The MetaTrader5 package's functions, of a simulated terminal in another process.
 
@@ -51,7 +55,9 @@ class RemoteTerminal:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._pipe: socket.socket | None = None
+        self._bodies: BodyPipe | None = None
         self._error = (mt5.RES_S_OK, "Success")
+        self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
     def initialize(self, path: str | None = None, /, **login: Unpack[Login]) -> bool:
         """Connect to the terminal."""
@@ -62,14 +68,14 @@ class RemoteTerminal:
         except OSError as error:
             self._error = (mt5.RES_E_INTERNAL_FAIL_INIT, f"IPC initialize failed, {error}")
             return False
-        self._pipe = pipe
+        self._pipe, self._bodies = pipe, BodyPipe(pipe)
         return bool(self._ask(bool, "initialize", path, **login))
 
     def shutdown(self) -> None:
         """Close the connection."""
         if self._pipe is not None:
             self._pipe.close()
-            self._pipe = None
+            self._pipe = self._bodies = None
 
     def last_error(self) -> tuple[int, str]:
         """Return code and words of the last call."""
@@ -138,49 +144,71 @@ class RemoteTerminal:
 
     def _ask(self, form: type[T], name: str, *arguments: object, **options: object) -> T | None:
         """Call a function through the pipe; None, with the package's codes, if that broke."""
-        if self._pipe is None:
+        if self._bodies is None:
             self._error = (mt5.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
             return None
         call = msgspec.msgpack.encode(Call(name, arguments, options))
         try:
-            send_body(self._pipe, call)
+            self._bodies.send(call)
         except OSError as error:
             self._break(mt5.RES_E_INTERNAL_FAIL_SEND, f"IPC send failed: {error}")
             return None
         try:
-            answer = msgspec.msgpack.decode(receive_body(self._pipe), type=Answer)
+            answer = _ANSWERS.decode(self._bodies.receive())
         except (OSError, EOFError) as error:
             self._break(mt5.RES_E_INTERNAL_FAIL_RECEIVE, f"IPC recv failed: {error}")
             return None
         self._error = answer.error
-        return msgspec.msgpack.decode(answer.value, type=form | None)
+        if form not in self._decoders:
+            self._decoders[form] = msgspec.msgpack.Decoder(form | None)
+        value: T | None = self._decoders[form].decode(answer.value)
+        return value
 
     def _break(self, code: int, words: str) -> None:
         self.shutdown()
         self._error = (code, words)
 
 
-def send_body(pipe: socket.socket, body: bytes) -> None:
-    """Write one length-prefixed body."""
-    pipe.sendall(len(body).to_bytes(LENGTH_BYTES, "big") + body)
+class BodyPipe:
+    """Length-prefixed bodies over a socket.
 
-
-def receive_body(pipe: socket.socket) -> bytes:
-    """Read one length-prefixed body.
-
-    Raises
-    ------
-    EOFError
-        If the other end is gone.
+    Parameters
+    ----------
+    pipe
+        Connected, blocking; closed by whoever made it.
     """
-    return _exactly(pipe, int.from_bytes(_exactly(pipe, LENGTH_BYTES), "big"))
 
+    def __init__(self, pipe: socket.socket) -> None:
+        self._pipe = pipe
+        self._rest = b""
 
-def _exactly(pipe: socket.socket, count: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < count:
-        part = pipe.recv(count - len(parts))
+    def send(self, body: bytes) -> None:
+        """Write one body."""
+        self._pipe.sendall(len(body).to_bytes(LENGTH_BYTES, "big") + body)
+
+    def receive(self) -> bytes:
+        """Read one body.
+
+        Raises
+        ------
+        EOFError
+            If the other end is gone.
+        """
+        data = self._rest or self._more()
+        while len(data) < LENGTH_BYTES:
+            data += self._more()
+        end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "big")
+        if len(data) < end:
+            parts, missing = [data], end - len(data)
+            while missing > 0:
+                parts.append(self._more())
+                missing -= len(parts[-1])
+            data = b"".join(parts)
+        self._rest = data[end:]
+        return data[LENGTH_BYTES:end]
+
+    def _more(self) -> bytes:
+        part = self._pipe.recv(_CHUNK_BYTES)
         if not part:
             raise EOFError("the other end is gone")
-        parts += part
-    return bytes(parts)
+        return part

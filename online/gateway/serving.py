@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from online.gateway.garbage import collect_rarely
 from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.settings import GatewaySettings
 from online.gateway.supervisor import Gateway
@@ -33,9 +36,24 @@ def serve_gateway(
     inbox = open_inbox(settings.state / "inbox.db")
     try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(run_gateway(settings, inbox, listening, record))
+            run_on_loop(run_gateway(settings, inbox, listening, record))
     finally:
         inbox.close()
+
+
+def run_on_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on the quickest event loop there is: uvloop's, but for Windows."""
+    collect_rarely()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - it does not exist for Windows
+
+    return uvloop.new_event_loop
 
 
 async def run_gateway(

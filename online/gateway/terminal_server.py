@@ -17,7 +17,7 @@ import numpy as np
 
 from online.domain.errors import InvalidSettings, SextantError
 from online.domain.market import Quote
-from online.gateway.remote_terminal import Call, receive_body, send_body
+from online.gateway.remote_terminal import BodyPipe, Call
 from online.simulator.client import ClientTerminal
 from online.simulator.metatrader5 import SimulatedMetaTrader5
 
@@ -110,10 +110,11 @@ class TerminalServer:
 
     def _serve(self, pipe: socket.socket) -> None:
         package = SimulatedMetaTrader5(self._client)
+        calls, bodies = msgspec.msgpack.Decoder(Call), BodyPipe(pipe)
         with suppress(OSError, EOFError):
             while True:
-                call = msgspec.msgpack.decode(receive_body(pipe), type=Call)
-                send_body(pipe, self.answer(package, call))
+                call = calls.decode(bodies.receive())
+                bodies.send(self.answer(package, call))
 
 
 class _Listener(socketserver.ThreadingTCPServer):

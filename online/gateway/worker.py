@@ -40,6 +40,7 @@ from online.gateway.frames import (
     FrameReader,
     FrameWriter,
 )
+from online.gateway.garbage import collect_rarely
 from online.gateway.market_desk import MarketDesk
 from online.gateway.order_desk import OrderDesk
 from online.gateway.price_desk import PriceDesk, PricePage
@@ -80,6 +81,7 @@ def main() -> int:
     except SextantError as error:
         say(Trouble(error.code, str(error)))
         return 1
+    collect_rarely()
     _serve(errands, setup, ready, terminal, say)
     terminal.shutdown()
     if lock is not None:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 from online.gateway.frames import MAX_TO_SCORER_BYTES
 from online.gateway.link import FrameLink
@@ -171,7 +172,7 @@ def main() -> None:
         running_terminal(balance=1e9) as terminal,
         running_world(Path(folder), terminal, heartbeat=5.0) as world,
     ):
-        figures = asyncio.run(measure(world, orders))
+        figures = uvloop.run(measure(world, orders))
     peer = "none: no peer has a durable, deduplicating hand-off of orders"
     sys.stdout.write(render("gateway", figures, TARGETS, peer, ("msgspec", "cryptography")) + "\n")
 

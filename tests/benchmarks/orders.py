@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import uvloop
 
 from online.adapters.sqlite_journal import SqliteJournal, open_journal
 from online.domain.market import Quote
@@ -223,7 +224,7 @@ def measure(orders: int) -> tuple[dict[str, float | None], str]:
         running_terminal(balance=1e9) as terminal,
         running_world(Path(folder), terminal, heartbeat=5.0) as world,
     ):
-        figures: dict[str, float | None] = {**asyncio.run(measure_orders(world, terminal, orders))}
+        figures: dict[str, float | None] = {**uvloop.run(measure_orders(world, terminal, orders))}
     figures["risk_p99_us"] = measure_risk()
     ours, fills = measure_ticks()
     theirs, word = measure_peer()
