@@ -2,53 +2,41 @@
 
 1. New ticks are read through the gateway, each once, and judged as those of history are.
 2. They close bars, with what quotes tell of them.
-3. A bar updates the features; the vector is pushed to Redis through Feast and read back.
+3. A bar updates the features, its own symbol's and those of the symbols it is a peer of; the vector
+   is pushed to Redis through Feast and read back.
 4. The scorer, where there is one, is asked to trade on it.
 5. The bar goes to the lake, from which the next start goes on.
+
+A bar with features across symbols waits until all of its peers' bars that close before it are
+known, so that the order in which ticks are read changes no value.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import pandas as pd
-
-from feature_repo.bars import BarArrays
-from feature_repo.catalogue import served
-from feature_repo.panel import Panel
 from feature_repo.store import apply_definitions, open_store
-from feature_repo.vector import VectorStream
-from feature_repo.window import WindowStreams
-from feature_repo.windows import served_windows, vectors_before
-from online.domain.errors import Unavailable
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
-from online.instruments import find_instrument
-from pipelines.feature_history import load_history
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
-from pipelines.push import PushReceipt, VectorPusher
-from pipelines.quality import SCALE_FACTOR_MAX
-from pipelines.quality_gaps import calendar_of
-from pipelines.quality_ticks import judge_ticks
-from pipelines.resample import bar_close
-from pipelines.sources.raw import Fault
+from pipelines.live_bars import GRACE_NS, LiveBars
+from pipelines.live_vectors import LiveVectors, split_peers
+from pipelines.push import PushReceipt
 from pipelines.sources.terminal_link import TerminalLink
-from pipelines.sources.terminal_ticks import FEED, TickReader, raw_ticks
-from pipelines.tick_bars import TickBarStream, bars_frame
-from pipelines.window_steps import open_windows, recent_vectors
+from pipelines.sources.terminal_ticks import FEED
+from pipelines.tick_bars import bars_frame
 
-GRACE_NS = 5_000_000_000
-"""How long a quote may be late before its bar closes without it, by the clock."""
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
-CATCH_UP_NS = 3 * 86_400_000_000_000
-"""How far back ticks are asked for at the start."""
+PEER_WAIT_NS = 2 * GRACE_NS
+"""How long a bar that has come waits for its peers; then it has no values across symbols."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,21 +54,22 @@ class Followed:
 
     Parameters
     ----------
-    bar
-        The bar.
+    symbol, bar
+        The bar, and whose it is.
     receipt
         What the online store holds of it; None if it was not pushed.
     decision
         The scorer's answer; None if none was asked or none came.
     """
 
+    symbol: str
     bar: Bar
     receipt: PushReceipt | None = None
     decision: dict[str, Any] | None = None
 
 
 class LiveFeed:
-    """Follows one symbol of a terminal.
+    """Follows symbols of a terminal.
 
     Parameters
     ----------
@@ -88,8 +77,8 @@ class LiveFeed:
         Its lake, feature store and online store are used.
     link
         To the gateway.
-    symbol, timeframe
-        What is followed.
+    symbols, timeframe
+        What is followed. A symbol has features across symbols if all of its peers are among them.
     now_ns
         The clock, UTC nanoseconds.
     project
@@ -97,156 +86,168 @@ class LiveFeed:
     trader
         Asked to trade on every pushed bar; None for nobody.
 
-    Attributes
-    ----------
-    left_out : Counter of str
-        Ticks that were not fit, by reason; an ingestion of the day keeps them in quarantine.
+    Raises
+    ------
+    InvalidInput
+        With code ``NOTHING_TO_FOLLOW`` if no symbol is named.
     """
 
     def __init__(
         self,
         home: Home,
         link: TerminalLink,
-        symbol: str,
+        symbols: Sequence[str],
         timeframe: Timeframe,
         now_ns: Callable[[], int],
         project: str = "sextant",
         trader: Trader | None = None,
     ) -> None:
+        if not symbols:
+            raise InvalidInput("expected a symbol to follow, got none", code="NOTHING_TO_FOLLOW")
         self._home, self._lake = home, Lake(home.lake)
-        self._symbol, self._timeframe, self._now_ns = symbol, timeframe, now_ns
+        self._timeframe, self._now_ns = timeframe, now_ns
         self._project, self._trader = project, trader
-        self._instrument = find_instrument(symbol)
-        self._calendar = calendar_of(self._instrument)
-        self._last_ns = self._begin_ns()
-        self._last_price = math.nan
-        self._has_begun = False
-        self._reader = TickReader(link, symbol, self._last_ns)
-        self._bars = TickBarStream(timeframe, self._calendar, point=self._instrument.point)
-        self._stream: VectorStream | None = None
-        self._windows: WindowStreams | None = None
-        self._pusher: VectorPusher | None = None
-        self.left_out: Counter[str] = Counter()
+        self._store: FeatureStore | None = None
+        self._lines = {
+            symbol: _Line(
+                LiveBars(self._lake, link, symbol, timeframe, now_ns),
+                LiveVectors(
+                    *(self._lake, symbol, timeframe),
+                    split_peers(symbol, symbols)[0],
+                    self._opened_store,
+                ),
+            )
+            for symbol in dict.fromkeys(symbols)
+        }
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Ticks that were not fit, by reason; an ingestion of the day keeps them in quarantine."""
+        return sum((line.bars.left_out for line in self._lines.values()), Counter[str]())
 
     def poll(self) -> list[Followed]:
-        """Read what is new; return the bars it closed, oldest first.
+        """Read what is new; return the bars that were answered, oldest first.
 
-        The first poll catches up: of its bars only the newest is pushed and traded on.
+        The first poll catches up: of a symbol's bars only the newest is pushed and traded on.
 
         Raises
         ------
         Unavailable
-            If the gateway or its terminal does not answer; nothing is lost, the next poll asks for
-            the same ticks.
+            If the gateway or its terminal does not answer and no bar was followed; nothing is
+            lost, the next poll asks for the same ticks.
         InvalidMarketData
             With code ``CLOCK_CONTRADICTED`` if the gateway is set to another clock than the
             terminal's.
         """
-        closed = self._close_bars()
-        if not closed:
-            return []
-        *earlier, newest = closed
-        if self._stream is None:
-            self._keep(earlier)
-            self._open(newest)
-            followed = [Followed(bar) for bar in earlier] + [self._follow(newest)]
-            self._keep([newest])
-            return followed
-        followed = [self._follow(bar) for bar in closed]
-        self._keep(closed)
+        failures = [self._read(symbol) for symbol in self._lines]
+        followed = [each for symbol in self._lines for each in self._catch_up(symbol)]
+        while (symbol := self._next()) is not None:
+            followed.append(self._follow(symbol))
+        self._keep()
+        for failure in failures:
+            if failure is not None and not followed:
+                raise failure
         return followed
 
-    def _begin_ns(self) -> int:
-        """Return the opening of the lake's last bar, or of one not too long ago.
+    def _read(self, symbol: str) -> Unavailable | None:
+        """Read a symbol's new bars, for itself and for those it is a peer of; return a failure."""
+        line = self._lines[symbol]
+        try:
+            closed = line.bars.read()
+        except Unavailable as error:
+            _log.warning("%s is not read: %s: %s", symbol, error.code, error)
+            return error
+        line.unkept += closed
+        line.waiting.extend((bar, self._now_ns()) for bar in closed)
+        for each in self._lines.values():
+            if symbol in each.vectors.peers:
+                each.vectors.take(symbol, closed)
+        return None
 
-        The first bar made is left out: it is in the lake, or it began before the ticks did.
-        """
-        earliest_ns = self._now_ns() - CATCH_UP_NS
-        for entry in self._lake.describe():
-            if (entry.symbol, entry.timeframe) == (self._symbol, self._timeframe):
-                earliest_ns = max(earliest_ns, entry.last_ns - self._timeframe.duration_ns)
-        closes = bar_close(np.array([earliest_ns]), self._timeframe, self._calendar)
-        return int(closes[0]) - self._timeframe.duration_ns
+    def _catch_up(self, symbol: str) -> list[Followed]:
+        """Pass over all but the newest bar until one has been pushed."""
+        line, passed = self._lines[symbol], []
+        while not line.has_begun and len(line.waiting) > 1:
+            passed.append(Followed(symbol, line.waiting.popleft()[0]))
+        return passed
 
-    def _close_bars(self) -> list[Bar]:
-        found: list[Bar | None] = []
-        ticks = self._judge(self._reader.read())
-        for at_ns, bid, ask in zip(*(ticks[n].tolist() for n in ticks.columns), strict=True):
-            found.append(self._bars.update(at_ns, bid, ask))
-        if len(ticks):
-            self._last_ns = int(ticks["at_ns"].iloc[-1])
-            self._last_price = float(ticks["bid"].iloc[-1])
-        late = self._bars.close_until(self._now_ns() - GRACE_NS)
-        if late is not None:
-            self._last_ns = late.closed_at_ns
-        closed = [bar for bar in (*found, late) if bar is not None]
-        if closed and not self._has_begun:
-            self._has_begun = True
-            return closed[1:]
-        return closed
+    def _next(self) -> str | None:
+        """Return whose bar is to be answered next: of those that need not wait, the oldest."""
+        now_ns = self._now_ns()
+        heads = [
+            (line.waiting[0][0].closed_at_ns, symbol)
+            for symbol, line in self._lines.items()
+            if line.waiting
+            and (self._knows_peers(line) or now_ns - line.waiting[0][1] >= PEER_WAIT_NS)
+        ]
+        return min(heads)[1] if heads else None
 
-    def _judge(self, ticks: pd.DataFrame) -> pd.DataFrame:
-        """Return the ticks that are fit; the others are counted and told."""
-        fault = ticks["fault"].to_numpy(dtype=object)
-        fault[(ticks["at_ns"] < self._last_ns).to_numpy() & (fault == "")] = Fault.OUT_OF_ORDER
-        with np.errstate(divide="ignore", invalid="ignore"):
-            far = np.abs(np.log(ticks["bid"] / self._last_price)) > np.log(SCALE_FACTOR_MAX)
-        fault[far.to_numpy() & (fault == "")] = Fault.WRONG_SCALE
-        judged = judge_ticks(raw_ticks(ticks.assign(fault=fault), "live"), self._instrument)
-        if len(judged.quarantine):
-            self.left_out.update(judged.quarantined)
-            _log.warning("%s ticks left out: %s", self._symbol, judged.quarantined)
-        return judged.ticks
+    def _knows_peers(self, line: _Line) -> bool:
+        """Tell whether every peer's bar that closes before a symbol's next one is there."""
+        closed_at_ns = line.waiting[0][0].closed_at_ns
+        peers = [self._lines[name] for name in line.vectors.peers]
+        return all(peer.bars.complete_before_ns >= closed_at_ns for peer in peers)
 
-    def _open(self, newest: Bar) -> None:
-        """Open the features on everything before a bar."""
-        symbol, timeframe = self._symbol, self._timeframe
-        alone = Panel(symbol, timeframe, BarArrays.from_rows([newest]))
-        history = alone.part(0, 0)
-        if any((e.symbol, e.timeframe) == (symbol, timeframe) for e in self._lake.describe()):
-            before = vectors_before(served_windows(served(alone)))
-            history = load_history(
-                self._lake, symbol, timeframe, newest.closed_at_ns, served(alone), before
-            )
-        features = served(history if len(history.own) else alone)
-        windows = served_windows(features)
-        self._stream = VectorStream(history, features)
-        vectors = recent_vectors(history, features, vectors_before(windows))
-        self._windows = open_windows(windows, timeframe, features, vectors)
-        paths = store_paths(self._home)
-        store = open_store(paths, self._project)
-        apply_definitions(store, paths.offline_root, [self._timeframe])
-        self._pusher = VectorPusher(store, self._symbol, self._timeframe, features, windows)
-        _log.info("%d features on %d bars of history", len(features), len(history.own))
-
-    def _follow(self, bar: Bar) -> Followed:
+    def _follow(self, symbol: str) -> Followed:
         """Push a bar's vector and ask for a decision; what fails is told, and the feed goes on."""
-        if self._stream is None or self._windows is None or self._pusher is None:
-            raise Unavailable("the features are not open yet")
-        vector = self._stream.update(bar)
-        packed = self._windows.update(vector)
+        line = self._lines[symbol]
+        bar, knows_peers = line.waiting[0][0], self._knows_peers(line)
+        if not line.vectors.is_open:
+            self._keep()
+            line.vectors.open(bar)
+        line.waiting.popleft()
+        line.has_begun = True
+        if knows_peers:
+            for name in line.vectors.peers:
+                self._lines[name].bars.seal(bar.closed_at_ns)
+        else:
+            _log.warning("%s bar %d: its peers are not known in time", symbol, bar.closed_at_ns)
         try:
-            receipt = self._pusher.push(bar.closed_at_ns, vector, packed)
+            receipt = line.vectors.push(bar, peers_known=knows_peers)
         except Unavailable as error:
-            _log.warning("bar %d is not served: %s: %s", bar.closed_at_ns, error.code, error)
-            return Followed(bar)
-        if self._trader is None:
-            return Followed(bar, receipt)
-        try:
-            decision = self._trader.trade(self._symbol, self._timeframe, bar.closed_at_ns)
-        except Unavailable as error:
-            _log.warning("bar %d is not traded on: %s", bar.closed_at_ns, error)
-            return Followed(bar, receipt)
-        return Followed(bar, receipt, decision)
-
-    def _keep(self, bars: list[Bar]) -> None:
-        """Write bars to the lake."""
-        if not bars:
-            return
-        written = self._lake.write_bars(
-            self._symbol, self._timeframe, PriceSide.BID, bars_frame(bars), f"ticks:{FEED}"
-        )
-        if len(written.conflicting):
             _log.warning(
-                "%d bars differ from those in the lake, which stay", len(written.conflicting)
+                "%s bar %d is not served: %s: %s", symbol, bar.closed_at_ns, error.code, error
             )
+            return Followed(symbol, bar)
+        if self._trader is None:
+            return Followed(symbol, bar, receipt)
+        try:
+            decision = self._trader.trade(symbol, self._timeframe, bar.closed_at_ns)
+        except Unavailable as error:
+            _log.warning("%s bar %d is not traded on: %s", symbol, bar.closed_at_ns, error)
+            return Followed(symbol, bar, receipt)
+        return Followed(symbol, bar, receipt, decision)
+
+    def _opened_store(self) -> FeatureStore:
+        """Return the feature store, opened and with its views applied once."""
+        if self._store is None:
+            paths = store_paths(self._home)
+            self._store = open_store(paths, self._project)
+            apply_definitions(self._store, paths.offline_root, [self._timeframe])
+        return self._store
+
+    def _keep(self) -> None:
+        """Write the bars that closed to the lake."""
+        for symbol, line in self._lines.items():
+            if not line.unkept:
+                continue
+            frame = bars_frame(line.unkept)
+            place = (symbol, self._timeframe, PriceSide.BID)
+            written = self._lake.write_bars(*place, frame, f"ticks:{FEED}")
+            line.unkept.clear()
+            if len(written.conflicting):
+                _log.warning(
+                    "%d bars of %s differ from those in the lake, which stay",
+                    len(written.conflicting),
+                    symbol,
+                )
+
+
+class _Line:
+    """One followed symbol: its bars, its vectors, and what is still to be done with the bars."""
+
+    def __init__(self, bars: LiveBars, vectors: LiveVectors) -> None:
+        self.bars, self.vectors = bars, vectors
+        self.waiting: deque[tuple[Bar, int]] = deque()
+        self.unkept: list[Bar] = []
+        self.has_begun = False

@@ -53,6 +53,11 @@ class TickBarStream:
         self._closes_at_ns = _NEVER
         self._last_ns = 0
 
+    @property
+    def closes_at_ns(self) -> int | None:
+        """Close of the bar that is forming, UTC; None while there is none."""
+        return self._closes_at_ns if self._closes_at_ns != _NEVER else None
+
     def update(self, at_ns: int, bid: float, ask: float) -> Bar | None:
         """Take the next quote; return the bar that it shows to be over, if any.
 

@@ -39,19 +39,21 @@ class LiveTerminal:
         """Where the gateway is, for those who read prices."""
         return {"port": self.world.port, "certificates": self.world.folder / "certificates"}
 
-    def quote(self, ticks: pd.DataFrame) -> None:
+    def quote(self, ticks: pd.DataFrame, symbol: str = "EURUSD") -> None:
         """Let the market say quotes: ``at_ns``, ``bid``, ``ask``; the last one is traded on."""
         at_ns, bid, ask = (ticks[name].to_numpy() for name in ("at_ns", "bid", "ask"))
         if len(ticks) > 1:
-            self.client.recorder.add_many("EURUSD", at_ns[:-1], bid[:-1], ask[:-1])
-        self.server.on_quote(Quote("EURUSD", float(bid[-1]), float(ask[-1]), int(at_ns[-1])))
+            self.client.recorder.add_many(symbol, at_ns[:-1], bid[:-1], ask[:-1])
+        self.server.on_quote(Quote(symbol, float(bid[-1]), float(ask[-1]), int(at_ns[-1])))
 
 
 @contextmanager
-def live_terminal(folder: Path, told: str = _SERVER_TIME) -> Iterator[LiveTerminal]:
+def live_terminal(
+    folder: Path, told: str = _SERVER_TIME, symbols: tuple[str, ...] = ("EURUSD",)
+) -> Iterator[LiveTerminal]:
     """Yield a terminal on New York's server time and a gateway that is told `told` of it."""
     rules = AccountRules(zone=ZONE, hedging=True)
-    client = ClientTerminal(SimulatedTerminal([find_instrument("EURUSD")], rules=rules))
+    client = ClientTerminal(SimulatedTerminal([*map(find_instrument, symbols)], rules=rules))
     server = TerminalServer(client)
     threading.Thread(target=server.run, daemon=True).start()
     nobody = cast("subprocess.Popen[str]", None)

@@ -17,7 +17,6 @@ from pipelines.commands.options import (
     HOME,
     SYMBOL,
     HomeOption,
-    SymbolOption,
     TimeframeOption,
 )
 from pipelines.commands.terminal import console, notes
@@ -27,15 +26,22 @@ if TYPE_CHECKING:
     from pipelines.follow import Followed
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
+_EXAMPLE = "Example: sextant follow --symbol EURUSD --symbol GBPUSD --symbol USDJPY --timeframe M1"
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("follow", epilog="Example: sextant follow --symbol EURUSD --timeframe M1")(follow)
+    app.command("follow", epilog=_EXAMPLE)(follow)
 
 
 def follow(
-    symbol: SymbolOption = SYMBOL,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Instrument, such as EURUSD (the default); may be given again. Features across "
+            "symbols are served for one whose peers are all followed."
+        ),
+    ] = None,
     timeframe: TimeframeOption = "M1",
     host: Annotated[str, typer.Option(help="Of the gateway.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of the gateway.")] = 8220,
@@ -53,7 +59,11 @@ def follow(
     ] = None,
     home: HomeOption = HOME,
 ) -> None:
-    """Follow the live terminal: its ticks close bars, whose features go to Redis and the lake."""
+    """Follow the live terminal: its ticks close bars, whose features go to Redis and the lake.
+
+    A symbol is seen beside its peers in feature_repo/peers.toml where all of them are followed,
+    too; else it has no features across symbols, and a model that reads them does not trade.
+    """
     prepare_environment(Home(home))
     from online.domain.errors import Unavailable
     from online.domain.market import Timeframe
@@ -62,6 +72,9 @@ def follow(
     from pipelines.sources.terminal_link import GatewayPlace, open_link
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    symbols = list(dict.fromkeys(symbol or [SYMBOL]))
+    for each in symbols:
+        notes.print(_peers_line(each, symbols), markup=False, soft_wrap=True)
     place = GatewayPlace(host=host, port=port, certificates=certificates)
     length, stop, closed = Timeframe.parse(timeframe), threading.Event(), 0
     with contextlib.ExitStack() as opened:
@@ -69,18 +82,29 @@ def follow(
         trader = None
         if scorer is not None:
             trader = opened.enter_context(ScorerClient(scorer, Home(home).token))
-        feed = LiveFeed(Home(home), link, symbol, length, time.time_ns, trader=trader)
+        feed = LiveFeed(Home(home), link, symbols, length, time.time_ns, trader=trader)
         while bars is None or closed < bars:
             try:
                 followed = feed.poll()
             except Unavailable as error:
                 notes.print(f"{error.code}: {error}", markup=False, soft_wrap=True)
                 followed = []
-            for each in followed:
-                console.print(_line(each), markup=False, soft_wrap=True)
+            for answered in followed:
+                console.print(_line(answered), markup=False, soft_wrap=True)
             closed += len(followed)
             if bars is None or closed < bars:
                 stop.wait(every_seconds)
+
+
+def _peers_line(symbol: str, symbols: list[str]) -> str:
+    """Return whom a symbol is seen beside, or why there are no features across symbols."""
+    from pipelines.live_vectors import split_peers
+
+    peers, wanting = split_peers(symbol, symbols)
+    if peers:
+        return f"{symbol} is seen beside {', '.join(peers)}"
+    why = f"{', '.join(wanting)} not followed" if wanting else "peers.toml names no peers"
+    return f"{symbol} has no features across symbols in this run: {why}"
 
 
 def _line(followed: Followed) -> str:
@@ -90,4 +114,5 @@ def _line(followed: Followed) -> str:
     spread = "" if told is None else f", spread {told.spread_points:.1f} points"
     served = "kept" if followed.receipt is None else f"{len(followed.receipt.written)} views served"
     decided = "" if followed.decision is None else f", {followed.decision.get('action', 'decided')}"
-    return f"{at:%Y-%m-%d %H:%M} {bar.close:g} of {bar.volume:g} ticks{spread}; {served}{decided}"
+    price = f"{bar.close:g} of {bar.volume:g} ticks{spread}"
+    return f"{at:%Y-%m-%d %H:%M} {followed.symbol} {price}; {served}{decided}"

@@ -98,7 +98,7 @@ def market(tmp_path: Path, quotes: pd.DataFrame) -> Iterator[Market]:
 
 
 def follow(home: Home, link: TerminalLink, market: Market, trader: Recorder | None) -> LiveFeed:
-    return LiveFeed(home, link, "EURUSD", M1, lambda: market.now_ns, trader=trader)
+    return LiveFeed(home, link, ["EURUSD"], M1, lambda: market.now_ns, trader=trader)
 
 
 def test_ticks_become_bars_vectors_and_decisions_to_the_batchs_bits(market: Market) -> None:
