@@ -61,8 +61,7 @@ def follow(
 ) -> None:
     """Follow the live terminal: its ticks close bars, whose features go to Redis and the lake.
 
-    A symbol is seen beside its peers in feature_repo/peers.toml where all of them are followed,
-    too; else it has no features across symbols, and a model that reads them does not trade.
+    A symbol has features across symbols if all of its peers (peers.toml) are followed with it.
     """
     prepare_environment(Home(home))
     from online.domain.errors import Unavailable
