@@ -161,7 +161,7 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     model, limits, number = desk.model, desk.limits, desk.book.allocate()
     facts = await gather(request, desk, model, limits)
     record = judge(request, facts, number, desk, model, limits)
-    deals = desk.book.claim(facts.observation.deals)
+    deals = desk.book.claim(facts.observation.deals) if facts.observation.deals else ()
     try:
         records: tuple[Record, ...] = (record,)
         if deals:
@@ -258,10 +258,9 @@ def judge(
         decision = Decision(Action.CLOSE)
     else:
         intent = None
-        vetoes += tuple(veto for veto in refusals if veto not in vetoes)
+        vetoes += tuple([veto for veto in refusals if veto not in vetoes])
         decision = decide(signal, manifest.min_edge, position)
-        if decision.action.side is not None and not vetoes:
-            side = decision.action.side
+        if not vetoes and (side := decision.action.side) is not None:
             intent, vetoes = enter(side, request, risk, number, desk, model, limits)
         if vetoes:
             decision, intent = Decision(Action.HOLD, decision.reasons), None

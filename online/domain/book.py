@@ -179,7 +179,7 @@ class Book:
             lately.sells,
             lately.recent,
             _under_way((*pending, *resting)) if pending or resting else (),
-            _symbols(pending),
+            _symbols(pending) if pending else (),
             foreign,
             self._prices.get(symbol) or _middle(quote),
             self.unreconciled,

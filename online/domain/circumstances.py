@@ -11,7 +11,7 @@ from online.domain.limits import Limits
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Quote
 from online.domain.reasons import Reason, Veto
 from online.domain.risk_facts import RiskFacts, RiskState
-from online.domain.trading_hours import parse_hours
+from online.domain.trading_hours import is_traded, parse_hours
 from online.domain.trading_state import TradingState
 
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
@@ -36,7 +36,8 @@ def judge_circumstances(
     return (
         judge_quote(facts.quote, instrument, limits, facts.now_ns)
         + judge_moment(instrument, facts, limits)
-        + judge_state(instrument.symbol, facts, limits)
+        + _judge_journal(instrument.symbol, facts.state, limits)
+        + _judge_account(facts, limits)
     )
 
 
@@ -101,7 +102,7 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
     if not limits.allows_model(facts.model_name, facts.model_sha256):
         detail = f"{facts.model_name}, bundle {facts.model_sha256[:12]}"
         vetoes.append(Veto(Reason.MODEL_NOT_ALLOWED, detail))
-    if not parse_hours(instrument.hours).is_open(now_ns):
+    if not is_traded(instrument.hours, now_ns):
         detail = f"{instrument.symbol} is traded {', '.join(instrument.hours)} in New York"
         vetoes.append(Veto(Reason.SESSION_CLOSED, detail))
     early_hours = limits.no_entry_before_weekend_hours

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from online.domain.manifest import Manifest
 from online.domain.reasons import Reason, Veto
-from online.domain.signal import MemberOutput, Signal, combine, is_distribution
+from online.domain.signal import MemberOutput, Signal, combine, is_distribution, mix
 from online.domain.validators import measure, refusals
 
 
@@ -26,11 +26,10 @@ def speak(
         Names all members.
     """
     if len(outputs) == len(manifest.members):
-        for output in outputs:
-            if not is_distribution(output.raw):
-                break
-        else:
-            return combine(outputs, manifest.calibrations, manifest.weights), ()
+        raws = tuple([output.raw for output in outputs])
+        probabilities = mix(raws, manifest.calibrations, manifest.weights)
+        if probabilities is not None:
+            return Signal(outputs, probabilities), ()
     return _degrade(outputs, manifest)
 
 

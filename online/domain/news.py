@@ -83,6 +83,8 @@ class NewsCalendar:
         """Return the events that concern an instrument now; None if the calendar is too old."""
         if self.expires_at_ns is not None and not now_ns < self.expires_at_ns:
             return None
+        if not self._events:
+            return ()
         first = bisect_right(self._starts_ns, now_ns - self._longest_ns - 1)
         last = bisect_right(self._starts_ns, now_ns)
         if first >= last:

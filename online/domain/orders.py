@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from online.domain.errors import JournalCorrupt
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
@@ -37,9 +37,19 @@ class Order:
 
 
 class Orders:
-    """Folds what a journal says of orders; an order that goes an illegal way is refused."""
+    """Folds what a journal says of orders; an order that goes an illegal way is refused.
+
+    Attributes
+    ----------
+    pending
+        Orders whose fate is not known, oldest first.
+    resting
+        Orders that wait at the broker for their price, oldest first.
+    """
 
     def __init__(self) -> None:
+        self.pending: tuple[Order, ...] = ()
+        self.resting: tuple[Order, ...] = ()
         self._all: dict[str, Order] = {}
         self._pending: dict[str, Order] = {}
         self._resting: dict[str, Order] = {}
@@ -47,16 +57,6 @@ class Orders:
 
     def __len__(self) -> int:
         return len(self._all)
-
-    @property
-    def pending(self) -> tuple[Order, ...]:
-        """Orders whose fate is not known, oldest first."""
-        return tuple(self._pending.values()) if self._pending else ()
-
-    @property
-    def resting(self) -> tuple[Order, ...]:
-        """Orders that wait at the broker for their price, oldest first."""
-        return tuple(self._resting.values()) if self._resting else ()
 
     @property
     def magics(self) -> AbstractSet[int]:
@@ -102,6 +102,7 @@ class Orders:
             raise JournalCorrupt(f"order {intent.intent_id} is journaled twice")
         order = Order(intent, decision_id, at_ns, Intended().check().log())
         self._all[intent.intent_id] = self._pending[intent.intent_id] = order
+        self.pending = (*self.pending, order)
         if intent.purpose is Purpose.ENTRY:
             self._entries[intent.magic] = intent
 
@@ -136,7 +137,7 @@ class Orders:
             state = follow(order.state, reply.status, proof)
         except IllegalTransition as error:
             raise IllegalTransition(f"order {intent_id}: {error}") from error
-        told = replace(order, state=state, reply=reply)
+        told = Order(order.intent, order.decision_id, order.at_ns, state, reply)
         self._all[intent_id] = told
         for place, stays in (
             (self._pending, state.stage not in _KNOWN),
@@ -146,3 +147,4 @@ class Orders:
                 place[intent_id] = told
             else:
                 place.pop(intent_id, None)
+        self.pending, self.resting = tuple(self._pending.values()), tuple(self._resting.values())

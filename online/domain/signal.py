@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import exp, isfinite, log
 
@@ -129,17 +130,30 @@ def combine(
     weights
         Each member's weight (> 0), same order; they need not add up to one.
     """
-    raws = tuple([output.raw for output in outputs])
-    return Signal(outputs, _mix(raws, calibrations, weights))
+    return Signal(outputs, _weigh([output.raw for output in outputs], calibrations, weights))
 
 
 @lru_cache(maxsize=64)
-def _mix(
+def mix(
     raws: tuple[Probabilities, ...],
     calibrations: tuple[Calibration, ...],
     weights: tuple[float, ...],
+) -> Probabilities | None:
+    """Return the weighted mean of calibrated outputs; None if one of them is no distribution.
+
+    Rules, and trees at times, say the same again: what was worked out lately is kept.
+    """
+    for raw in raws:
+        if not is_distribution(raw):
+            return None
+    return _weigh(raws, calibrations, weights)
+
+
+def _weigh(
+    raws: Sequence[Probabilities],
+    calibrations: tuple[Calibration, ...],
+    weights: tuple[float, ...],
 ) -> Probabilities:
-    """Return the weighted mean of calibrated outputs; rules and trees say the same often."""
     short = neither = long = total = 0.0
     for raw, calibration, weight in zip(raws, calibrations, weights, strict=True):
         p = calibration.apply(raw)

@@ -12,6 +12,7 @@ from online.domain.errors import InvalidSettings
 from online.domain.market import NANOSECONDS_PER_SECOND
 
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3_600, 60
+_HOUR_NS = _HOUR_SECONDS * NANOSECONDS_PER_SECOND
 WEEK_SECONDS = 7 * _DAY_SECONDS
 _DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 _EPOCH_DAY = 4  # 1970-01-01 was a Thursday
@@ -74,6 +75,36 @@ def parse_hours(texts: tuple[str, ...]) -> TradingHours:
             f"trading hours need spans of one week in order, like 'Sun 17:00-Fri 17:00': {texts}"
         )
     return TradingHours(spans)
+
+
+def is_traded(texts: tuple[str, ...], utc_ns: int) -> bool:
+    """Tell whether a symbol with these hours is traded at an instant.
+
+    Parameters
+    ----------
+    texts
+        As `parse_hours` reads them.
+    utc_ns
+        Nanoseconds since 1970-01-01 UTC.
+
+    Raises
+    ------
+    InvalidSettings
+        As `parse_hours`.
+    """
+    whole = _whole_hour(texts, utc_ns // _HOUR_NS)
+    return parse_hours(texts).is_open(utc_ns) if whole is None else whole
+
+
+@lru_cache(maxsize=256)
+def _whole_hour(texts: tuple[str, ...], hour: int) -> bool | None:
+    """Tell whether an hour since 1970 is traded; None where trading begins or ends within it."""
+    hours = parse_hours(texts)
+    first = _second_of_week(hour * _HOUR_NS)
+    for edge in (edge for span in hours.spans for edge in span):
+        if first < edge < first + _HOUR_SECONDS:
+            return None
+    return hours.is_open(hour * _HOUR_NS)
 
 
 def _parse_span(text: str) -> tuple[int, int]:

@@ -47,10 +47,10 @@ class Matching:
     def trade(self, request: TradeRequest, market: Market, now_ns: int) -> OrderSendResult:
         """Answer a market order."""
         answer = self._desk.answer
-        code = self.check(request, market, now_ns)
+        order = self._desk.order(request, now_ns)
+        code = self._judge(order, request, market, now_ns)
         if code:
             return answer(request, code, market)
-        order = self._desk.order(request, now_ns)
         volume = market.offered(order.side, order.volume)
         partial = volume < order.volume
         order.ticket = self._desk.ticket()
@@ -126,9 +126,11 @@ class Matching:
 
     def check(self, request: TradeRequest, market: Market, now_ns: int) -> int:
         """Return 0 if a market order would pass, or the code that refuses it."""
+        return self._judge(self._desk.order(request, now_ns), request, market, now_ns)
+
+    def _judge(self, order: Order, request: TradeRequest, market: Market, now_ns: int) -> int:
         if request.type not in {mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL}:
             return mt5.TRADE_RETCODE_INVALID_ORDER
-        order = self._desk.order(request, now_ns)
         server_ns = self._ledger.rules.zone.to_server_ns(now_ns)
         return (
             checks.check_volume(request.volume, market.instrument)

@@ -12,6 +12,7 @@ from online.domain.circumstances import is_weekend_near, judge_moment, judge_quo
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument
 from online.domain.news import Impact, NewsEvent
 from online.domain.reasons import Veto
+from online.domain.trading_hours import is_traded, parse_hours
 from tests.fakes import BAR_NS, EURUSD, HOUR_NS, make_facts, make_limits, make_quote
 
 pytestmark = pytest.mark.lean
@@ -147,3 +148,16 @@ def test_an_instrument_without_a_typical_spread_is_not_entered() -> None:
 def test_facts_survive_the_journal_as_they_were() -> None:
     facts = make_facts()
     assert msgspec.json.decode(msgspec.json.encode(facts), type=type(facts)) == facts
+
+
+@pytest.mark.parametrize(
+    "hours", [("Sun 17:00-Fri 17:00",), ("Mon 09:30-Mon 16:15", "Tue 09:30-Sat 24:00")]
+)
+def test_what_is_kept_of_an_hour_says_of_every_minute_what_the_week_says(
+    hours: tuple[str, ...],
+) -> None:
+    week, minute_ns = parse_hours(hours), 60 * NANOSECONDS_PER_SECOND
+    begin_ns = 1_520_000_000 * NANOSECONDS_PER_SECOND  # the week in which New York's clocks change
+    for minute in range(0, 10 * 1_440, 5):
+        now_ns = begin_ns + minute * minute_ns
+        assert is_traded(hours, now_ns) is week.is_open(now_ns), minute
