@@ -99,7 +99,7 @@ def encode_stamp(at_ns: int) -> bytes:
 def open_store(folder: Path) -> Iterator[Store]:
     """Run a Valkey server on a socket in `folder`."""
     socket = folder / "valkey.sock"
-    with ValkeyServer(unix_socket_path=socket) as server:
+    with ValkeyServer(port=0, unix_socket_path=socket) as server:
         yield Store(server, socket)
 
 

@@ -23,6 +23,7 @@ from online.adapters.redis_connection import RedisAddress
 from online.domain.errors import Unavailable
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from online.domain.window import WindowContract
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 PROJECT = "contract"
@@ -73,7 +74,7 @@ class Feast:
 def feast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feast]:
     folder = tmp_path_factory.mktemp("feast")
     socket = folder / "valkey.sock"
-    with ValkeyServer(unix_socket_path=socket) as server:
+    with ValkeyServer(port=free_port(), unix_socket_path=socket) as server:
         config = RepoConfig(
             project=PROJECT,
             provider="local",

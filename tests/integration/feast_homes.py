@@ -42,5 +42,5 @@ def short_home() -> Iterator[Home]:
 @contextmanager
 def served_home() -> Iterator[Home]:
     """Yield a home whose Valkey runs on its socket."""
-    with short_home() as home, ValkeyServer(unix_socket_path=home.valkey_socket):
+    with short_home() as home, ValkeyServer(port=0, unix_socket_path=home.valkey_socket):
         yield home

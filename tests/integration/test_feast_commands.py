@@ -39,7 +39,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def workplace() -> Iterator[Path]:
     """A folder with ``feature_repo/`` and ``var/``, as in a checkout, Valkey on its socket."""
-    with short_home() as home, ValkeyServer(unix_socket_path=home.valkey_socket):
+    with short_home() as home, ValkeyServer(port=0, unix_socket_path=home.valkey_socket):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(
             REPOSITORY / "feature_repo", home.root.parent / "feature_repo", ignore=ignore

@@ -277,7 +277,7 @@ def test_a_store_that_is_down_is_named() -> None:
     features = available(bars.inputs)
     with short_home() as home:
         paths = feature_steps.store_paths(home)
-        with ValkeyServer(unix_socket_path=home.valkey_socket):
+        with ValkeyServer(port=0, unix_socket_path=home.valkey_socket):
             store = open_store(paths)
             apply_definitions(store, paths.offline_root, [Timeframe.H1])
             pusher = VectorPusher(store, SYMBOL, Timeframe.H1, features)

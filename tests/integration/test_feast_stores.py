@@ -32,16 +32,10 @@ from pipelines.featurize import run_featurize
 from pipelines.home import Home
 from tests.conftest import REPOSITORY
 from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, short_home
+from tests.ports import free_port
 from tests.postgres import running_postgres
 
 pytestmark = pytest.mark.integration
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_redis_and_the_registry_are_taken_by_url_for_feasts_own_commands_too(

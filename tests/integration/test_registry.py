@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from online.domain.certificate import APPROVAL_FILE, Policy
 from online.domain.errors import InvalidInput, ModelRefused, NotFound, Unavailable
 from tests.certificates import Signers, put
 from tests.cut_links import CutLink
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 SIGNERS = Signers()
@@ -35,12 +35,6 @@ GOOD = Gate("calibrated", Policy.PAPER, 0.02, "<=", 0.05, "")
 BAD = Gate("calibrated", Policy.PAPER, 0.08, "<=", 0.05, "")
 POOR = Gate("positive_net", Policy.LIVE, -4.0, ">", 0.0, "")
 RICH = Gate("positive_net", Policy.LIVE, 4.0, ">", 0.0, "")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from online.adapters.sqlite_journal import iterate
 from online.domain.limits import Limits
 from online.domain.record import AccountRecord, DecisionRecord, ResultRecord
 from tests.fakes import make_limits
+from tests.ports import free_port
 from tests.scorers import BEARER, PROJECT, TOKEN, Store, add_model, bar_body, make_bar, open_store
 
 pytestmark = pytest.mark.integration
@@ -49,13 +50,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(tmp_path) as opened:
         opened.push()
         yield opened
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment(folder: Path, store: Store, port: int) -> dict[str, str]:
