@@ -11,8 +11,11 @@ from pathlib import Path
 SYNC_WITHIN_S = 1.0
 """Longest time between a commit that did not wait and its fsync's start."""
 
-CHECKPOINT_BYTES = 16 * 2**20
-"""Length of the log from which its pages are brought into the database."""
+CHECKPOINT_BYTES = 2 * 2**20
+"""Length of the log from which its pages are brought into the database and it begins anew.
+
+A log that is written over costs a commit half the wait of one that grows: its length is no news
+for the file system. So it is kept short."""
 
 
 class JournalSyncer:
@@ -22,7 +25,9 @@ class JournalSyncer:
     ----------
     journal
         SQLite file in WAL mode: every commit lies in the log beside it until a checkpoint, which
-        is made here too, so that no commit has to wait for one.
+        is made here too, so that hardly a commit has to wait for one.
+    commits
+        Held by whoever commits.
 
     Attributes
     ----------
@@ -31,9 +36,10 @@ class JournalSyncer:
         lost, and nothing may be sent on top of it.
     """
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, commits: threading.Lock) -> None:
         self.trouble = ""
         self._journal = journal
+        self._commits = commits
         self._wal = journal.with_name(f"{journal.name}-wal")
         self._asked = threading.Event()
         self._closing = threading.Event()
@@ -74,9 +80,15 @@ class JournalSyncer:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
-        """Move the log's pages into the database; what cannot be moved now stays in the log."""
+        """Move the log's pages into the database; what cannot be moved now stays in the log.
+
+        Nearly all of it while others commit; then nobody does for the rest, which is little, and
+        the log is begun anew.
+        """
         try:
             with closing(sqlite3.connect(self._journal, timeout=0.0)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                with self._commits:
+                    connection.execute("PRAGMA wal_checkpoint(RESTART)")
         except sqlite3.Error:
             return  # busy, or no room: the log keeps everything, and the next sync tries again

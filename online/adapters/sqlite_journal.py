@@ -86,7 +86,7 @@ class SqliteJournal:
         self._waiting: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._closed = False
         self._full = True
-        self._syncer = JournalSyncer(path)
+        self._syncer = JournalSyncer(path, self._lock)
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
