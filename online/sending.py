@@ -76,8 +76,9 @@ async def resolve_pending(desk: Sender) -> tuple[Intent, ...]:
 async def append(desk: Sender, *records: Record, durable: bool = True) -> None:
     """Journal records, then fold them into the book; before an order is sent, `durable`."""
     await desk.journal.append(*records, durable=durable)
+    apply = desk.book.apply
     for record in records:
-        desk.book.apply(record)
+        apply(record)
 
 
 def _is_finite(reply: OrderReply) -> bool:

@@ -32,7 +32,7 @@ from online.domain.naming import name_decision, name_intent
 from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
 from online.domain.order import Intent, OrderReply, Purpose, make_magic
 from online.domain.reasons import Reason, Veto, features_reason
-from online.domain.record import DealRecord, DecisionRecord, Record, Request
+from online.domain.record import DealRecord, DecisionRecord, Request
 from online.domain.risk import judge_close, judge_entry, size_entry
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Signal
@@ -163,10 +163,8 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     record = judge(request, facts, number, desk, model, limits)
     deals = desk.book.claim(facts.observation.deals) if facts.observation.deals else ()
     try:
-        records: tuple[Record, ...] = (record,)
-        if deals:
-            records = (*(DealRecord(facts.now_ns, deal) for deal in deals), record)
-        await append(desk, *records, durable=record.intent is not None and request.send)
+        told = [DealRecord(facts.now_ns, deal) for deal in deals] if deals else ()
+        await append(desk, *told, record, durable=record.intent is not None and request.send)
     except Unavailable:
         desk.book.disclaim()
         raise
@@ -320,9 +318,11 @@ def close_when_due(
     quote = facts.observation.quote
     if position is None or quote is None or request.symbol in facts.state.unresolved:
         return None
-    entry = desk.book.entry(position.magic)
-    instrument, now_ns = desk.instruments[request.symbol], facts.now_ns
-    weekend = is_weekend_near(instrument, now_ns, limits.flatten_before_weekend_hours)
+    entry, now_ns = desk.book.orders.entry(position.magic), facts.now_ns
+    early_hours = limits.flatten_before_weekend_hours
+    weekend = early_hours > 0.0 and is_weekend_near(
+        desk.instruments[request.symbol], now_ns, early_hours
+    )
     timed_out = entry is not None and 0 < entry.expires_at_ns <= now_ns
     if entry is None or not (timed_out or weekend):
         return None

@@ -69,6 +69,11 @@ class VectorContract(msgspec.Struct, frozen=True, dict=True, omit_defaults=True)
         return tuple(name for view in self.views for name in view.features)
 
     @cached_property
+    def lengths(self) -> tuple[int, int]:
+        """Numbers of features and of views."""
+        return len(self.names), len(self.views)
+
+    @cached_property
     def least_age_ns(self) -> int:
         """Least of the views' greatest ages, nanoseconds."""
         return min(view.max_age_seconds for view in self.views) * NANOSECONDS_PER_SECOND
@@ -164,13 +169,13 @@ def judge_reading(
     now_ns
         The clock, nanoseconds UTC.
     """
+    stamps_ns, values = reading.stamps_ns, reading.values
     if (
         contract.window is None
-        and reading.stamps_ns.count(bar_closed_at_ns) == len(reading.stamps_ns)
+        and (len(values), len(stamps_ns)) == contract.lengths
+        and stamps_ns.count(bar_closed_at_ns) == len(stamps_ns)
         and 0 <= now_ns - bar_closed_at_ns <= contract.least_age_ns
-        and None not in reading.values
-        and len(reading.values) == len(contract.names)
-        and len(reading.stamps_ns) == len(contract.views)
+        and None not in values
     ):
         return ()  # the usual case, told apart at once
     vetoes: list[Veto] = []
@@ -200,7 +205,6 @@ def judge_reading(
             if value is None
         ]
     if contract.window is not None:
-        values = reading.values
         newest = tuple([values[p] if p >= 0 else None for p in contract.window_places])
         vetoes += judge_window(
             *(reading.window, reading.window_stamp_ns, contract.window, newest),

@@ -103,8 +103,8 @@ class Ledger:
         """Return the account in the words of the domain."""
         if not self._positions:
             return self._told
-        told = (self.balance, round(self.equity, self._digits), self.margin)
-        return Account(self.rules.currency, *told, self.rules.leverage)
+        equity, rules = round(self.equity, self._digits), self.rules
+        return Account(rules.currency, self.balance, equity, self.margin, rules.leverage)
 
     def open_profit(self, position: HeldPosition) -> float:
         """Return profit and swap of a position at the prices that would close it."""
@@ -129,7 +129,9 @@ class Ledger:
             Prices.
         """
         instrument = market.instrument
-        move = closed - opened if side is Side.BUY else -(closed - opened)
+        move = closed - opened
+        if side is Side.SELL:
+            move = -move
         amount = move * volume * instrument.contract_size
         if instrument.profit_currency == self.rules.currency:
             return round(amount, self._digits)
