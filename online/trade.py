@@ -33,7 +33,7 @@ from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
 from online.domain.order import Intent, OrderReply, Purpose, make_magic
 from online.domain.reasons import Reason, Veto, features_reason
 from online.domain.record import DealRecord, DecisionRecord, Request
-from online.domain.risk import judge_close, judge_entry, size_entry
+from online.domain.risk import judge_order, size_entry
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Signal
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
@@ -251,7 +251,7 @@ def judge(
         vetoes += (Veto(Reason.MODEL_NOT_APPROVED, detail),)
 
     intent = close_when_due(request, facts, number, desk, position, limits)
-    refusals = () if intent is None else judge_close(facts.state, limits)
+    refusals = () if intent is None else judge_order(intent, risk, desk.instruments, limits)
     if intent is not None and not refusals:
         decision = Decision(Action.CLOSE)
     else:
@@ -366,7 +366,7 @@ def enter(
     )
     if desk.book.knows(intent.intent_id):
         return None, (Veto(Reason.DUPLICATE_INTENT, intent.intent_id),)
-    return intent, judge_entry(intent, risk, desk.instruments, limits)
+    return intent, judge_order(intent, risk, desk.instruments, limits)
 
 
 def run_to_completion(story: Coroutine[Any, Any, T]) -> T:

@@ -16,7 +16,7 @@ from online.domain.book import Book
 from online.domain.errors import Unavailable
 from online.domain.market import Instrument, Quote
 from online.domain.operation import Operation
-from online.domain.order import Intent, OrderReply
+from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
 from online.domain.record import OperationRecord
 from online.operate import Wish, operate
@@ -39,13 +39,15 @@ class Died(BaseException):
 class FailingBroker:
     """A broker whose orders are lost on the way there, or their replies on the way back.
 
-    `reached` counts how often each order came to the terminal; `dies_before` and `dies_after` end
+    `refuses` is AutoTrading switched off. `reached` counts how often each order came to the
+    terminal; `dies_before` and `dies_after` end
     the process there, around the order.
     """
 
     inner: SimulatedBroker
     loses_order: bool = False
     loses_reply: bool = False
+    refuses: bool = False
     down: bool = False
     dies_before: bool = False
     dies_after: bool = False
@@ -69,6 +71,9 @@ class FailingBroker:
         if self.loses_order:
             raise Unavailable("the order was lost on its way")
         self.reached[intent.intent_id] += 1
+        if self.refuses:
+            words = "AutoTrading disabled by client"
+            return OrderReply(OrderStatus.REJECTED, 10027, 0, 0, 0, 0.0, 0.0, words)
         reply = await self.inner.send(intent)
         if self.dies_after:
             raise Died

@@ -13,9 +13,10 @@ from online.api.order_messages import DistanceUnit, TrailRequest
 from online.domain.conversion import conversion_symbols, read_rates
 from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.domain.limits import Limits
-from online.domain.operation import Sight
-from online.domain.order import OrderReply
+from online.domain.operation import Modify, Sight
+from online.domain.order import OrderReply, OrderStatus
 from online.domain.orders import Order
+from online.domain.pauses import Pauses
 from online.domain.profit import ProfitStatement, state_profit
 from online.domain.record import TrailRecord
 from online.domain.trailing import TrailingRule
@@ -73,6 +74,7 @@ class Operating:
         self.parts = parts
         self.meters = meters
         self._turn = turn
+        self._pauses = Pauses()
         self._resolve = resolve
         self._model = model
 
@@ -170,11 +172,28 @@ class Operating:
         if not parts.book.trails:
             return
         max_age_ns = parts.limits.max_quote_age_milliseconds * 1_000_000
-        for each in await move_stops(parts, max_age_ns, parts.limits.max_spread_points):
+        widest = parts.limits.max_spread_points
+        for each in await move_stops(parts, max_age_ns, widest, self._pauses):
             if each.reply is not None:
                 self.meters.count_operation(each.operation, each.reply)
+                self._warn_of_pause(each, each.reply)
             elif each.refusal is not None:
                 logger.warning("a stop was not moved: %s", each.refusal.detail)
+
+    def _warn_of_pause(self, moved: Carried, reply: OrderReply) -> None:
+        """Tell that a stop was not taken, and how long it is left alone."""
+        if not isinstance(moved.operation, Modify) or reply.status is OrderStatus.DONE:
+            return
+        record = self.parts.book.trails.get(moved.operation.position)
+        if record is not None:
+            logger.warning(
+                "the stop of position %d was not moved: %s %d %s; asked again in %d s",
+                record.position,
+                reply.status,
+                reply.retcode,
+                reply.comment,
+                self._pauses.seconds(record),
+            )
 
     async def _volatility_unit(self, symbol: str) -> float:
         """Return the price of one unit of the model's volatility, as the online store has it."""

@@ -25,6 +25,8 @@ def judge_order(
 ) -> tuple[Veto, ...]:
     """Return why an order must not be sent: the whole pre-trade check.
 
+    `online.trade` asks it of every intent, last; nothing is sent that it refuses.
+
     Parameters
     ----------
     intent

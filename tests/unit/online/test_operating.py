@@ -101,6 +101,27 @@ def test_stop_that_cannot_be_moved_now_is_tried_again(caplog: pytest.LogCaptureF
     assert running.room.held.stop == 1.105
 
 
+def test_stop_that_the_broker_refuses_is_left_alone_for_a_while_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running = Running()
+    running.trail(0.005)
+    running.room.broker.refuses = True
+    for _ in range(20):
+        running.room.quote(1.11, 1.1102)
+        asyncio.run(running.operating.move_stops())
+    told = [message for message in caplog.messages if "asked again" in message]
+    assert [message.rpartition("in ")[2] for message in told] == [
+        "1 s",
+        "2 s",
+        "4 s",
+        "8 s",
+        "16 s",
+    ]
+    assert told[0].startswith("the stop of position 1 was not moved: rejected 10027 AutoTrading")
+    assert len(running.room.operations) == 6  # one of them moved it
+
+
 def test_stops_go_on_moving_after_a_fault_that_nobody_foresaw(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

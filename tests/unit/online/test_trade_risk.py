@@ -11,6 +11,7 @@ from online.domain.errors import Unavailable
 from online.domain.market import Quote, Timeframe
 from online.domain.news import Impact, NewsCalendar, NewsEvent
 from online.domain.order import Purpose
+from online.domain.reasons import Reason, Veto
 from online.domain.record import HaltRecord, Request, decode_record, encode_record
 from online.domain.trading_state import TradingState
 from online.trade import Desk, Outcome, consider, run_to_completion
@@ -107,6 +108,25 @@ def test_entries_that_are_used_up_keep_no_close_from_being_sent() -> None:
     trader.ask()
     assert trader.ask(BAR_NS + 6 * HOUR_NS).record.decision.action is Action.CLOSE
     assert codes(trader.ask(BAR_NS + 7 * HOUR_NS)) == ["ORDER_RATE_LIMIT"]
+
+
+def test_no_order_leaves_that_the_whole_check_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The laws of closing in doubt are of `judge_order`: it is what stands before every order."""
+    trader, refusal = Trader(), (Veto(Reason.HALTED, "a test"),)
+
+    def refuse(*_: object) -> tuple[Veto, ...]:
+        return refusal
+
+    with monkeypatch.context() as patched:
+        patched.setattr("online.trade.judge_order", refuse)
+        assert trader.ask().record.vetoes == refusal
+    assert trader.broker.sent == []
+    assert trader.ask(BAR_NS + HOUR_NS).record.decision.action is Action.BUY
+    with monkeypatch.context() as patched:
+        patched.setattr("online.trade.judge_order", refuse)
+        assert trader.ask(BAR_NS + 7 * HOUR_NS).record.vetoes == refusal
+    assert [intent.purpose for intent in trader.broker.sent] == [Purpose.ENTRY]
+    assert trader.ask(BAR_NS + 8 * HOUR_NS).record.decision.action is Action.CLOSE
 
 
 def test_an_event_of_the_calendar_is_on_record_with_the_decision_it_stopped() -> None:
