@@ -63,6 +63,7 @@ def make_account() -> tuple[Book, tuple[Deal, ...], tuple[Position, ...]]:
         magic = make_magic(1, number)
         intent = make_intent(intent_id=f"entry-{number}", magic=magic)
         book.orders.log(intent, f"decision-{number}", BEGAN_NS)
+        book.orders.hear(intent.intent_id, _FILLED)  # at once: few orders are open at any time
         deals.append(make_deal(len(deals) + 1, number, opens=True))
         if number > N_POSITIONS:
             deals.append(make_deal(len(deals) + 1, number, opens=False))
@@ -74,8 +75,6 @@ def make_account() -> tuple[Book, tuple[Deal, ...], tuple[Position, ...]]:
         )
         for number in range(1, N_POSITIONS + 1)
     )
-    for order in book.orders.pending:
-        book.orders.hear(order.intent.intent_id, _FILLED)
     return book, tuple(deals), positions
 
 
