@@ -76,7 +76,7 @@ class Comparison:
         theirs = self.baseline.pooled.performance
         figures = (
             f"{self.model.name} {mine.total_units:+.1f} R over {mine.n_trades} trades, "
-            f"rules {theirs.total_units:+.1f} R over {theirs.n_trades}"
+            f"{self.baseline.name} {theirs.total_units:+.1f} R over {theirs.n_trades}"
         )
         if not self.beats_baseline:
             return f"No model beats the baseline after costs: {figures}."

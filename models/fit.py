@@ -106,7 +106,8 @@ def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
     unique = weigh(labels.decided_at_ns, labels.ended_at_ns)
     weights = balance_directions(unique, labels.classes)
     return TrainingSet(
-        taken.features, labels.classes, weights, inner_fit, inner_valid, taken.windows
+        *(taken.features, taken.names, labels.classes, weights),
+        *(inner_fit, inner_valid, taken.windows),
     )
 
 

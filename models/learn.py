@@ -114,10 +114,11 @@ def learn(
     Raises
     ------
     InvalidInput
-        If there is too little to learn from.
+        If there is too little to learn from, or the contract lacks what the rules read.
     ModelRefused
         If the export differs from its library.
     """
+    rules = RulesModel.over(contract.names)
     families = [build_family(config) for config in recipe.families]
     labels, embargo = dataset.labels, recipe.embargo_ns(rule)
     folds = cut_folds(dataset, recipe, rule)
@@ -132,7 +133,7 @@ def learn(
     if not recipe.label.target.is_tradable:
         allowed = np.zeros(len(blended.signals.labels), dtype=np.bool_)
     signals = dataclasses.replace(blended.signals, allowed=allowed)
-    baseline = _baseline(signals, dataset, contract)
+    baseline = _baseline(signals, dataset, rules)
     threshold = fit_min_edge(signals.said_edge, signals.labels, signals.fold, recipe.min_coverage)
     comparison = compare(
         signals,
@@ -217,8 +218,9 @@ def _paths(
     )
 
 
-def _baseline(signals: OutOfFold, dataset: Dataset, contract: VectorContract) -> OutOfFold:
-    """Return what the rules said on the same rows."""
+def _baseline(signals: OutOfFold, dataset: Dataset, rules: RulesModel) -> OutOfFold:
+    """Return what the rules said on the same rows, uncalibrated and without a threshold."""
     place = np.searchsorted(dataset.labels.decided_at_ns, signals.labels.decided_at_ns)
-    votes = RulesModel(contract).predict(dataset.features[place])
-    return OutOfFold("rules", votes, signals.prior, signals.labels, signals.fold)
+    votes = rules.predict(dataset.features[place])
+    name = "rules" if signals.name != "rules" else "rules as they are"
+    return OutOfFold(name, votes, signals.prior, signals.labels, signals.fold)

@@ -10,6 +10,7 @@ from models.families.forest import ForestConfig, ForestFamily
 from models.families.lightgbm import LightgbmConfig, LightgbmFamily
 from models.families.logistic import LogisticConfig, LogisticFamily
 from models.families.lstm import LstmConfig, LstmFamily
+from models.families.rules import RulesConfig, RulesFamily
 from models.families.sequence import Device, SequenceConfig
 from models.families.tcn import TcnConfig, TcnFamily
 from models.families.transformer import TransformerConfig, TransformerFamily
@@ -21,6 +22,7 @@ FamilyConfig = (
     | LightgbmConfig
     | ForestConfig
     | LogisticConfig
+    | RulesConfig
     | LstmConfig
     | TcnConfig
     | TransformerConfig
@@ -31,7 +33,7 @@ FAMILIES: dict[str, FamilyConfig] = {
     config.kind: config
     for config in (
         *(XgboostConfig(), LightgbmConfig(), ForestConfig(), LogisticConfig()),
-        *(LstmConfig(), TcnConfig(), TransformerConfig()),
+        *(LstmConfig(), TcnConfig(), TransformerConfig(), RulesConfig()),
     )
 }
 """Default configuration of every family that can serve, by kind."""
@@ -50,6 +52,8 @@ def build_family(config: FamilyConfig) -> Family:
             return ForestFamily(config)
         case LogisticConfig():
             return LogisticFamily(config)
+        case RulesConfig():
+            return RulesFamily(config)
         case _:
             assert_never(config)
 

@@ -27,6 +27,8 @@ class TrainingSet:
     ----------
     features
         Float32, finite, shape ``(n_rows, n_features)``.
+    names
+        Of the features, in the order of the columns.
     classes
         0 short, 1 neither, 2 long, shape ``(n_rows,)``.
     weights
@@ -39,6 +41,7 @@ class TrainingSet:
     """
 
     features: Features
+    names: tuple[str, ...]
     classes: npt.NDArray[np.int64]
     weights: Floats
     inner_fit: Rows

@@ -71,7 +71,8 @@ def main() -> None:
     if not FOLDER.is_dir():
         raise SystemExit(f"the years of minutes are not at hand: {FOLDER} is absent")
     home = make_home()
-    kinds = [k for k, c in FAMILIES.items() if given.full or not isinstance(c, SequenceConfig)]
+    learners = {k: c for k, c in FAMILIES.items() if k != "rules"}  # each study shows the rules
+    kinds = [k for k, c in learners.items() if given.full or not isinstance(c, SequenceConfig)]
     main_rows = [once(f"main-{kind}", lambda k=kind: walk_main(home, k)) for kind in kinds]  # type: ignore[misc] # bound now
     other_rows = [
         once(f"{symbol}-{kind}", lambda s=symbol, k=kind: walk_year(home, s, k))  # type: ignore[misc] # bound now

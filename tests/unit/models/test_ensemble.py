@@ -18,8 +18,10 @@ from models.learn import Study, learn
 from models.recipe import Recipe
 from models.splits import Fold, walk_forward
 from online.domain.errors import InvalidInput, NotFound
+from online.domain.rules import RULE_FEATURES
 from online.domain.signal import MemberOutput, combine
-from tests.unit.models.markets import CONTRACT, COSTS, RULE, make_dataset
+from online.domain.vector import VectorContract, ViewContract
+from tests.unit.models.markets import CONTRACT, COSTS, NAMES, RULE, make_dataset
 
 FAMILIES = (XgboostConfig(max_rounds=30, patience=5, min_rounds=5), LogisticConfig())
 RECIPE = Recipe(families=FAMILIES, n_folds=4)
@@ -130,3 +132,28 @@ def test_families_are_named_with_commas_and_must_differ() -> None:
     with pytest.raises(InvalidInput) as none:
         Recipe(families=())
     assert none.value.code == "NO_FAMILY"
+
+
+def test_the_rules_are_a_member_as_any_other_and_stand_beside_themselves() -> None:
+    dataset = make_dataset(1000, drift=40.0)
+    recipe = Recipe(families=parse_families("rules,logistic"), n_folds=3)
+    both = learn(dataset, recipe, CONTRACT, RULE, COSTS, 1)
+    assert [member.exported.family for member in both.members] == ["rules", "logistic"]
+    assert 0.0 < both.members[0].weight < both.members[1].weight
+    assert [found.family for found in both.importances] == ["rules", "logistic"]
+    heard = np.abs(both.importances[0].permutation).max(axis=0) > 0.0
+    assert {name for name, told in zip(NAMES, heard, strict=True) if told} == set(RULE_FEATURES)
+    alone = learn(
+        dataset, Recipe(families=parse_families("rules"), n_folds=3), CONTRACT, RULE, COSTS, 1
+    )
+    contenders = [row["contender"] for row in alone.comparison.table()]
+    assert contenders[:2] == ["rules", "rules as they are"]
+    assert alone.refit_differs == 0
+    assert "rules as they are" in alone.comparison.verdict()
+
+
+def test_a_vector_without_what_the_rules_read_is_refused_before_anything_is_fitted() -> None:
+    contract = VectorContract((ViewContract("h1_all", 1, ("hint",), 3600),))
+    with pytest.raises(InvalidInput) as caught:
+        learn(make_dataset(drift=40.0), RECIPE, contract, RULE, COSTS, 1)
+    assert caught.value.code == "RULES_LACK_FEATURES"
