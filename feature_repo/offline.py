@@ -34,12 +34,12 @@ from feast.utils import (
 )
 
 from feature_repo.offline_query import (
-    ParquetSource,
     ViewJoin,
     asof_join,
     known_entities,
     newest_rows,
 )
+from feature_repo.offline_rows import ParquetSource
 from online.domain.errors import InvalidInput
 
 _EVENT_TIMESTAMP = "event_timestamp"

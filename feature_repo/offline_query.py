@@ -1,11 +1,11 @@
-"""The offline store's queries: ASOF joins and newest rows over Parquet, read by DuckDB."""
+"""The offline store's queries: ASOF joins over Parquet, and newest rows by DuckDB."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -14,34 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.bars import Stamps
+from feature_repo.offline_rows import AT, CREATED, ParquetSource, read_rows
 
-_AT = "__at_ns"
 _UTC = pa.timestamp("us", tz="UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class ParquetSource:
-    """Rows of a view: a Parquet file, or a folder of them partitioned as ``symbol=EURUSD``.
-
-    Parameters
-    ----------
-    path
-        File or folder; a folder without files holds no rows.
-    timestamp
-        Column with the event time.
-    created
-        Column with the time a row was written, which breaks ties; None if there is none.
-    """
-
-    path: Path
-    timestamp: str
-    created: str | None = None
-
-    def files(self) -> list[str]:
-        """Return the files, in a fixed order."""
-        if self.path.is_file():
-            return [str(self.path)]
-        return sorted(str(file) for file in self.path.rglob("*.parquet"))
+_READERS = 4
+"""Views read at a time: more would hold more of them in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +62,23 @@ def asof_join(entities: pa.Table, at_ns: pa.Array, views: Sequence[ViewJoin]) ->
     """
     result = entities
     stamps = at_ns.to_numpy(zero_copy_only=False)
-    with _database().cursor() as connection:
-        keys = sorted({key for view in views for _, key in view.keys})
-        connection.register("entities", entities.select(keys) if keys else pa.table({_AT: at_ns}))
-        for view in views:
-            if not view.source.files():
-                for _, new in view.columns:
-                    result = result.append_column(new, pa.nulls(entities.num_rows, pa.float32()))
-                continue
-            held = _held_rows(connection, view, at_ns)
-            found, absent = _newest_places(entities, stamps, view, held)
-            places = pa.array(found, mask=absent)
-            for old, new in view.columns:
-                result = result.append_column(new, held[old].take(places))
+    with ThreadPoolExecutor(_READERS) as readers:
+        joined = readers.map(lambda view: _join_view(entities, stamps, view), views)
+        for name, column in (pair for found in joined for pair in found):
+            result = result.append_column(name, column)
     return result
+
+
+def _join_view(
+    entities: pa.Table, at_ns: Stamps, view: ViewJoin
+) -> list[tuple[str, pa.Array | pa.ChunkedArray]]:
+    """Return the columns that one view adds to the entity rows."""
+    if not view.source.files():
+        return [(new, pa.nulls(entities.num_rows, pa.float32())) for _, new in view.columns]
+    held = _held_rows(entities, view, at_ns)
+    found, absent = _newest_places(entities, at_ns, view, held)
+    places = pa.array(found, mask=absent)
+    return [(new, held[old].take(places)) for old, new in view.columns]
 
 
 @cache
@@ -107,20 +87,17 @@ def _database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-def _held_rows(connection: duckdb.DuckDBPyConnection, view: ViewJoin, at_ns: pa.Array) -> pa.Table:
-    """Return the view's rows that can be the answer to one of the registered entity rows."""
-    conditions = [] if len(at_ns) else ["false"]
-    if len(at_ns):
-        span = pc.min_max(at_ns).as_py()
-        conditions.append(f"{_AT} <= {span['max']}")
-        if view.ttl_ns:
-            conditions.append(f"{_AT} >= {span['min'] - view.ttl_ns}")
-    if view.keys:
-        theirs = ", ".join(_quote(key) for key, _ in view.keys)
-        ours = ", ".join(_quote(key) for _, key in view.keys)
-        conditions.append(f"({theirs}) IN (SELECT DISTINCT {ours} FROM entities)")  # noqa: S608 - names are quoted
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return connection.sql(f"SELECT * FROM ({_view_rows(view)}){where}").to_arrow_table()  # noqa: S608 - as above
+def _held_rows(entities: pa.Table, view: ViewJoin, at_ns: Stamps) -> pa.Table:
+    """Return the rows that can be the answer to one of the entity rows."""
+    wanted = {}
+    for theirs, ours in view.keys:
+        values = pc.unique(entities[ours])
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            wanted[theirs] = frozenset(values.drop_null().to_pylist())
+    first = int(at_ns.min()) - view.ttl_ns if len(at_ns) and view.ttl_ns else None
+    last = int(at_ns.max()) if len(at_ns) else None
+    names = dict.fromkeys([k for k, _ in view.keys] + [c for c, _ in view.columns])
+    return read_rows(view.source, list(names), wanted, first, last)
 
 
 def _newest_places(
@@ -131,9 +108,9 @@ def _newest_places(
     The ASOF join: within one entity, the last row at or before the instant, if it is young
     enough. Only keys and times are looked at; the values are then taken by place.
     """
-    held_at = held[_AT].to_numpy()
+    held_at, created = held[AT].to_numpy(), held[CREATED].fill_null(-1).to_numpy()
     wanted, known = _codes(entities, view, held)
-    order = np.lexsort((held_at, known))
+    order = _oldest_first(known, held_at, created)
     known, sorted_at = known[order], held_at[order]
     places = np.zeros(len(at_ns), dtype=np.int64)
     absent = np.ones(len(at_ns), dtype=np.bool_)
@@ -148,6 +125,13 @@ def _newest_places(
         places[asked] = order[found]
         absent[asked] = False
     return places, absent
+
+
+def _oldest_first(known: Stamps, held_at: Stamps, created: Stamps) -> Stamps:
+    """Return the rows' order by key, then time; of equal times the one written last comes last."""
+    if len(known) and (known == known[0]).all() and (held_at[1:] > held_at[:-1]).all():
+        return np.arange(len(known))
+    return np.lexsort((created, held_at, known))
 
 
 def _codes(entities: pa.Table, view: ViewJoin, held: pa.Table) -> tuple[Stamps, Stamps]:
@@ -242,21 +226,6 @@ def newest_rows(
         place = found.column_names.index(stamp)
         found = found.set_column(place, stamp, found[stamp].cast(_UTC))
     return found
-
-
-def _view_rows(view: ViewJoin) -> str:
-    """Return the subquery of a view's rows, one for each key and event time."""
-    source = view.source
-    names = dict.fromkeys([k for k, _ in view.keys] + [c for c, _ in view.columns])
-    at = f"epoch_ns({_quote(source.timestamp)})"
-    sql = f"SELECT {', '.join(map(_quote, names))}, {at} AS {_AT} FROM {_scan(source)}"  # noqa: S608 - as above
-    if source.created:
-        parts = ", ".join([*(_quote(k) for k, _ in view.keys), at])
-        sql += (
-            f" QUALIFY row_number() OVER (PARTITION BY {parts} "
-            f"ORDER BY {_quote(source.created)} DESC NULLS LAST) = 1"
-        )
-    return sql
 
 
 def _scan(source: ParquetSource) -> str:
