@@ -20,6 +20,9 @@ Reads = Literal["vector", "window"]
 """What a member scores: the bar's vector, or the window that ends with it."""
 
 
+_VECTOR: Reads = "vector"
+
+
 class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     """One model of the ensemble.
 
@@ -48,9 +51,11 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str
     weight: float
     calibration: Calibration
-    reads: Reads = "vector"
+    reads: Reads = _VECTOR
 
     def __post_init__(self) -> None:
+        if self.reads == _VECTOR:  # msgspec leaves out what is the default, not what equals it
+            msgspec.structs.force_setattr(self, "reads", _VECTOR)
         if not (math.isfinite(self.weight) and self.weight > 0.0):
             raise InvalidManifest(f"member {self.name!r} needs weight > 0, got {self.weight}")
         if "/" in self.file or "\\" in self.file or self.file.startswith("."):

@@ -327,3 +327,11 @@ def test_every_error_has_a_code_a_remedy_and_an_exit_status() -> None:
             seen.add(kind.code)
         kinds += kind.__subclasses__()
     assert len(seen) > 8
+
+
+def test_a_member_that_was_stored_and_read_again_has_the_same_bytes() -> None:
+    made = Member("only", "xgboost", "only.onnx", "0" * 64, 1.0, Calibration())
+    raw = msgspec.json.encode(made)
+    assert msgspec.json.encode(msgspec.json.decode(raw, type=Member)) == raw
+    told = b"vector".decode()  # equal to the default, and another object
+    assert msgspec.json.encode(msgspec.structs.replace(made, reads=told)) == raw
