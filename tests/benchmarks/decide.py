@@ -238,7 +238,8 @@ def publish(home: Home, fitted: XgboostModel, rows: npt.NDArray[np.float32]) -> 
 def environment(home: Home, port: int) -> dict[str, str]:
     """Return the scorer's settings."""
     told = dict(scorer_settings(home, "http://127.0.0.1:1", port))
-    del told["SEXTANT_MODELS__URL"], told["SEXTANT_MODELS__CACHE"]
+    for name in ("URL", "CACHE", "TRUST"):  # a folder, served for replay: no certificate is asked
+        del told[f"SEXTANT_MODELS__{name}"]
     return {
         **told,
         "SEXTANT_FEATURES__PROJECT": PROJECT,
