@@ -56,10 +56,10 @@ class Circuit:
         except self._failures as error:
             breaker.fail(self._clock.now_ns(), str(error) or type(error).__name__)
             raise
-        except Exception:
+        except Exception:  # a refusal is an answer: the system is there; raised on
             breaker.succeed()
             raise
-        except BaseException:
+        except BaseException:  # cancelled: nothing was learnt of the system; raised on
             breaker.abandon(self._clock.now_ns())
             raise
         if breaker.trouble or breaker.state is not BreakerState.CLOSED:

@@ -24,7 +24,7 @@ async def keep_up(name: str, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await work()
-        except Exception:
+        except Exception:  # the edge of a task nobody awaits: it must not end unheard
             logger.exception("%s failed and begins again", name)
             await asyncio.sleep(AGAIN_SECONDS)
         else:

@@ -163,7 +163,7 @@ class Operating:
                 await self.move_stops()
             except SextantError as error:
                 logger.warning("trailed stops wait: %s", error)
-            except Exception:
+            except Exception:  # the edge of a task nobody awaits: stops must go on moving
                 logger.exception("trailed stops wait")
 
     async def move_stops_now(self) -> None:

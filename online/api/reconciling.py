@@ -69,7 +69,7 @@ class Reconciling:
             try:
                 async with self._trading:
                     await self.turn()
-            except Exception as error:
+            except Exception as error:  # the edge of a task nobody awaits: readiness tells it
                 logger.exception("reconciliation failed")
                 self._trouble = f"it failed: {error}"
 

@@ -127,7 +127,7 @@ class OrderFlow:
             try:
                 accepted()
                 await self._turn.acquire()
-            except BaseException:
+            except BaseException:  # cancelled while it waits, too: nothing stays in hand
                 self._in_hand.discard(intent.intent_id)
                 raise
         try:
