@@ -1,4 +1,4 @@
-"""The audit of a journal: its chain, its numbers, and one root hash a day.
+"""The audit of a journal: its chain, its numbers, its orders' ways, and one root hash a day.
 
 Pure: it takes sealed records in order, wherever they were read (the journal, its archive, its copy
 in PostgreSQL), and names the first one that is not as it was written.
@@ -15,6 +15,7 @@ from online.domain.errors import InvalidInput, JournalCorrupt
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.merkle import MerkleTree
 from online.domain.numbering import Numbering
+from online.domain.order_replay import OrderReplay
 from online.domain.record import (
     GENESIS,
     DecisionRecord,
@@ -37,8 +38,8 @@ class RecordCorrupt(JournalCorrupt):
         Of the record, from 1.
     """
 
-    def __init__(self, sequence: int, what: str) -> None:
-        super().__init__(f"record {sequence}: {what}")
+    def __init__(self, sequence: int, what: str, *, code: str | None = None) -> None:
+        super().__init__(f"record {sequence}: {what}", code=code)
         self.sequence = sequence
 
 
@@ -138,6 +139,8 @@ class AuditReport(msgspec.Struct, frozen=True):
         Records by kind.
     decisions
         Number of decisions.
+    orders
+        How many orders there are in each stage, every way to it legal.
     missing_numbers
         Closed ranges of decision numbers that no record carries, oldest first.
     days
@@ -149,6 +152,7 @@ class AuditReport(msgspec.Struct, frozen=True):
     head: Anchor
     kinds: dict[str, int]
     decisions: int
+    orders: dict[str, int]
     missing_numbers: tuple[tuple[int, int], ...]
     days: tuple[DayRoot, ...]
 
@@ -176,6 +180,7 @@ class Auditor:
         self._head = Anchor()
         self._kinds: dict[str, int] = {}
         self._numbers = Numbering()
+        self._orders = OrderReplay()
         self._days: dict[str, _Day] = {}
 
     def add(self, sealed: SealedRecord) -> Record:
@@ -184,7 +189,8 @@ class Auditor:
         Raises
         ------
         RecordCorrupt
-            Naming it, if it is not as it was written or not where it belongs.
+            Naming it, if it is not as it was written or not where it belongs, or if it tells of
+            an order what no order can have gone through.
         """
         self._head = check_link(self._head, sealed)
         record = check_body(sealed)
@@ -201,6 +207,10 @@ class Auditor:
             raise RecordCorrupt(
                 sequence, f"decision number {record.number} was given before or is below 1"
             )
+        try:
+            self._orders.take(record)
+        except JournalCorrupt as error:
+            raise RecordCorrupt(sequence, str(error), code=error.code) from error
         self._journal_id = self._journal_id or sealed.hash
         self._kinds[sealed.kind] = self._kinds.get(sealed.kind, 0) + 1
         day = self._days.setdefault(day_of(record.at_ns), _Day(sequence))
@@ -234,13 +244,14 @@ class Auditor:
             head=self._head,
             kinds=dict(sorted(self._kinds.items())),
             decisions=self._kinds.get("decision", 0),
+            orders=self._orders.stages,
             missing_numbers=self._numbers.missing,
             days=tuple(days),
         )
 
 
 def audit(records: Iterable[SealedRecord], anchors: Iterable[Anchor] = ()) -> AuditReport:
-    """Audit a whole journal.
+    """Audit a whole journal: its chain, numbers, anchors and the way of every order.
 
     Parameters
     ----------

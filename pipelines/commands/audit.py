@@ -46,7 +46,10 @@ def verify(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check every record, its place and its numbers; exit 1 naming the first bad record."""
+    """Check every record, its place, its numbers and the way of every order.
+
+    The first bad record is named, and the exit status is 1.
+    """
     anchors = [Anchor.parse(text) for text in anchor or []]
     path = find_journal(home, journal)
     if archive_only and archive is None:
@@ -90,6 +93,9 @@ def _show(report: AuditReport) -> None:
         return
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
     console.print(f"Journal {report.journal_id}: {kinds}.")
+    if report.orders:
+        stages = ", ".join(f"{count:,} {stage}" for stage, count in report.orders.items())
+        console.print(f"Orders, each by a legal way: {stages}.")
     table = Table("day (UTC)", title="Root of each day's records", title_justify="left")
     for column in ("records", "first", "last"):
         table.add_column(column, justify="right")
