@@ -1,7 +1,8 @@
-"""The export: what was decided, ordered, answered and filled in a period, for a regulator.
+"""The export: all that a journal holds of a period, for a regulator; every record is a row.
 
-CSV and Parquet hold the same columns and rows. A data dictionary explains every column; a manifest
-says from which journal and place the files were made, and the digest of each.
+What was in force when the period began stands first in its table. CSV and Parquet hold the same
+columns and rows. A data dictionary explains every column; a manifest says from which journal and
+place the files were made, and the digest of each.
 """
 
 from __future__ import annotations
@@ -18,29 +19,14 @@ import msgspec
 from online.adapters.journal_reader import read_sealed
 from online.domain.audit import Anchor, Auditor
 from online.domain.errors import InvalidInput, Unavailable
-from online.domain.record import (
-    DealRecord,
-    DecisionRecord,
-    ModelRecord,
-    OperationRecord,
-    Record,
-    ResolutionRecord,
-    ResultRecord,
-    TrailRecord,
-)
-from pipelines.audit.columns import TABLES, Cell, Column, Entry, Format, format_time
+from online.domain.record import DecisionRecord, ModelRecord
+from pipelines.audit.columns import Cell, Column, Entry, Format, format_time
 from pipelines.audit.parquet import load_pyarrow
+from pipelines.audit.tables import STATES, TABLES, tables_of
 
 DICTIONARY = "data_dictionary.csv"
 MANIFEST = "manifest.json"
 _GROUP_ROWS = 5_000
-_SINGLE: dict[type[Record], str] = {
-    ResultRecord: "replies",
-    DealRecord: "deals",
-    OperationRecord: "operations",
-    ResolutionRecord: "resolutions",
-    TrailRecord: "trails",
-}
 
 
 class ExportManifest(msgspec.Struct, frozen=True):
@@ -55,7 +41,7 @@ class ExportManifest(msgspec.Struct, frozen=True):
     from_time, to_time
         The period by the records' clock, UTC; the end is not included.
     rows
-        By table.
+        By table; those that were in force when the period began are counted.
     files
         SHA-256 by file name.
     """
@@ -134,10 +120,8 @@ def _export(
     auditor = Auditor()
     with ExitStack() as open_files:
         sinks = {table: _open(folder, table, formats, open_files) for table in TABLES}
-        for entry in _entries(journal, auditor):
-            if not from_ns <= entry.record.at_ns < to_ns:
-                continue
-            for table in _tables_of(entry.record):
+        for entry in _in_period(_entries(journal, auditor), period_ns):
+            for table in tables_of(entry.record):
                 row = [column.read(entry) for column in TABLES[table]]
                 rows[table] += 1
                 for sink in sinks[table]:
@@ -162,14 +146,22 @@ def _entries(journal: Path, auditor: Auditor) -> Iterator[Entry]:
         yield Entry(sealed, record, model)
 
 
-def _tables_of(record: Record) -> tuple[str, ...]:
-    """Return the tables that a record makes a row of."""
-    if isinstance(record, DecisionRecord):
-        return ("decisions",) if record.intent is None else ("decisions", "orders")
-    for kind, table in _SINGLE.items():
-        if isinstance(record, kind):
-            return (table,)
-    return ()
+def _in_period(entries: Iterator[Entry], period_ns: tuple[int, int]) -> Iterator[Entry]:
+    """Yield what was in force when a period began, then the records of the period."""
+    from_ns, to_ns = period_ns
+    in_force: dict[str, Entry] = {}
+    began = False
+    for entry in entries:
+        if not began and entry.record.at_ns < from_ns:
+            in_force |= {table: entry for table in tables_of(entry.record) if table in STATES}
+            continue
+        if not began:
+            began = True
+            yield from in_force.values()
+        if from_ns <= entry.record.at_ns < to_ns:
+            yield entry
+    if not began:
+        yield from in_force.values()
 
 
 def _open(

@@ -37,7 +37,7 @@ def export(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write decisions, orders, replies and deals of a period, with a data dictionary."""
+    """Write all that the journal holds of a period as tables, with a data dictionary."""
     from pipelines.audit import export as exporting
 
     manifest = exporting.export(
