@@ -72,7 +72,7 @@ def _use(verdict: Verdict) -> str:
 
 
 def _identity(manifest: Manifest, digest: str, study: Study) -> str:
-    rule, training = manifest.barriers, manifest.training
+    rule, training, chosen = manifest.barriers, manifest.training, study.threshold.chosen
     spread = manifest.assumed_spread_points
     rows = {
         "families": ", ".join(member.family for member in manifest.members),
@@ -85,7 +85,8 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
         f"{training.n_bars} bars",
         "features": f"{len(manifest.vector.names)} of {len(manifest.vector.views)} views",
         "folds": f"{len(study.folds)}, purged and embargoed",
-        "least edge": f"{manifest.min_edge:.4f}, {study.threshold.chosen.coverage:.0%} of the bars",
+        "least edge": f"{manifest.min_edge:.4f}, {chosen.coverage:.0%} of the bars, "
+        f"{chosen.least_coverage:.0%} of the fold with fewest",
         "seed, trials": f"{training.seed}, {study.comparison.n_trials}",
         "code": training.code_version,
         "data SHA-256": training.data_digest,

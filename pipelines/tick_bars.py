@@ -1,14 +1,11 @@
-"""Bars from quotes as they come, on the clock or by activity, to the bits of the batch.
+"""Bars from quotes: on the clock as they come, to the bits of the batch, and by their number.
 
 A bar is measured when it is over, from its own quotes, by the very function that makes bars of
-history (`pipelines.resample.measure_bars`); so live and batch cannot differ. Bars by activity (so
-many quotes, or so much volume) close at the first later time after the amount is reached: quotes of
-one time are never parted, since their order within it is not known.
+history (`pipelines.resample.measure_bars`); so live and batch cannot differ.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,73 +83,26 @@ class TickBarStream:
         return made
 
 
-class ActivityBarStream:
-    """Bars of so many quotes, or of so much volume, quote by quote.
-
-    Parameters
-    ----------
-    amount_per_bar
-        Quotes, or volume, after which a bar is complete (> 0).
-    point, side
-        As for `TickBarStream`.
-    """
-
-    def __init__(
-        self, amount_per_bar: float, *, point: float, side: PriceSide = PriceSide.BID
-    ) -> None:
-        self._amount_per_bar = _require_amount(amount_per_bar)
-        self._quotes = _Quotes(point, side)
-        self._amount = 0.0
-        self._last_ns = 0
-
-    def update(self, at_ns: int, bid: float, ask: float, amount: float = 1.0) -> Bar | None:
-        """Take the next quote; return the bar that it shows to be over, if any.
-
-        Parameters
-        ----------
-        amount
-            What the quote adds: 1 for bars by quotes, its volume for bars by volume (>= 0).
-
-        Raises
-        ------
-        InvalidMarketData
-            With code ``TICK_NOT_NEWER`` if it is earlier than the last, ``UNKNOWN_VOLUME`` if the
-            amount is not a number of 0 or more.
-        """
-        if at_ns < self._last_ns:
-            raise _late(at_ns, self._last_ns)
-        if not 0.0 <= amount < math.inf:
-            raise _no_volume(amount)
-        made = None
-        if self._amount >= self._amount_per_bar and at_ns != self._last_ns:
-            made = self._quotes.measure(self._last_ns + 1)
-            self._amount = 0.0
-        self._amount += amount
-        self._last_ns = at_ns
-        self._quotes.add(bid, ask)
-        return made
-
-
-def bars_by_activity(
+def bars_by_quotes(
     ticks: pd.DataFrame,
-    amount_per_bar: float,
+    quotes_per_bar: int,
     *,
     point: float,
-    amount: str | None = None,
     side: PriceSide = PriceSide.BID,
 ) -> pd.DataFrame:
-    """Return bars of so many quotes, or of so much volume.
+    """Return bars of so many quotes.
+
+    A bar closes at the first later time after its number is reached: quotes of one time are never
+    parted, since their order within it is not known.
 
     Parameters
     ----------
     ticks
-        Quotes, ascending: ``at_ns``, ``bid``, ``ask``, and the column `amount` names.
-    amount_per_bar
-        Quotes, or volume, after which a bar is complete (> 0).
+        Quotes, ascending: ``at_ns``, ``bid``, ``ask``.
+    quotes_per_bar
+        Quotes after which a bar is complete (>= 1).
     point
         The instrument's smallest step.
-    amount
-        Column with each quote's volume, for bars by volume; None for bars by quotes.
     side
         Whose prices open, high, low and close are.
 
@@ -165,23 +115,15 @@ def bars_by_activity(
     Raises
     ------
     InvalidInput
-        ``BAD_AMOUNT`` if `amount_per_bar` is not above 0, ``NO_VOLUME`` if there is no such column.
-    InvalidMarketData
-        With code ``UNKNOWN_VOLUME`` if a volume is not a number of 0 or more.
+        ``BAD_AMOUNT`` if `quotes_per_bar` is below 1.
     """
-    wanted = _require_amount(amount_per_bar)
-    at_ns = ticks["at_ns"].to_numpy()
-    if amount is not None and amount not in ticks.columns:
+    if quotes_per_bar < 1:
         raise InvalidInput(
-            f"the quotes have no column {amount!r}: they have {', '.join(map(str, ticks.columns))}",
-            code="NO_VOLUME",
-            remedy="Make bars by the number of quotes instead.",
+            f"a bar must be complete after 1 quote or more, got {quotes_per_bar}",
+            code="BAD_AMOUNT",
         )
-    amounts = np.ones(len(at_ns)) if amount is None else ticks[amount].to_numpy(dtype=np.float64)
-    unknown = ~((amounts >= 0.0) & np.isfinite(amounts))
-    if unknown.any():
-        raise _no_volume(float(amounts[unknown][0]))
-    starts = _starts(at_ns, amounts, wanted)
+    at_ns = ticks["at_ns"].to_numpy()
+    starts = _starts(at_ns, quotes_per_bar)
     if len(starts) <= 1:
         return no_tick_bars()
     whole = int(starts[-1])
@@ -207,18 +149,13 @@ def bars_frame(bars: Sequence[Bar]) -> pd.DataFrame:
     return made.assign(closed_at_ns=np.array([bar.closed_at_ns for bar in bars], np.int64))
 
 
-def _starts(
-    at_ns: NDArray[np.int64], amounts: NDArray[np.float64], amount_per_bar: float
-) -> NDArray[np.int64]:
-    """Return the place of each bar's first quote; the sum is taken one by one, as live."""
+def _starts(at_ns: NDArray[np.int64], quotes_per_bar: int) -> NDArray[np.int64]:
+    """Return the place of each bar's first quote."""
+    moments = np.flatnonzero(np.diff(at_ns, prepend=at_ns[:1] - 1))  # first quotes of their time
     starts: list[int] = []
-    total, last_ns = math.inf, _NEVER
-    for place, (at, amount) in enumerate(zip(at_ns.tolist(), amounts.tolist(), strict=True)):
-        if total >= amount_per_bar and at != last_ns:
+    for place in moments.tolist():
+        if not starts or place - starts[-1] >= quotes_per_bar:
             starts.append(place)
-            total = 0.0
-        total += amount
-        last_ns = at
     return np.array(starts, dtype=np.int64)
 
 
@@ -249,23 +186,9 @@ class _Quotes:
         return Bar(closed_at_ns, **prices, microstructure=quotes)
 
 
-def _require_amount(amount_per_bar: float) -> float:
-    if not 0.0 < amount_per_bar < math.inf:
-        raise InvalidInput(
-            f"a bar must be complete after more than 0, got {amount_per_bar}", code="BAD_AMOUNT"
-        )
-    return amount_per_bar
-
-
 def _late(at_ns: int, last_ns: int) -> InvalidMarketData:
     return InvalidMarketData(
         f"the quote of {at_ns} is earlier than {last_ns}, up to which all is told",
         code="TICK_NOT_NEWER",
         remedy="Leave late quotes out, and count them.",
-    )
-
-
-def _no_volume(amount: float) -> InvalidMarketData:
-    return InvalidMarketData(
-        f"a volume must be a number of 0 or more, got {amount}", code="UNKNOWN_VOLUME"
     )

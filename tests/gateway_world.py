@@ -23,6 +23,7 @@ from online.gateway.tls import TlsFiles
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[1]
+PATIENCE_SECONDS = 20
 SETTINGS = """
 port = {port}
 state = "state"
@@ -136,8 +137,18 @@ class World:
         """End the gateway as a crash does."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait()
+        self._bury()
+
+    def end(self) -> None:
+        """Tell the gateway to end, and wait until it has."""
+        assert self.process is not None
+        self.process.terminate()
+        self._bury()
+
+    def _bury(self) -> None:
+        assert self.process is not None
         assert self.process.stdout is not None
+        self.process.wait(PATIENCE_SECONDS)
         self.process.stdout.close()
 
     @property
@@ -227,8 +238,8 @@ def running_terminal(balance: float = 10_000.0) -> Iterator[Terminal]:
         assert process.stdout is not None
         yield Terminal(process, int(process.stdout.readline()))
         assert process.stdin is not None
-        process.stdin.close()
-        process.kill()
+        process.stdin.close()  # which ends it
+        process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -244,4 +255,4 @@ def running_world(
     try:
         yield world
     finally:
-        world.stop()
+        world.end()

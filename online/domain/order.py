@@ -153,16 +153,11 @@ def make_magic(strategy: int, sequence: int) -> int:
 
     Examples
     --------
-    >>> split_magic(make_magic(7, 42))
-    (7, 42)
+    >>> make_magic(7, 42) == 7 * 2**47 + 42
+    True
     """
     if not 0 <= strategy < 1 << STRATEGY_BITS:
         raise InvalidInput(f"strategy must be within 0..65535, got {strategy}")
     if not 1 <= sequence < 1 << SEQUENCE_BITS:
         raise InvalidInput(f"sequence must be within 1..2**47-1, got {sequence}")
     return strategy << SEQUENCE_BITS | sequence
-
-
-def split_magic(magic: int) -> tuple[int, int]:
-    """Return the strategy and sequence in a magic number."""
-    return magic >> SEQUENCE_BITS, magic & ((1 << SEQUENCE_BITS) - 1)

@@ -72,10 +72,10 @@ def _by_quotes(
 ) -> tuple[pd.DataFrame, str]:
     from online.instruments import find_instrument
     from pipelines.lake_ticks import TickLake
-    from pipelines.tick_bars import bars_by_activity
+    from pipelines.tick_bars import bars_by_quotes
 
     ticks = TickLake(Home(home).lake).read_ticks(symbol, feed)
-    bars = bars_by_activity(ticks, quotes, point=find_instrument(symbol).point, side=side)
+    bars = bars_by_quotes(ticks, quotes, point=find_instrument(symbol).point, side=side)
     return bars, f"{len(ticks):,} quotes"
 
 

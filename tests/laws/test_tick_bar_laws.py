@@ -1,4 +1,4 @@
-"""Laws of bars made of quotes: live equals batch bit for bit, by the clock and by activity."""
+"""Laws of bars made of quotes: live equals batch bit for bit, and each holds its quotes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipelines.resample import bars_from_ticks
 from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 from pipelines.sources.text import read_text
 from pipelines.sources.ticks import LeanTicksConfig, read_day
-from pipelines.tick_bars import ActivityBarStream, TickBarStream, bars_by_activity
+from pipelines.tick_bars import TickBarStream, bars_by_quotes
 
 START = int(pd.Timestamp("2017-06-05 10:00").value)
 MINUTE = 60_000_000_000
@@ -35,7 +35,6 @@ def quotes(steps: list[int], seed: int) -> pd.DataFrame:
     bid = 1.1 * np.exp(np.cumsum(generator.choice([-1e-5, 0.0, 1e-5, 3e-4], count)))
     frame = pd.DataFrame({"at_ns": START + 100_000_000 * np.cumsum(steps), "bid": bid})
     frame["ask"] = frame["bid"] + generator.choice([1e-5, 2e-5, 7e-5], count)
-    frame["lots"] = generator.choice([0.0, 0.1, 0.3, 2.5], count)
     return frame
 
 
@@ -73,34 +72,22 @@ def test_bars_on_the_clock_are_the_same_bits_live_and_in_batch(
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    STEPS, st.integers(0, 99), st.sampled_from([1.0, 7.0, 50.0]), st.sampled_from([None, "lots"])
-)
-def test_bars_by_activity_are_the_same_bits_live_and_in_batch(
-    steps: list[int], seed: int, per_bar: float, amount: str | None
-) -> None:
-    ticks = quotes(steps, seed)
-    batch = bars_by_activity(ticks, per_bar, point=1e-5, amount=amount)
-    stream = ActivityBarStream(per_bar, point=1e-5)
-    amounts = ticks["lots"].tolist() if amount else [1.0] * len(ticks)
-    found = [stream.update(*row, one) for row, one in zip(rows(ticks), amounts, strict=True)]
-    assert_same_bits([bar for bar in found if bar is not None], batch)
-
-
-@settings(max_examples=40, deadline=None)
 @given(STEPS, st.integers(0, 99), st.integers(1, 60))
 def test_bars_by_quotes_hold_that_many_and_part_no_moment(
     steps: list[int], seed: int, per_bar: int
 ) -> None:
     ticks = quotes(steps, seed)
-    made = bars_by_activity(ticks, per_bar, point=1e-5)
+    made = bars_by_quotes(ticks, per_bar, point=1e-5)
     stamps = ticks["at_ns"].to_numpy()
     ends = np.searchsorted(stamps, made["closed_at_ns"].to_numpy())
     counts = np.diff(np.append(0, ends))
     assert counts.tolist() == made["volume"].tolist()
     at_end = [(stamps == stamps[end - 1]).sum() for end in ends]
     assert all(per_bar <= n < per_bar + same for n, same in zip(counts, at_end, strict=True))
-    left = len(stamps) - (int(ends[-1]) if len(ends) else 0)
+    whole = int(ends[-1]) if len(ends) else 0
+    assert made["open"].tolist() == ticks["bid"].to_numpy()[ends - counts].tolist()
+    assert made["close"].tolist() == ticks["bid"].to_numpy()[ends - 1].tolist()
+    left = len(stamps) - whole
     assert left < per_bar + (stamps == stamps[-1]).sum(), "a bar that is over must be shown"
     assert (np.diff(made["closed_at_ns"]) > 0).all()
 
@@ -116,10 +103,6 @@ def test_a_real_day_of_quotes_is_the_same_bits_live_and_in_batch(
     batch = bars_from_ticks(ticks, timeframe, CURRENCIES, point=1e-5)
     assert len(batch) > 80
     assert_same_bits(stream_clock(ticks, timeframe, PriceSide.BID), batch)
-    by_quotes = bars_by_activity(ticks, 500, point=1e-5)
-    stream = ActivityBarStream(500, point=1e-5)
-    found = [stream.update(*row) for row in rows(ticks)]
-    assert_same_bits([bar for bar in found if bar is not None], by_quotes)
 
 
 def test_a_bar_closes_by_the_clock_though_no_quote_comes_and_late_quotes_are_refused() -> None:
@@ -140,18 +123,7 @@ def test_a_bar_closes_by_the_clock_though_no_quote_comes_and_late_quotes_are_ref
     assert after.closed_at_ns == START + 2 * MINUTE
 
 
-def test_amounts_that_cannot_be_are_refused() -> None:
-    ticks = quotes([1, 2, 3], 1)
+def test_bars_of_no_quotes_are_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
-        bars_by_activity(ticks, 0.0, point=1e-5)
+        bars_by_quotes(quotes([1, 2, 3], 1), 0, point=1e-5)
     assert refused.value.code == "BAD_AMOUNT"
-    with pytest.raises(InvalidInput) as refused:
-        bars_by_activity(ticks, 1.0, point=1e-5, amount="shares")
-    assert refused.value.code == "NO_VOLUME"
-    ticks.loc[1, "lots"] = np.nan
-    with pytest.raises(InvalidMarketData) as unknown:
-        bars_by_activity(ticks, 1.0, point=1e-5, amount="lots")
-    assert unknown.value.code == "UNKNOWN_VOLUME"
-    with pytest.raises(InvalidMarketData) as unknown:
-        ActivityBarStream(1.0, point=1e-5).update(START, 1.1, 1.2, float("nan"))
-    assert unknown.value.code == "UNKNOWN_VOLUME"
