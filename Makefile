@@ -60,6 +60,14 @@ up: $(INSTALLED) ## Start the platform here and print its addresses; Ctrl-C stop
 test: $(INSTALLED) ## Run every test, some files at a time (WORKERS=2)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
+# A process that is killed tells nothing; all others write below var/coverage.
+.PHONY: coverage
+coverage: $(INSTALLED) ## Run every test and fail where too few branches are taken
+	@rm -rf var/coverage && mkdir -p var/coverage
+	@COVERAGE_FILE=$(CURDIR)/var/coverage/data $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
+		--timeout 900 --cov --cov-report=html:var/coverage/html --cov-report=json:var/coverage/report.json
+	@$(BIN)/python -m tests.branches var/coverage/report.json
+
 .PHONY: check
 check: $(INSTALLED) ## Lint, format, types and the import rules; changes nothing
 	@$(BIN)/ruff check .
