@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from online.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from online.domain.errors import Conflict, NotFound, SextantError, Unavailable
 from online.domain.market import Instrument
 from online.domain.operation import Cancel, Close, Marks, Operation, Sight, plan
 from online.domain.order import OrderReply, OrderStatus, make_magic
@@ -65,7 +65,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """What became of one operation among several: its reply, or why it was refused."""
+    """What became of one operation among several: its reply, or why it was refused.
+
+    What was refused was not sent. A reply of unknown status may have been carried out.
+    """
 
     client_id: str
     operation: Operation
@@ -73,8 +76,18 @@ class Carried(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
 
 
+class Closing(msgspec.Struct, frozen=True):
+    """What became of each cancel and close, and the positions that are not this journal's."""
+
+    operations: tuple[Carried, ...]
+    left_alone: tuple[int, ...]
+
+
 async def operate(wish: Wish, floor: Floor) -> OrderReply:
     """Carry out an operation, once, and return what came back.
+
+    Once its order is journaled it may be sent, and whatever fails from then on is no error but an
+    unknown fate: the reply says why.
 
     Raises
     ------
@@ -85,14 +98,17 @@ async def operate(wish: Wish, floor: Floor) -> OrderReply:
     """
     known = _repeated(wish, floor)
     if known is not None:
-        return known.reply or _waiting()
+        return known.reply or _unknown("asked for before; nothing is known of it yet")
     sight = await look(wish.operation, floor)
-    return await carry_out(wish, sight, floor)
+    try:
+        return await carry_out(wish, sight, floor)
+    except SextantError as error:
+        if not floor.book.knows(wish.decision_id):
+            raise
+        return _unknown(f"it may be carried out: {error}")
 
 
-async def close_all(
-    client_id: str, symbol: str, by: str, note: str, floor: Floor
-) -> tuple[Carried, ...]:
+async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floor) -> Closing:
     """Cancel every resting order of this journal, then close every position of it.
 
     What a person or another program opened is left alone. One that cannot be closed does not keep
@@ -102,6 +118,12 @@ async def close_all(
     ----------
     symbol
         Only this one's; empty for all.
+
+    Raises
+    ------
+    Unavailable
+        If the broker does not tell what is open; then nothing was sent. Whatever fails later is
+        told of the operation that it befell.
     """
     seen, _ = keep_finite(await floor.broker.observe("", floor.book.last_deal))
     if seen.positions is None or seen.orders is None:
@@ -116,15 +138,17 @@ async def close_all(
         for held in seen.positions
         if floor.book.entry(held.magic) is not None and symbol in {"", held.symbol}
     ]
+    strangers = (p.ticket for p in seen.positions if floor.book.entry(p.magic) is None)
+    left_alone = tuple(strangers)
     done = []
     for name, operation in wanted:
         try:
             reply = await operate(Wish(name, operation, by, note), floor)
-        except (NotFound, InvalidInput, Conflict, Unavailable) as error:
+        except SextantError as error:
             done.append(Carried(name, operation, None, Refusal(error.code, str(error))))
         else:
             done.append(Carried(name, operation, reply))
-    return tuple(done)
+    return Closing(tuple(done), left_alone)
 
 
 async def look(operation: Operation, floor: Floor) -> Sight:
@@ -170,7 +194,8 @@ async def carry_out(wish: Wish, sight: Sight, floor: Floor) -> OrderReply:
         resting=resting,
         intent=intent,
     )
-    await append(floor, record)
+    with floor.book.orders.claimed(intent):
+        await append(floor, record)
     return await send(intent, record.decision_id, floor)
 
 
@@ -200,6 +225,5 @@ def find_instrument_of(symbol: str, floor: Floor) -> Instrument:
     return instrument
 
 
-def _waiting() -> OrderReply:
-    words = "asked for before; nothing is known of it yet"
+def _unknown(words: str) -> OrderReply:
     return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, words)

@@ -20,7 +20,7 @@ from online.domain.pauses import Pauses
 from online.domain.profit import ProfitStatement, state_profit
 from online.domain.record import TrailRecord
 from online.domain.trailing import TrailingRule
-from online.operate import Carried, Floor, Wish, close_all, operate
+from online.operate import Carried, Closing, Floor, Wish, close_all, operate
 from online.ports import FeatureReader, Model, keep_finite
 from online.resolve import Statement, resolve_by_hand
 from online.trail import move_stops, put_under_trail
@@ -86,14 +86,12 @@ class Operating:
         self.meters.count_operation(wish.operation, reply)
         return reply
 
-    async def close_all(
-        self, client_id: str, symbol: str, by: str, note: str
-    ) -> tuple[Carried, ...]:
+    async def close_all(self, client_id: str, symbol: str, by: str, note: str) -> Closing:
         """Cancel and close all that is this journal's; errors as `online.operate.close_all`."""
         async with self._turn:
             await self._resolve()
             done = await close_all(client_id, symbol, by, note, self.parts)
-        for each in done:
+        for each in done.operations:
             if each.reply is not None:
                 self.meters.count_operation(each.operation, each.reply)
         return done

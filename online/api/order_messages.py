@@ -12,7 +12,6 @@ from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.order_state import Stage
 from online.domain.orders import Order
 from online.domain.record import TrailRecord
-from online.operate import Carried
 
 ClientId = Annotated[
     str,
@@ -125,13 +124,6 @@ class OrdersAnswer(msgspec.Struct, frozen=True):
     newest: tuple[OrderAnswer, ...]
     trails: tuple[TrailRecord, ...]
     at_broker: tuple[RestingOrder, ...] | None
-
-
-class CloseAllAnswer(msgspec.Struct, frozen=True):
-    """What became of each cancel and close, and the positions that this journal did not open."""
-
-    operations: tuple[Carried, ...]
-    left_alone: tuple[int, ...]
 
 
 class TrailAnswer(msgspec.Struct, frozen=True):

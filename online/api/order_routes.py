@@ -8,7 +8,6 @@ from online.api.endpoint import Call, Reply
 from online.api.messages import decode
 from online.api.order_messages import (
     CancelRequest,
-    CloseAllAnswer,
     CloseAllRequest,
     CloseRequest,
     ModifyRequest,
@@ -25,7 +24,7 @@ from online.api.scorer import Scorer
 from online.domain.errors import NotFound, Unavailable
 from online.domain.operation import Cancel, Close, Modify, Operation
 from online.domain.profit import ProfitStatement
-from online.operate import Wish
+from online.operate import Closing, Wish
 from online.resolve import Statement
 
 NEWEST = 100
@@ -103,12 +102,8 @@ class OrderHandlers:
                 remedy='Send "confirm": true if everything shall be closed.',
             )
         who = call.who(asked.by)
-        done = await self._scorer.operating.close_all(
-            asked.client_id, asked.symbol, who, asked.note
-        )
-        seen, book = await self._scorer.observe(), self._scorer.parts.book
-        strangers = (p.ticket for p in seen.positions or () if book.entry(p.magic) is None)
-        return Reply.of(CloseAllAnswer(done, tuple(strangers)))
+        operating = self._scorer.operating
+        return Reply.of(await operating.close_all(asked.client_id, asked.symbol, who, asked.note))
 
     async def trail(self, call: Call) -> Reply:
         """Put a position under a trailing rule, or end that."""
@@ -165,7 +160,7 @@ def make_order_routes(scorer: Scorer) -> tuple[Route, ...]:
         Route(
             "POST", "/v1/orders/close-all", on.close_all,
             "Cancel every resting order and close every position of this journal.",
-            CloseAllRequest, CloseAllAnswer, protected=True, problems=(400, 413, 503),
+            CloseAllRequest, Closing, protected=True, problems=(400, 413, 503),
         ),
         Route(
             "POST", "/v1/orders/modify", on.modify, "Replace a position's stop and target, once.",

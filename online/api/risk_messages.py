@@ -62,10 +62,11 @@ class RiskAnswer(msgspec.Struct, frozen=True):
 
 
 class FlattenAnswer(msgspec.Struct, frozen=True):
-    """How trading stands, and what became of everything that was open."""
+    """How trading stands, what became of all that was open, and what is not this journal's."""
 
     risk: RiskAnswer
     carried: tuple[Carried, ...]
+    left_alone: tuple[int, ...]
 
 
 class LimitChange(msgspec.Struct, frozen=True):

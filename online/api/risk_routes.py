@@ -49,8 +49,8 @@ class RiskHandlers:
     async def flatten(self, call: Call) -> Reply:
         """Halt and close everything."""
         asked = decode(_LADDER, call.body)
-        carried = await self._scorer.safety.flatten(asked.reason, call.who(asked.by))
-        return Reply.of(FlattenAnswer(self._risk(), carried))
+        closing = await self._scorer.safety.flatten(asked.reason, call.who(asked.by))
+        return Reply.of(FlattenAnswer(self._risk(), closing.operations, closing.left_alone))
 
     async def resume(self, call: Call) -> Reply:
         """Let everything through again."""

@@ -15,7 +15,7 @@ from online.domain.errors import Conflict, InvalidSettings, SextantError
 from online.domain.limits import Limits
 from online.domain.record import HaltRecord, LimitsRecord
 from online.domain.trading_state import TradingState
-from online.operate import Carried
+from online.operate import Closing
 from online.ports import Clock, Journal
 
 LOOK_EVERY_SECONDS = 2.0
@@ -139,13 +139,14 @@ class Safety:
         logger.warning("trading is %s by %s: %s", book.trading, by, reason or "resumed")
         self._meters.tell_trading(book.trading)
 
-    async def flatten(self, reason: str, by: str) -> tuple[Carried, ...]:
+    async def flatten(self, reason: str, by: str) -> Closing:
         """Halt, then cancel and close all that is this journal's; what failed is told.
 
         Raises
         ------
         Unavailable
-            If the broker does not tell what is open, or nothing can be recorded.
+            If the broker does not tell what is open, or nothing can be recorded: then nothing was
+            sent, and trading is halted in this process.
         """
         await self.change(TradingState.HALTED, f"flatten: {reason}", by)
         number = f"flatten-{self._parts.clock.now_ns()}-{self._parts.book.last_number}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from online.domain.errors import JournalCorrupt
+from online.domain.errors import Conflict, JournalCorrupt
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.order_path import IllegalTransition, follow
 from online.domain.order_state import ENDED, RESTING, Intended, Proof, Stage, State
@@ -54,6 +56,7 @@ class Orders:
         self._pending: dict[str, Order] = {}
         self._resting: dict[str, Order] = {}
         self._entries: dict[int, Intent] = {}
+        self._claims: dict[str, Order] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -79,9 +82,10 @@ class Orders:
     def in_flight(self, position: int = 0, order: int = 0, *, trades: bool = False) -> Order | None:
         """Return an order of unknown fate that acts on a position or a resting order, if any.
 
-        With `trades` only one that trades: new exits are no reason to leave a position open.
+        One that is claimed counts. With `trades` only one that trades: new exits are no reason to
+        leave a position open.
         """
-        for each in self._pending.values():
+        for each in (*self._pending.values(), *self._claims.values()):
             if trades and not each.intent.trades:
                 continue
             if (position and each.intent.position == position) or (
@@ -89,6 +93,26 @@ class Orders:
             ):
                 return each
         return None
+
+    @contextmanager
+    def claimed(self, intent: Intent) -> Iterator[None]:
+        """Hold what an order acts on while its record becomes durable.
+
+        Two who close one position at once both see it open; the second finds it claimed.
+
+        Raises
+        ------
+        Conflict
+            With code ``CLIENT_ID_USED`` if an order with its id is claimed or journaled.
+        """
+        intent_id = intent.intent_id
+        if intent_id in self._claims or intent_id in self._all:
+            raise Conflict(f"order {intent_id} is under way", code="CLIENT_ID_USED")
+        self._claims[intent_id] = Order(intent, "", 0, Intended().check())
+        try:
+            yield
+        finally:
+            del self._claims[intent_id]
 
     def log(self, intent: Intent, decision_id: str, at_ns: int) -> None:
         """Take an order that has become durable.

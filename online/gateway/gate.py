@@ -2,7 +2,8 @@
 
 The scorer has its own limits. These are the ones that must hold where the scorer cannot: its link
 is down, the terminal is not connected, the server said no. Closing, cancelling and moving exits is
-let through whenever it can be; entries only while nothing speaks against them.
+let through whenever it can be, one close of a position at a time, whoever asks for it; entries only
+while nothing speaks against them.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Gate:
     def refusal(self, intent: Intent) -> str:
         """Return why an order is not let through; empty if it is."""
         if intent.purpose is not Purpose.ENTRY:
-            return ""
+            return self._closing(intent) if intent.purpose is Purpose.CLOSE else ""
         if self.state is not TradingState.ACTIVE:
             return f"the gateway is {self.state}: {self.reason}"
         return self._ill_health() or self._pause(intent.symbol)
@@ -101,6 +102,15 @@ class Gate:
         """
         self._pauses.clear()
         self._set(TradingState.ACTIVE, "")
+
+    def _closing(self, intent: Intent) -> str:
+        """Return which close of the same position has no known fate; empty if none."""
+        for entry in self._inbox.unresolved():
+            other = entry.intent
+            same = other.position == intent.position and other.trades
+            if same and other.intent_id != intent.intent_id:
+                return f"{other.intent_id} is closing position {intent.position}"
+        return ""
 
     def _ill_health(self) -> str:
         if self.health is None:

@@ -101,6 +101,8 @@ def flatten(
         for each in left:
             why = each["refusal"]["detail"] if each["refusal"] else each["reply"]["status"]
             notes.print(f"{each['operation']}: {why}", style="red", markup=False)
+        for ticket in answer["left_alone"]:
+            notes.print(f"position {ticket} is not of this journal: left alone")
     raise typer.Exit(1 if left else 0)
 
 

@@ -14,10 +14,12 @@ import msgspec
 import pytest
 
 from online.adapters.sqlite_journal import iterate
-from online.domain.errors import InvalidSettings
+from online.domain.errors import InvalidSettings, Unavailable
 from online.domain.limits import Limits
+from online.domain.order import Intent, OrderReply
 from online.domain.record import HaltRecord, LimitsRecord, OperationRecord
 from online.domain.trading_state import TradingState
+from online.ports import Observation
 from tests.fakes import BAR_NS, HOUR_NS, make_limits
 from tests.scorers import (
     BEARER,
@@ -122,6 +124,51 @@ def test_flatten_halts_and_closes_everything(folder: Path, store: Store) -> None
     assert records.index(halt) < records.index(closing)
     assert halt.reason == "flatten: storm"
     assert closing.by.startswith("bob")
+
+
+def test_of_two_flattens_at_once_the_position_is_closed_by_one(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        assert (await caller.trade()).json()["reply"]["status"] == "filled"
+        asked = (post(caller, "/v1/risk/flatten", reason=f"storm {n}") for n in range(2))
+        answers = [answer.json() for answer in await asyncio.gather(*asked)]
+        carried = [each["reply"]["status"] for answer in answers for each in answer["carried"]]
+        assert carried == ["filled"]
+        assert (await caller.http.get("/v1/positions")).json()["positions"] == []
+
+    tell(folder, store, story)
+    operations = [r for r in iterate(folder / "journal.db") if isinstance(r, OperationRecord)]
+    assert len(operations) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/risk/flatten", "/v1/orders/close-all"])
+def test_a_terminal_that_goes_down_once_all_is_closed_is_no_error(
+    folder: Path, store: Store, path: str
+) -> None:
+    async def story(caller: Caller) -> None:
+        assert (await caller.trade()).json()["reply"]["status"] == "filled"
+        parts = caller.app.state.scorer.parts
+        broker = parts.broker.inner
+        sending, observing = broker.send, broker.observe
+
+        async def silent(*_: object, **__: object) -> Observation:
+            raise Unavailable("the terminal is down")
+
+        async def send_and_go_down(intent: Intent) -> OrderReply:
+            reply: OrderReply = await sending(intent)
+            broker.observe = silent
+            return reply
+
+        broker.send = send_and_go_down
+        body = {"reason": "storm"} if "risk" in path else {"client_id": "a", "confirm": True}
+        answer = await post(caller, path, **body)
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        done = told.get("carried", told.get("operations"))
+        assert [each["reply"]["status"] for each in done] == ["filled"]
+        assert told["left_alone"] == []
+        broker.observe = observing
+
+    tell(folder, store, story)
 
 
 @pytest.mark.parametrize("rung", ["reduce", "halt", "flatten"])

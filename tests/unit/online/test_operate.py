@@ -174,7 +174,7 @@ def open_by_hand(floor: TestFloor) -> None:
 
 
 def everything(floor: TestFloor) -> tuple[Carried, ...]:
-    return run_to_completion(close_all("flat", "", "ann", "a test", floor))
+    return run_to_completion(close_all("flat", "", "ann", "a test", floor)).operations
 
 
 def test_close_all_cancels_and_closes_what_is_ours_and_nothing_else() -> None:
