@@ -108,6 +108,16 @@ class Reconciler:
         record = ReconciliationRecord(self.clock.now_ns(), False, self.book.findings)  # noqa: FBT003 - a record's field
         await self._append(record)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a round is due by the clock."""
+        now_ns, rules = self.clock.now_ns(), self.rules
+        return (
+            not self.book.compared
+            or _is_due(self.positions_at_ns, rules.positions_seconds, now_ns)
+            or _is_due(self.all_at_ns, rules.deals_seconds, now_ns)
+        )
+
     async def run_due(self) -> bool:
         """Do the round that is due by the clock; return whether there was one.
 

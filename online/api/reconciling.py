@@ -77,7 +77,8 @@ class Reconciling:
         """Do the round that is due; whoever calls holds the lock."""
         started = perf_counter()
         try:
-            if self._book.pending:
+            orders = self._book.orders
+            if orders.pending or (orders.resting and self._reconciler.is_due):
                 await self._resolve()
             done = await self._reconciler.run_due()
         except SextantError as error:

@@ -131,7 +131,9 @@ class Book:
     @property
     def known(self) -> Known:
         """What journal and broker are compared by."""
-        return Known(self.holdings, self.orders.magics, self.pending, self._began_at_ns)
+        tickets = (order.reply.order for order in self.orders.resting if order.reply is not None)
+        resting = tuple(ticket for ticket in tickets if ticket)
+        return Known(self.holdings, self.orders.magics, self.pending, self._began_at_ns, resting)
 
     def state(
         self,

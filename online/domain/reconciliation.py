@@ -50,6 +50,7 @@ class FindingKind(StrEnum):
     FOREIGN_ORDER = "FOREIGN_ORDER"
     FOREIGN_DEAL = "FOREIGN_DEAL"
     MISSING_POSITION = "MISSING_POSITION"
+    MISSING_ORDER = "MISSING_ORDER"
     VOLUME_DIFFERS = "VOLUME_DIFFERS"
     SIDE_DIFFERS = "SIDE_DIFFERS"
     FATE_DIFFERS = "FATE_DIFFERS"
@@ -65,6 +66,7 @@ MEANING: dict[FindingKind, str] = {
     FindingKind.FOREIGN_ORDER: "An order rests at the broker that this journal did not place.",
     FindingKind.FOREIGN_DEAL: "A person or another program traded on the account.",
     FindingKind.MISSING_POSITION: "A position of the journal is not at the broker.",
+    FindingKind.MISSING_ORDER: "A resting order of the journal is not at the broker, nor its end.",
     FindingKind.VOLUME_DIFFERS: "A position has another volume than its journaled deals give.",
     FindingKind.SIDE_DIFFERS: "A position is on the other side than its journaled deals give.",
     FindingKind.FATE_DIFFERS: "An order that opened nothing, by its reply, holds a position.",
@@ -83,6 +85,7 @@ POSITION_KINDS = frozenset(
         FindingKind.FOREIGN_POSITION,
         FindingKind.FOREIGN_ORDER,
         FindingKind.MISSING_POSITION,
+        FindingKind.MISSING_ORDER,
         FindingKind.VOLUME_DIFFERS,
         FindingKind.SIDE_DIFFERS,
         FindingKind.FATE_DIFFERS,
@@ -133,12 +136,15 @@ class Known(msgspec.Struct, frozen=True):
         Orders whose fate is not known.
     began_at_ns
         When the journal began; what was traded before is not its business.
+    resting
+        The broker's tickets of orders that wait for their price.
     """
 
     holdings: Holdings
     magics: AbstractSet[int]
     pending: tuple[Intent, ...]
     began_at_ns: int
+    resting: tuple[int, ...] = ()
 
 
 def compare_positions(
@@ -149,7 +155,14 @@ def compare_positions(
     told = {position.number: position for position in positions}
     doubtful = {intent.magic for intent in known.pending} if known.pending else set()
     busy = {intent.symbol for intent in known.pending} if known.pending else set()
-    findings = [_foreign_order(order) for order in orders if order.magic not in known.magics]
+    waiting = tuple(orders)
+    findings = [_foreign_order(order) for order in waiting if order.magic not in known.magics]
+    seen = {order.ticket for order in waiting} if known.resting else set()
+    findings += (
+        Finding(FindingKind.MISSING_ORDER, str(ticket), "journal: it rests; broker: nothing")
+        for ticket in known.resting
+        if ticket not in seen
+    )
     for number, position in told.items():
         if position.magic not in known.magics:
             if position.magic or position.symbol not in busy:  # else its magic may be lost

@@ -11,9 +11,15 @@ from online.api.metrics import Meters
 from online.api.reconciling import Reconciling
 from online.domain.book import Book
 from online.domain.errors import Unavailable
+from online.domain.order import OrderKind
+from online.domain.order_state import Stage
+from online.domain.reconciliation import FindingKind
+from online.domain.trading_state import TradingState
 from online.reconciler import Reconciler, ReconciliationRules
+from online.sending import resolve_pending
 from tests.fake_broker import FakeBroker
 from tests.fakes import FakeClock, FakeJournal
+from tests.floors import TestFloor
 
 pytestmark = pytest.mark.lean
 
@@ -66,3 +72,67 @@ def test_rounds_go_on_whatever_one_of_them_ends_with_and_readiness_tells() -> No
             await keeping
 
     asyncio.run(story())
+
+
+class Rounds:
+    """The rounds of a floor on which one order rests, and nothing else is open."""
+
+    def __init__(self) -> None:
+        self.floor = floor = TestFloor()
+        self.looks = 0
+        floor.enter(kind=OrderKind.LIMIT, price=1.095, quoted=1.095)
+        rules = ReconciliationRules()
+        reconciler = Reconciler(floor.broker, floor.journal, floor.clock, floor.book, rules)
+        self.subject = Reconciling(reconciler, floor.book, asyncio.Lock(), self._resolve, Meters())
+
+    async def _resolve(self) -> None:
+        self.looks += 1
+        await resolve_pending(self.floor)
+
+    def turn(self) -> None:
+        asyncio.run(self.subject.turn())
+
+    def stage(self) -> Stage:
+        (order,) = self.floor.book.orders.newest(1)
+        return order.state.stage
+
+    def trading(self) -> TradingState:
+        return self.floor.book.trading
+
+
+def test_an_order_that_rests_alone_is_followed_to_its_fill_without_any_decision() -> None:
+    rounds = Rounds()
+    rounds.turn()
+    assert rounds.stage() is Stage.ACCEPTED
+    rounds.floor.quote(1.0948, 1.095)
+    rounds.floor.clock.time_ns += 2_000_000_000
+    rounds.turn()
+    assert rounds.stage() is Stage.FILLED
+    assert rounds.floor.book.orders.resting == ()
+
+
+def test_an_order_that_rests_is_looked_for_when_a_round_is_due_not_more_often() -> None:
+    rounds = Rounds()
+    rounds.turn()
+    rounds.turn()
+    assert rounds.looks == 1
+    rounds.floor.clock.time_ns += 2_000_000_000
+    rounds.turn()
+    assert rounds.looks == 2
+
+
+def test_an_order_that_rests_no_more_and_whose_end_is_not_told_halts_after_its_grace() -> None:
+    rounds = Rounds()
+    rounds.turn()
+    server = rounds.floor.terminal.server
+    server.pending.resting.clear()
+    for _ in range(2):
+        rounds.floor.clock.time_ns += 2_000_000_000
+        rounds.turn()
+    book = rounds.floor.book
+    assert [finding.kind for finding in book.findings] == [FindingKind.MISSING_ORDER]
+    assert "MISSING_ORDER" in book.unreconciled
+    assert rounds.trading() is TradingState.ACTIVE
+    rounds.floor.clock.time_ns += 10_000_000_000
+    rounds.turn()
+    assert rounds.trading() is TradingState.HALTED
