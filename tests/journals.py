@@ -10,6 +10,7 @@ from pathlib import Path
 
 from online.adapters.sqlite_journal import open_journal
 from online.domain.audit import SealedRecord
+from online.domain.book import Book
 from online.domain.decision import Action, Decision
 from online.domain.market import Timeframe
 from online.domain.reasons import Reason, Veto
@@ -20,6 +21,7 @@ from online.domain.record import (
     Record,
     Request,
     chain,
+    decode_record,
     encode_record,
 )
 from tests.fakes import make_state
@@ -55,6 +57,14 @@ def decision(number: int, at_ns: int = FIRST_NS) -> DecisionRecord:
         vetoes=(Veto(Reason.FEATURES_UNAVAILABLE, "refused"),),
         intent=None,
     )
+
+
+def refold(records: Iterable[Record]) -> Book:
+    """Return the book that records give when they are read back from their bytes."""
+    book = Book()
+    for record in records:
+        book.apply(decode_record(encode_record(record)))
+    return book
 
 
 def write_journal(path: Path, records: Iterable[Record]) -> Path:

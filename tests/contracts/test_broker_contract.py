@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from online.domain.order import OrderStatus
-from tests.brokers import KINDS, Standing, opened, run
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def flat(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Standing]]:
-    with opened(request.param, tmp_path_factory.mktemp("broker")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def desk(flat: Callable[[], Standing]) -> Standing:
-    return flat()
+from tests.brokers import Standing, run
 
 
 def test_flat_account_is_observed_with_its_quote(desk: Standing) -> None:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
-
 from online.domain.account import Position, RestingOrder
 from online.domain.closing import cancel_order, close_position
 from online.domain.market import Quote
 from online.domain.order import Intent, OrderKind, OrderStatus, Purpose
-from tests.brokers import KINDS, Standing, opened, run
+from tests.brokers import Standing, run
 
 QUOTE = Quote("EURUSD", 1.1, 1.1002, 0)
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def flat(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Standing]]:
-    with opened(request.param, tmp_path_factory.mktemp("broker")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def desk(flat: Callable[[], Standing]) -> Standing:
-    return flat()
 
 
 def held(desk: Standing) -> Position:

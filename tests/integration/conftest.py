@@ -1,13 +1,15 @@
-"""Fixtures of the tests that start a scorer, or a PostgreSQL for the journal's copy."""
+"""Fixtures of the tests that start a scorer, a gateway, or a PostgreSQL for the journal's copy."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.gateway_world import Terminal, World, running_terminal, running_world
 from tests.journals import halts, write_journal
 from tests.scorers import Store, add_model, open_store
 
@@ -28,6 +30,21 @@ def folder(tmp_path: Path, store: Store) -> Path:
     add_model(tmp_path)
     store.push()
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    """Return a simulated terminal, a process that outlives every gateway of the module."""
+    with running_terminal() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Iterator[World]:
+    """Return one gateway that every test of the module connects to anew."""
+    with running_world(tmp_path_factory.mktemp("gateway"), terminal) as running:
+        asyncio.run(running.ready())
+        yield running
 
 
 @pytest.fixture(scope="session")

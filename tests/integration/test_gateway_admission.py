@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,26 +20,9 @@ from tests.gateway_world import (
     World,
     entry,
     eventually,
-    running_terminal,
-    running_world,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def terminal() -> Iterator[Terminal]:
-    """Return a terminal for the module."""
-    with running_terminal() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Iterator[World]:
-    """Return one gateway that every test of the module connects to anew."""
-    with running_world(tmp_path_factory.mktemp("gateway"), terminal) as running:
-        asyncio.run(running.ready())
-        yield running
 
 
 async def raw(world: World, *chunks: bytes, role: str = "scorer") -> list[ToScorer]:

@@ -21,18 +21,10 @@ from tests.gateway_world import (
     eventually,
     fate_of,
     is_running,
-    running_terminal,
     running_world,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def terminal() -> Iterator[Terminal]:
-    """Return a terminal that outlives every gateway of this module."""
-    with running_terminal() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

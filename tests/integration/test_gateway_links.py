@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,26 +18,9 @@ from tests.gateway_world import (
     entry,
     eventually,
     fate_of,
-    running_terminal,
-    running_world,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def terminal() -> Iterator[Terminal]:
-    """Return a terminal for the module."""
-    with running_terminal() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Iterator[World]:
-    """Return one gateway that every test of the module connects to anew."""
-    with running_world(tmp_path_factory.mktemp("gateway"), terminal) as running:
-        asyncio.run(running.ready())
-        yield running
 
 
 def test_link_cut_before_the_order_goes_out_sends_nothing(world: World, terminal: Terminal) -> None:

@@ -7,29 +7,26 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from online.adapters.sqlite_journal import iterate
 from online.domain.record import OperationRecord
 from pipelines.cli import run
-from tests.integration.test_scorer_server import Server, serving
-from tests.scorers import Store, add_model, bar_body, make_bar
+from tests.scorer_process import serving
+from tests.scorers import Store
 
 pytestmark = pytest.mark.integration
 
 
 def test_positions_are_listed_changed_closed_and_asked_about(
-    tmp_path: Path,
+    folder: Path,
     store: Store,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    add_model(tmp_path)
-    store.push()
-    with serving(tmp_path, store) as server:
-        place = ["--url", server.url, "--token", str(tmp_path / "token")]
+    with serving(folder, store) as server:
+        place = ["--url", server.url, "--token", str(folder / "token")]
 
         def orders(*arguments: str) -> int:
             return run(["orders", *arguments, *place])
@@ -38,7 +35,7 @@ def test_positions_are_listed_changed_closed_and_asked_about(
             assert orders(*arguments) == 0
             return json.loads(capsys.readouterr().out)
 
-        ticket = str(enter(server))
+        ticket = str(server.enter())
         (held,) = told("list", "--json")["positions"]
         capsys.readouterr()
         stop = str(round(held["stop"] - 0.0002, 5))
@@ -64,14 +61,6 @@ def test_positions_are_listed_changed_closed_and_asked_about(
         shown = capsys.readouterr().out
         assert "No position is open." in shown
         assert "op-part" in shown
-    records = [r for r in iterate(tmp_path / "journal.db") if isinstance(r, OperationRecord)]
+    records = [r for r in iterate(folder / "journal.db") if isinstance(r, OperationRecord)]
     assert [type(r.operation).__name__ for r in records] == ["Modify", "Close", "Close"]
     assert records[0].note == "news"
-
-
-def enter(server: Server) -> int:
-    """Let the scorer enter; return the position's ticket."""
-    step = msgspec.json.encode({"symbol": "EURUSD", "upcoming": make_bar()})
-    assert server.post("/v1/simulator/bar", step).status_code == 200
-    reply = server.post("/v1/trade", bar_body()).json()["reply"]
-    return int(reply["position"])

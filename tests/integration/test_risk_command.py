@@ -9,29 +9,26 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from online.adapters.sqlite_journal import iterate
 from online.domain.record import HaltRecord
 from pipelines.cli import run
-from tests.integration.test_scorer_server import Server, serving
-from tests.scorers import Store, add_model, bar_body, make_bar
+from tests.scorer_process import serving
+from tests.scorers import Store
 
 pytestmark = pytest.mark.integration
 
 
 def test_the_ladder_is_climbed_and_left_from_the_command_line(
-    tmp_path: Path,
+    folder: Path,
     store: Store,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    add_model(tmp_path)
-    store.push()
-    with serving(tmp_path, store) as server:
-        place = ["--url", server.url, "--token", str(tmp_path / "token")]
+    with serving(folder, store) as server:
+        place = ["--url", server.url, "--token", str(folder / "token")]
 
         def risk(*arguments: str) -> int:
             return run(["risk", *arguments, *place])
@@ -40,7 +37,7 @@ def test_the_ladder_is_climbed_and_left_from_the_command_line(
             assert risk(*arguments, "--json") == 0
             return json.loads(capsys.readouterr().out)
 
-        enter(server)
+        server.enter()
         assert told("reduce", "odd spreads", "--by", "ann")["reason"] == "odd spreads"
         assert told("resume", "--by", "ann")["state"] == "active"
         assert told("status")["limits"]["max_volume_lots"] == 1.0
@@ -56,12 +53,5 @@ def test_the_ladder_is_climbed_and_left_from_the_command_line(
         assert risk("reload") == 0
         assert risk("halt", "stay") == 0
         assert server.get("/v1/positions").json()["positions"] == []
-    halts = [r for r in iterate(tmp_path / "journal.db") if isinstance(r, HaltRecord)]
+    halts = [r for r in iterate(folder / "journal.db") if isinstance(r, HaltRecord)]
     assert [r.reason for r in halts] == ["odd spreads", "", "flatten: storm", "stay"]
-
-
-def enter(server: Server) -> None:
-    """Let the scorer enter."""
-    step = msgspec.json.encode({"symbol": "EURUSD", "upcoming": make_bar()})
-    assert server.post("/v1/simulator/bar", step).status_code == 200
-    assert server.post("/v1/trade", bar_body()).json()["reply"]["status"] == "filled"

@@ -14,7 +14,7 @@ from online.domain.errors import Unavailable
 from online.domain.limits import Limits
 from online.domain.market import Quote, Timeframe
 from online.domain.order import Intent, OrderReply, Purpose
-from online.domain.record import Request, decode_record, encode_record
+from online.domain.record import Request
 from online.ports import Observation
 from online.sending import resolve_pending
 from online.trade import Desk, consider, run_to_completion
@@ -34,6 +34,7 @@ from tests.fakes import (
     make_position,
     make_reading,
 )
+from tests.journals import refold
 
 pytestmark = pytest.mark.lean
 UNITS = {"EURUSD": 0.00125, "USDJPY": 0.15}
@@ -166,9 +167,7 @@ def test_no_sequence_breaks_a_limit_whatever_was_lost_hidden_or_restarted(
         if step.ends:
             broker.positions = ()
         if step.restarts:
-            book = Book()
-            for record in journal.records:
-                book.apply(decode_record(encode_record(record)))
+            book = refold(journal.records)
             for each in desks.values():
                 each.book = book
 

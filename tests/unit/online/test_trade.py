@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from online.domain.account import RestingOrder
-from online.domain.book import Book
 from online.domain.decision import Action
 from online.domain.errors import JournalUnavailable, SextantError, Unavailable
 from online.domain.market import Side, Timeframe
@@ -41,6 +40,7 @@ from tests.fakes import (
     make_windowed_contract,
     make_windowed_reading,
 )
+from tests.journals import refold
 
 pytestmark = pytest.mark.lean
 NAN = math.nan
@@ -291,9 +291,7 @@ def test_the_journal_folds_into_the_very_book_that_wrote_it() -> None:
         world.move(BAR_NS + hours * HOUR_NS)
         world.broker.account = make_account(10_000.0 - 40 * hours)
         world.ask(BAR_NS + hours * HOUR_NS)
-    again = Book()
-    for record in world.journal.records:
-        again.apply(decode_record(encode_record(record)))
+    again = refold(world.journal.records)
     now_ns, positions = world.clock.time_ns, world.broker.positions or ()
     limits = world.desk.limits
     told = ("EURUSD", now_ns, limits, positions, world.broker.quote, ())

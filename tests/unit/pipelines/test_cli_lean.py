@@ -9,24 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from online.domain.book import Book
 from online.domain.manifest import encode_manifest
-from online.domain.market import Timeframe
 from online.domain.reasons import MEANING, Reason
-from online.domain.record import LimitsRecord, ModelRecord, Record, Request
-from online.trade import Desk, consider, run_to_completion
+from online.domain.record import LimitsRecord, ModelRecord, Record
 from pipelines.cli import run
-from tests.fake_broker import FakeBroker
+from tests.desks import World
 from tests.fakes import (
     BAR_NS,
     HOUR_NS,
-    INSTRUMENTS,
-    FakeClock,
-    FakeFeatures,
-    FakeJournal,
-    FakeModel,
-    make_limits,
-    make_quote,
     make_reading,
 )
 from tests.journals import write_journal
@@ -37,18 +27,13 @@ HEAVY = ("pandas", "prefect", "mlflow", "feast", "torch", "sklearn", "xgboost", 
 
 def _trade_two_bars() -> tuple[list[Record], list[str]]:
     """Return a journal of two decisions, an order and a veto, and their ids."""
-    model, clock, broker, features = FakeModel(), FakeClock(), FakeBroker(), FakeFeatures()
-    journal, limits = FakeJournal(), make_limits()
-    desk = Desk(features, broker, journal, clock, model, limits, INSTRUMENTS, Book())
+    world = World()
     ids = []
     for bar_ns in (BAR_NS, BAR_NS + HOUR_NS):
-        clock.time_ns = bar_ns
-        broker.quote = make_quote(at_ns=bar_ns)
-        features.reading = make_reading(stamps_ns=(bar_ns, bar_ns))
-        if bar_ns != BAR_NS:
-            features.reading = make_reading(stamps_ns=(bar_ns, BAR_NS))
-        request = Request("EURUSD", Timeframe.H1, bar_ns, send=True)
-        ids.append(run_to_completion(consider(request, desk)).record.decision_id)
+        world.move(bar_ns)
+        world.features.reading = make_reading(stamps_ns=(bar_ns, BAR_NS))
+        ids.append(world.ask(bar_ns).record.decision_id)
+    model = world.model
     loaded = ModelRecord(
         at_ns=BAR_NS,
         name=model.manifest.name,
@@ -59,7 +44,7 @@ def _trade_two_bars() -> tuple[list[Record], list[str]]:
         runtime="runtime 1",
         bit_equal=True,
     )
-    return [loaded, LimitsRecord(BAR_NS, limits), *journal.records], ids
+    return [loaded, LimitsRecord(BAR_NS, world.desk.limits), *world.journal.records], ids
 
 
 @pytest.fixture

@@ -22,8 +22,6 @@ from online.domain.record import (
     Record,
     Request,
     ResultRecord,
-    decode_record,
-    encode_record,
 )
 from online.domain.risk_facts import RiskState
 from online.domain.trading_state import TradingState
@@ -36,6 +34,7 @@ from tests.fakes import (
     make_quote,
     make_state,
 )
+from tests.journals import refold
 
 pytestmark = pytest.mark.lean
 LIMITS = make_limits(
@@ -85,10 +84,7 @@ def deal(ticket: int, *, entry: bool, profit: float, volume: float = 0.1) -> Dea
 
 def fold(*records: Record) -> Book:
     """Return the book of a journal, read back from its bytes."""
-    book = Book()
-    for record in records:
-        book.apply(decode_record(encode_record(record)))
-    return book
+    return refold(records)
 
 
 def state(book: Book, now_ns: int = BAR_NS, deals: tuple[Deal, ...] = ()) -> RiskState:
