@@ -99,8 +99,7 @@ def _figures(study: Study) -> str:
     comparison = study.comparison
     figures = {
         **comparison.model.pooled.figures(),
-        "deflated_sharpe": comparison.deflated_sharpe,
-        "overfitting": comparison.overfitting,
+        **comparison.luck(),
         "coins_beaten": comparison.coins_beaten,
         "served_ece": comparison.served_ece,
         **({} if study.paths is None else study.paths.figures()),
@@ -111,10 +110,12 @@ def _figures(study: Study) -> str:
         bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
         rows.append({"figure": name, "value": f"{value:.4f}", f"{LEVEL:.0%} interval": bounds})
     said = (
-        f"Trials: {comparison.n_trials}, all taken as independent by the deflated Sharpe ratio, "
-        f"worth about {comparison.effective_trials:.1f} by the eigenvalues of their correlations; "
-        "the variance of their Sharpe ratios is the greater of what was seen among the thresholds "
-        "and that of one estimate."
+        f"{comparison.luck_told()} The gate asks for the former: all trials are taken as "
+        "independent, and the variance of their Sharpe ratios as the greater of what was seen "
+        "among the thresholds and that of one estimate. The effective number is the "
+        "participation ratio of the eigenvalues of the trials' correlations (Bretherton and "
+        "others, 1999); overfitting is told by combinatorially symmetric cross-validation "
+        "(Bailey and others, 2017), where about a half is what trials alike give."
     )
     return f"## Figures, out of fold\n\n{said}\n\n" + _table(rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from models.evaluate import Evaluation, OutOfFold, evaluate
 from models.labels import Costs
 from models.overfitting import overfitting_probability
 from models.reliability import calibration_error, chance_calibration_error
+from models.search import SearchLuck
 from models.sharpe import deflated_sharpe, effective_trials
 from models.threshold import Threshold
 from models.trading import Trades, hold_units, toss_coins
@@ -36,18 +37,23 @@ class Comparison:
         Share of those coins that earned less than the model.
     deflated_sharpe
         Of the model's trades, for all trials.
-    n_trials
-        Configurations times thresholds, as counted.
+    n_configurations, n_trials
+        Configurations ever tried, and those times thresholds, as counted.
     overfitting
         Probability of backtest overfitting among the thresholds tried.
     effective_trials
-        Of what number of independent thresholds those tried are worth, times the configurations;
-        it is shown, and never used: the deflated Sharpe ratio counts every trial.
+        What number of independent trials all of them are worth: the settings of the search by
+        what they earned each day, every other configuration as unlike all others.
+    deflated_sharpe_effective
+        The deflated Sharpe ratio for that number; both are shown and never used, as the gate
+        counts every trial.
     intervals, fold_intervals
         Bounds of the model's figures by a block bootstrap, pooled and of each fold.
     served_ece
         Expected calibration error of the folds that earlier ones calibrated, as what serves is
         (the first fold has nothing to be calibrated on), less what chance alone shows.
+    search
+        How much of the best settings is luck; None where none were searched.
     """
 
     model: Evaluation
@@ -57,12 +63,15 @@ class Comparison:
     coin_units: float
     coins_beaten: float
     deflated_sharpe: float
+    n_configurations: int
     n_trials: int
     overfitting: float
     intervals: dict[str, Interval]
     fold_intervals: tuple[dict[str, Interval], ...]
     effective_trials: float
+    deflated_sharpe_effective: float
     served_ece: float
+    search: SearchLuck | None = None
 
     @property
     def beats_baseline(self) -> bool:
@@ -84,6 +93,32 @@ class Comparison:
             return f"The model loses less than the baseline, but loses after costs: {figures}."
         return f"The model beats the baseline after costs: {figures}."
 
+    def luck(self) -> dict[str, float]:
+        """Return what tells how much of the result is luck, by the names a run shows it."""
+        return {
+            "trials": float(self.n_trials),
+            "effective_trials": self.effective_trials,
+            "deflated_sharpe": self.deflated_sharpe,
+            "deflated_sharpe_effective": self.deflated_sharpe_effective,
+            "overfitting": self.overfitting,
+            **({} if self.search is None else self.search.figures()),
+        }
+
+    def luck_told(self) -> str:
+        """Return the same as one plain sentence."""
+        searched = "no settings were searched"
+        if self.search is not None:
+            searched = (
+                f"{_percent(self.search.overfitting)} among the {self.search.n_columns} pairs of "
+                f"{self.search.n_trials} settings and their thresholds"
+            )
+        return (
+            f"Luck: deflated Sharpe ratio {self.deflated_sharpe:.2f} for all {self.n_trials} "
+            f"trials, {self.deflated_sharpe_effective:.2f} for the {self.effective_trials:.1f} "
+            f"they are worth; probability of backtest overfitting {_percent(self.overfitting)} "
+            f"among the thresholds, {searched}."
+        )
+
     def table(self) -> list[dict[str, str | float | int]]:
         """Return one row a contender, for people."""
         rows: list[dict[str, str | float | int]] = []
@@ -102,6 +137,10 @@ class Comparison:
                     "hit_rate": round(judged.pooled.hit_rate, 4),
                 }
             )
+        rows[0] |= {
+            "deflated_sharpe": round(self.deflated_sharpe, 4),
+            "overfitting": round(self.overfitting, 4),
+        }
         rows.append(
             {
                 "contender": "buy and hold",
@@ -127,6 +166,10 @@ def _known(row: dict[str, str | float | int]) -> dict[str, str | float | int]:
         for name, cell in row.items()
         if not isinstance(cell, float) or math.isfinite(cell)
     }
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if math.isfinite(share) else "unknown"
 
 
 def compare(
@@ -162,6 +205,7 @@ def compare(
     rows = np.arange(len(signals.labels), dtype=np.int64)
     held_units, held_account = hold_units(signals.labels, rows, costs)
     n_trials = n_configurations * len(threshold.tried)
+    worth = n_configurations * effective_trials(returns)
     later = signals.fold > signals.fold.min()
     served = signals.probabilities[later]
     return Comparison(
@@ -172,13 +216,48 @@ def compare(
         coin_units=float(coins.mean()),
         coins_beaten=float((coins < model.trades.net_units.sum()).mean()),
         deflated_sharpe=deflated_sharpe(model.trades.net_units, threshold.sharpes, n_trials),
+        n_configurations=n_configurations,
         n_trials=n_trials,
         overfitting=overfitting_probability(returns),
         intervals=bound(signals, model.trades, min_edge, seed),
         fold_intervals=bound_folds(signals, model.trades, min_edge, seed),
-        effective_trials=n_configurations * effective_trials(returns),
+        effective_trials=worth,
+        deflated_sharpe_effective=deflated_sharpe(
+            model.trades.net_units, threshold.sharpes, math.ceil(worth)
+        ),
         served_ece=calibration_error(served, signals.labels.classes[later])
         - chance_calibration_error(served, seed),
+    )
+
+
+def count_search(
+    comparison: Comparison, threshold: Threshold, search: SearchLuck | None
+) -> Comparison:
+    """Return the comparison with a search weighed by what its settings earned.
+
+    The settings are among the configurations that were counted, so neither the number of trials
+    nor the deflated Sharpe ratio for all of them changes.
+
+    Parameters
+    ----------
+    comparison
+        As `compare` made it.
+    threshold
+        Behind it.
+    search
+        None for no change.
+    """
+    if search is None:
+        return comparison
+    others = max(comparison.n_configurations - search.n_trials, 0)
+    of_one = comparison.effective_trials / comparison.n_configurations
+    worth = min(search.effective_trials + others * of_one, float(comparison.n_trials))
+    units = comparison.model.trades.net_units
+    return replace(
+        comparison,
+        search=search,
+        effective_trials=worth,
+        deflated_sharpe_effective=deflated_sharpe(units, threshold.sharpes, math.ceil(worth)),
     )
 
 

@@ -23,15 +23,17 @@ def overfitting_probability(returns: Floats, n_blocks: int = N_BLOCKS) -> float:
     Parameters
     ----------
     returns
-        Result of every trial in every period, zero where it did not trade, shape
-        ``(n_periods, n_trials)``.
+        Result of every trial in every period, zero where it did not trade, NaN where it was not
+        judged, shape ``(n_periods, n_trials)``. A trial that was given up early takes part in the
+        ways that leave it periods in both halves.
     n_blocks
         Even number of stretches the time is cut into; all ways to choose half are tried.
 
     Returns
     -------
     float
-        In [0, 1]; about 0.5 where the trials do not differ. NaN for fewer than two trials.
+        In [0, 1]; about 0.5 where the trials do not differ. NaN where fewer than two trials can
+        be compared.
 
     Raises
     ------
@@ -43,27 +45,32 @@ def overfitting_probability(returns: Floats, n_blocks: int = N_BLOCKS) -> float:
         raise InvalidInput(f"n_blocks must be even, within 2 and {n_periods}, got {n_blocks}")
     if n_trials < 2:  # noqa: PLR2004 - one trial is no choice
         return math.nan
+    known = ~np.isnan(returns)
+    results = np.where(known, returns, 0.0)
     parts = np.array_split(np.arange(n_periods), n_blocks)
-    counts = np.array([len(part) for part in parts], dtype=np.float64)
-    sums = np.stack([returns[part].sum(axis=0) for part in parts])
-    squares = np.stack([(returns[part] ** 2).sum(axis=0) for part in parts])
-    below = 0.0
-    halves = list(combinations(range(n_blocks), n_blocks // 2))
-    for half in halves:
+    counts = np.stack([known[part].sum(axis=0) for part in parts]).astype(np.float64)
+    sums = np.stack([results[part].sum(axis=0) for part in parts])
+    squares = np.stack([(results[part] ** 2).sum(axis=0) for part in parts])
+    below, compared = 0.0, 0
+    for half in combinations(range(n_blocks), n_blocks // 2):
         chosen = np.zeros(n_blocks, dtype=np.bool_)
         chosen[list(half)] = True
+        judged = (counts[chosen].sum(axis=0) > 0.0) & (counts[~chosen].sum(axis=0) > 0.0)
+        if judged.sum() < 2:  # noqa: PLR2004 - one trial is no choice
+            continue
+        compared += 1
         inside, outside = (
-            _ratio(sums[side].sum(axis=0), squares[side].sum(axis=0), float(counts[side].sum()))
+            _ratio(*(cells[side][:, judged].sum(axis=0) for cells in (sums, squares, counts)))
             for side in (chosen, ~chosen)
         )
         best = int(np.argmax(inside))
         worse = float(np.sum(outside < outside[best])) + float(np.sum(outside == outside[best])) / 2
-        rank = worse / n_trials
+        rank = worse / len(outside)
         below += 1.0 if rank < 0.5 else 0.5 if rank == 0.5 else 0.0  # noqa: PLR2004 - the median
-    return below / len(halves)
+    return below / compared if compared else math.nan
 
 
-def _ratio(total: Floats, squares: Floats, n_periods: float) -> Floats:
+def _ratio(total: Floats, squares: Floats, n_periods: Floats) -> Floats:
     """Return mean over deviation of every trial; zero where nothing was traded."""
     mean = total / n_periods
     variance = np.maximum(squares / n_periods - mean**2, 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
+import pandas as pd
 
 from models.bars import Floats
 from online.domain.errors import InvalidInput
@@ -69,18 +70,26 @@ def effective_trials(returns: Floats) -> float:
     """Return how many independent trials related ones are worth, from 1 to their number.
 
     The participation ratio of the eigenvalues of their correlations: trials that trade alike have
-    one great eigenvalue, independent ones have equal ones.
+    one great eigenvalue, independent ones have equal ones. It is the square of the eigenvalues'
+    sum over the sum of their squares, which are the trace and the sum of the squared correlations.
+
+    Source: Bretherton, Widmann, Dymnikov, Wallace and Bladé, The Effective Number of Spatial
+    Degrees of Freedom of a Time-Varying Field, Journal of Climate, 1999, equation 5.
 
     Parameters
     ----------
     returns
-        Result of every trial in every period, shape ``(n_periods, n_trials)``.
+        Result of every trial in every period, NaN where it was not judged, shape ``(n_periods,
+        n_trials)``. Two trials are related by the periods of both; those that share none, or in
+        which one does not move, count as independent.
     """
-    moving = returns[:, returns.std(axis=0) > 0.0]
+    table = pd.DataFrame(returns)
+    moving = table.loc[:, table.std(ddof=0).to_numpy() > 0.0]
     if moving.shape[1] < 2:  # noqa: PLR2004 - one trial leans on none
         return 1.0
-    values = np.linalg.eigvalsh(np.corrcoef(moving, rowvar=False))
-    return float(values.sum() ** 2 / (values**2).sum())
+    related = moving.corr(min_periods=2).fillna(0.0).to_numpy(copy=True)
+    np.fill_diagonal(related, 1.0)
+    return float(len(related) ** 2 / (related**2).sum())
 
 
 def probabilistic_sharpe(

@@ -80,9 +80,8 @@ def fit_min_edge(
         raise InvalidInput(f"min_coverage must be within (0, 1], got {min_coverage}")
     sizes = [np.sort(np.abs(edge[fold == number])) for number in np.unique(fold)]
     tried: list[Candidate] = []
-    for share in np.linspace(min_coverage, 1.0, COVERAGE_STEPS):
-        # The k-th greatest edge itself: no interpolation that rounding could put above it.
-        min_edge = min(float(s[len(s) - min(math.ceil(share * len(s)), len(s))]) for s in sizes)
+    for share in shares_to_signal(min_coverage):
+        min_edge = min(greatest_edge(strengths, share) for strengths in sizes)
         taken = signalled(edge, min_edge)
         least = min(float(taken[fold == number].mean()) for number in np.unique(fold))
         if least >= min_coverage and min_edge not in [c.min_edge for c in tried]:
@@ -95,3 +94,24 @@ def fit_min_edge(
         )
     best = max(tried, key=lambda c: (float(c.trades.net_units.mean()), -c.min_edge))
     return Threshold(best, tuple(tried))
+
+
+def shares_to_signal(min_coverage: float) -> tuple[float, ...]:
+    """Return the shares of the bars that thresholds are tried at, the least one first."""
+    return tuple(float(share) for share in np.linspace(min_coverage, 1.0, COVERAGE_STEPS))
+
+
+def greatest_edge(strengths: Floats, share: float) -> float:
+    """Return the least of the greatest edges that make up a share of them.
+
+    It is one of the edges: no interpolation that rounding could put above it.
+
+    Parameters
+    ----------
+    strengths
+        Absolute edges, increasing, shape ``(n_rows,)``.
+    share
+        In (0, 1].
+    """
+    count = min(math.ceil(share * len(strengths)), len(strengths))
+    return float(strengths[len(strengths) - count])

@@ -2,7 +2,7 @@
 
 The search sees the training rows of the first fold alone, cut into purged folds of their own, so
 no setting was chosen by a row that the model is judged on. It is kept in a file and goes on where
-it was killed; every trial is told to the caller, who counts it.
+it was killed; every trial is told to the caller as soon as it is settled, who counts it.
 
 A crew judges several trials at once. The same seed and the same size of crew give the same search;
 another size gives another one, as what is proposed together is proposed without knowing how the
@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from models.bars import Floats, Stamps
 from models.dataset import Dataset
 from models.families.build import FamilyConfig, build_family
 from models.families.lightgbm import LightgbmConfig
@@ -28,33 +29,12 @@ from models.families.xgboost import XgboostConfig
 from models.fit import training_set
 from models.progress import Steps
 from models.reliability import log_loss
+from models.search import DailyUnits, Tried, add_folds, days_of, earn_daily
 from models.splits import Fold, walk_forward
 
 logger = logging.getLogger(__name__)
 INNER_FOLDS = 3
 _STARTUP_TRIALS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One trial of a search.
-
-    Parameters
-    ----------
-    number
-        From 0.
-    config
-        What was tried.
-    log_loss
-        Mean over the inner folds, nats; of those before it was given up if it was pruned.
-    pruned
-        Whether it was given up early.
-    """
-
-    number: int
-    config: FamilyConfig
-    log_loss: float
-    pruned: bool
 
 
 class Crew(Protocol):
@@ -65,14 +45,14 @@ class Crew(Protocol):
         """Trials it judges at once (> 0)."""
         ...
 
-    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
-        """Return what `losses_of` returns for each."""
+    def judge(self, questions: Sequence[Question]) -> list[tuple[Answer, ...]]:
+        """Return what `answer` returns for each."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """All that the losses of one trial depend on.
+    """All that the answer to one trial depends on.
 
     Parameters
     ----------
@@ -82,6 +62,9 @@ class Question:
         What is tried.
     embargo_ns, seed
         Of every fit.
+    shares
+        Shares of each fold's bars at which it is traded, in (0, 1]; none for a target that says
+        nothing of a trade.
     """
 
     dataset: Dataset
@@ -89,20 +72,47 @@ class Question:
     config: FamilyConfig
     embargo_ns: int
     seed: int
+    shares: tuple[float, ...] = ()
+
+    @property
+    def days(self) -> Stamps:
+        """The UTC days of all tested rows."""
+        tested = np.concatenate([fold.test for fold in self.folds])
+        return days_of(self.dataset.labels.decided_at_ns[tested])
 
 
-def losses_of(question: Question) -> tuple[float, ...]:
-    """Return the log loss of each inner fold, nats; the same question has the same answer."""
-    return tuple(_losses(question))
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What one inner fold showed of a trial.
+
+    Parameters
+    ----------
+    log_loss
+        Of its test rows, nats.
+    units
+        What each share of them earned each day, shape ``(n_days, n_shares)``; NaN on days of
+        other folds.
+    """
+
+    log_loss: float
+    units: Floats
 
 
-def _losses(question: Question) -> Iterator[float]:
-    family, dataset = build_family(question.config), question.dataset
+def answer(question: Question) -> tuple[Answer, ...]:
+    """Return what each inner fold showed; the same question has the same answer."""
+    return tuple(_answer(question))
+
+
+def _answer(question: Question) -> Iterator[Answer]:
+    family, dataset, days = build_family(question.config), question.dataset, question.days
     for fold in question.folds:
         training = training_set(dataset, fold.train, question.embargo_ns)
         fitted = family.fit(training, question.seed)
         predicted = fitted.predict(dataset.inputs(family.reads)[fold.test])
-        yield log_loss(predicted, dataset.labels.classes[fold.test])
+        yield Answer(
+            log_loss(predicted, dataset.labels.classes[fold.test]),
+            earn_daily(predicted, dataset.labels.take(fold.test), question.shares, days),
+        )
 
 
 def has_space(config: FamilyConfig) -> bool:
@@ -120,6 +130,7 @@ def tune(
     seed: int,
     file: Path,
     tell: Callable[[Tried], None],
+    shares: tuple[float, ...] = (),
     crew: Crew | None = None,
 ) -> FamilyConfig:
     """Return the best settings found; `config` where nothing was better than it.
@@ -139,7 +150,9 @@ def tune(
     file
         Where the search is kept; the same search goes on in it.
     tell
-        Told each trial, those known from before first.
+        Told each trial as soon as it is settled, those known from before first.
+    shares
+        At which every trial is traded; see `Question`.
     crew
         Judges trials in parallel; None for one after the other, here.
     """
@@ -157,66 +170,95 @@ def tune(
     states = optuna.trial.TrialState
     for killed in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         study.tell(killed.number, state=states.FAIL)
-    steps, settled = Steps(n_trials), (states.COMPLETE, states.PRUNED)
+    steps = Steps(n_trials)
+    tried: list[Tried] = []
+    empty = _no_days(Question(dataset, folds, config, embargo_ns, seed, shares))
     while True:
-        done = study.get_trials(deepcopy=False, states=settled)
-        if len(done) >= n_trials:
+        settled = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+        for known in settled[len(tried) :]:
+            tried.append(_tried(len(tried), known, config, empty))
+            tell(tried[-1])
+            steps.advance(f"{config.kind}, trial {len(tried)} of {n_trials}")
+        if len(tried) >= n_trials:
             break
         # What comes next depends on the trials before and on nothing a killed process knew.
         liar = crew is not None  # what is being judged counts as bad, so that no two are alike
-        study.sampler = optuna.samplers.TPESampler(seed=seed + len(done), constant_liar=liar)
-        wanted = 1 if crew is None else min(crew.size, n_trials - len(done))
+        study.sampler = optuna.samplers.TPESampler(seed=seed + len(tried), constant_liar=liar)
+        wanted = 1 if crew is None else min(crew.size, n_trials - len(tried))
         trials = [study.ask() for _ in range(wanted)]
         questions = []
         for place, trial in enumerate(trials):
-            asked = config if not done and not place else _suggest(trial, config)
+            asked = config if not tried and not place else _suggest(trial, config)
             trial.set_user_attr("config", dataclasses.asdict(asked))
-            questions.append(Question(dataset, folds, asked, embargo_ns, seed))
+            questions.append(Question(dataset, folds, asked, embargo_ns, seed, shares))
         if crew is None:
             _judge(study, trials[0], questions[0])
         else:
-            _judge_together(study, trials, crew.judge(questions))
-        steps.advance(f"{config.kind}, trial {len(done) + wanted} of {n_trials}", wanted)
-    tried = [_tried(number, known, config) for number, known in enumerate(done)]
-    for found in tried:
-        tell(found)
+            _judge_together(study, trials, questions, crew.judge(questions))
     best = min((found for found in tried if not found.pruned), key=lambda found: found.log_loss)
     logger.info("%s: the best of %d trials is %s", config.kind, len(tried), best)
     return best.config
+
+
+def _no_days(question: Question) -> DailyUnits:
+    """Return the days of a search's tested rows with nothing judged on them."""
+    days = question.days
+    nothing = np.full((len(days), len(question.shares)), np.nan)
+    return DailyUnits(days, question.shares, nothing)
 
 
 def _judge(study: Any, trial: Any, question: Question) -> None:  # noqa: ANN401 - optuna's
     """Fit the inner folds one by one and tell the study how it went."""
     import optuna  # noqa: PLC0415 - see `tune`
 
-    losses: list[float] = []
-    for fold, loss in zip(question.folds, _losses(question), strict=True):
-        losses.append(loss)
-        trial.report(float(np.mean(losses)), fold.number)
+    answers: list[Answer] = []
+    for fold, found in zip(question.folds, _answer(question), strict=True):
+        answers.append(found)
+        trial.report(_mean_loss(answers), fold.number)
         if trial.should_prune():
+            _keep(trial, question, answers)
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             return
-    study.tell(trial, float(np.mean(losses)))
+    _keep(trial, question, answers)
+    study.tell(trial, _mean_loss(answers))
 
 
 def _judge_together(
     study: Any,  # noqa: ANN401 - optuna's
     trials: Sequence[Any],
-    answers: Sequence[tuple[float, ...]],
+    questions: Sequence[Question],
+    answered: Sequence[tuple[Answer, ...]],
 ) -> None:
     """Tell the study how a batch went, all of it at once: a kill before leaves none of it."""
-    for trial, losses in zip(trials, answers, strict=True):
-        for number in range(len(losses)):
-            trial.report(float(np.mean(losses[: number + 1])), number)
-    for trial, losses in zip(trials, answers, strict=True):
-        study.tell(trial, float(np.mean(losses)))
+    for trial, question, answers in zip(trials, questions, answered, strict=True):
+        for number in range(len(answers)):
+            trial.report(_mean_loss(answers[: number + 1]), number)
+        _keep(trial, question, answers)
+    for trial, answers in zip(trials, answered, strict=True):
+        study.tell(trial, _mean_loss(answers))
 
 
-def _tried(number: int, known: Any, config: FamilyConfig) -> Tried:  # noqa: ANN401 - optuna's
+def _keep(trial: Any, question: Question, answers: Sequence[Answer]) -> None:  # noqa: ANN401 - optuna's
+    """Keep what a trial earned before it is settled: what is settled is whole."""
+    units = add_folds([found.units for found in answers])
+    trial.set_user_attr("units", DailyUnits(question.days, question.shares, units).pack())
+
+
+def _mean_loss(answers: Sequence[Answer]) -> float:
+    return float(np.mean([found.log_loss for found in answers]))
+
+
+def _tried(
+    number: int,
+    known: Any,  # noqa: ANN401 - optuna's
+    config: FamilyConfig,
+    empty: DailyUnits,
+) -> Tried:
+    """Return a settled trial, its number among those that were settled."""
     last = known.intermediate_values[max(known.intermediate_values)]
     settings = dict(known.user_attrs["config"])
-    pruned = known.state.name == "PRUNED"
-    return Tried(number, dataclasses.replace(config, **settings), float(last), pruned)
+    pruned, daily = known.state.name == "PRUNED", empty.unpack(known.user_attrs["units"])
+    return Tried(number, dataclasses.replace(config, **settings), float(last), pruned, daily)
 
 
 def _suggest(trial: Any, config: FamilyConfig) -> FamilyConfig:  # noqa: ANN401 - optuna's

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from models.tuning import Question, losses_of
+from models.tuning import Answer, Question, answer
 from online.domain.errors import InvalidInput, Unavailable
 
 _PATIENCE_SECONDS = 30
@@ -27,8 +27,8 @@ class DaskCrew:
         self._client = client
         self.size = size
 
-    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
-        """Return the losses of each trial, in order.
+    def judge(self, questions: Sequence[Question]) -> list[tuple[Answer, ...]]:
+        """Return the answer to each trial, in order.
 
         Raises
         ------
@@ -36,7 +36,7 @@ class DaskCrew:
             If the cluster is gone; what was told before stays in the search's file.
         """
         try:
-            asked = [self._client.submit(losses_of, question, pure=False) for question in questions]
+            asked = [self._client.submit(answer, question, pure=False) for question in questions]
             return list(self._client.gather(asked))
         except OSError as error:
             raise Unavailable(f"the Dask cluster does not answer: {error}") from error

@@ -25,8 +25,13 @@ COMPARED: Final = (
     "mean_units",
     "sharpe_annual",
     "max_drawdown_units",
+    "trials",
+    "effective_trials",
     "deflated_sharpe",
+    "deflated_sharpe_effective",
     "overfitting",
+    "search.trials",
+    "search.overfitting",
     "coins_beaten",
 )
 """Figures of a run, out of fold and after costs, that versions are compared by."""

@@ -40,6 +40,9 @@ class TrainReport:
         Test sets, and configurations times thresholds counted.
     min_edge, coverage
         The threshold and the share of bars it signals, out of fold.
+    luck, luck_told
+        How much of it is luck: trials, deflated Sharpe ratios and probabilities of overfitting,
+        those that are finite, and the same as one sentence.
     figures, baseline_figures
         Pooled out-of-fold figures of the model and of the rules, those that are finite.
     members, comparison, gates
@@ -59,6 +62,8 @@ class TrainReport:
     trials: int
     min_edge: float
     coverage: float
+    luck: dict[str, float]
+    luck_told: str
     figures: dict[str, float]
     baseline_figures: dict[str, float]
     members: list[dict[str, str | float]]
@@ -79,18 +84,21 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "data_sha256": dataset.digest,
         }
     )
-    run.log_tags({TRIAL_TAG: plan.recipe.trial(dataset.names), "headline": comparison.verdict()})
+    run.log_tags(
+        {
+            TRIAL_TAG: plan.recipe.trial(dataset.names),
+            "headline": comparison.verdict(),
+            "luck": comparison.luck_told(),
+        }
+    )
     run.log_figures(
         {
             **comparison.model.pooled.figures(),
             **{f"baseline.{k}": v for k, v in comparison.baseline.pooled.figures().items()},
-            "deflated_sharpe": comparison.deflated_sharpe,
-            "trials": float(comparison.n_trials),
-            "effective_trials": comparison.effective_trials,
+            **comparison.luck(),
             "hold_units": comparison.hold_units,
             "coin_units": comparison.coin_units,
             "coins_beaten": comparison.coins_beaten,
-            "overfitting": comparison.overfitting,
             "served_ece": comparison.served_ece,
             **{f"{k}.low": interval.low for k, interval in comparison.intervals.items()},
             **{f"{k}.high": interval.high for k, interval in comparison.intervals.items()},
@@ -135,7 +143,7 @@ def show_in_prefect(report: TrainReport) -> None:
     """Show the comparison and the gates in Prefect's interface."""
     key = report.name.replace(".", "-").replace("_", "-").lower()
     create_markdown_artifact(
-        f"# {report.name} version {report.version}\n\n{report.headline}\n\n"
+        f"# {report.name} version {report.version}\n\n{report.headline} {report.luck_told}\n\n"
         f"Best alias: **{report.best_alias or 'none'}**. {report.rows} rows, {report.folds} folds, "
         f"{report.trials} trials, bundle `{report.bundle_sha256[:12]}`.",
         key=f"train-{key}",
@@ -175,6 +183,8 @@ def make_report(
         trials=comparison.n_trials,
         min_edge=study.threshold.chosen.min_edge,
         coverage=study.threshold.chosen.coverage,
+        luck=_known(comparison.luck()),
+        luck_told=comparison.luck_told(),
         figures=_known(comparison.model.pooled.figures()),
         baseline_figures=_known(comparison.baseline.pooled.figures()),
         members=[

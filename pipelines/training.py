@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
@@ -15,12 +16,14 @@ from pathlib import Path
 from feature_repo.transform import transform_fingerprint
 from models.card import write_card
 from models.champion import duel
+from models.compare import count_search
 from models.export import Bundle, read_manifest, replay_golden, write_bundle
 from models.gates import Alias, Evidence, Verdict, judge
 from models.labels import horizon_ns
 from models.leaks import measure_embargo
 from models.learn import Study, learn
 from models.registry import Registry
+from models.search import SearchLuck
 from models.tuning import Crew
 from online.domain.errors import NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
@@ -73,9 +76,9 @@ def conduct(
     with registry.record(plan.experiment, f"{plan.name} {plan.recipe.kinds}") as run:
         data = load(plan)
         refuse_leaking_data(plan, data)
-        plan = tune_plan(plan, data, run, crew)
+        plan, search = tune_plan(plan, data, run, crew)
         trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
-        found = learn_from(plan, data, trials)
+        found = weigh(learn_from(plan, data, trials), search)
         refuse_leaking_study(plan, data, found)
         record_study(run, plan, data, found)
         bundle = bind(plan, data, found, trials)
@@ -95,6 +98,12 @@ def conduct(
         bundle=bundle.folder,
         digest=bundle.digest,
     )
+
+
+def weigh(found: Study, search: SearchLuck | None) -> Study:
+    """Return the study with the search before it weighed."""
+    weighed = count_search(found.comparison, found.threshold, search)
+    return replace(found, comparison=weighed)
 
 
 def open_registry(home: Home, mlflow_uri: str | None) -> Registry:

@@ -8,13 +8,17 @@ from dataclasses import asdict, replace
 from models.labels import horizon_ns
 from models.learn import cut_folds
 from models.runs import Run
-from models.tuning import Crew, Tried, has_space, tune
+from models.search import SearchLuck, Tried, weigh_search
+from models.threshold import shares_to_signal
+from models.tuning import Crew, has_space, tune
 from models.version import TRIAL_TAG
 from pipelines.training_data import TrainingData, TrainPlan
 
 
-def tune_plan(plan: TrainPlan, data: TrainingData, run: Run, crew: Crew | None = None) -> TrainPlan:
-    """Return the plan with the best settings found for each of its families.
+def tune_plan(
+    plan: TrainPlan, data: TrainingData, run: Run, crew: Crew | None = None
+) -> tuple[TrainPlan, SearchLuck | None]:
+    """Return the plan with the best settings found for each of its families, and what luck did.
 
     Only rows before the first test are searched on. A search of the same rows and choices goes on
     where it was left; a family that has nothing to search keeps its settings.
@@ -26,25 +30,31 @@ def tune_plan(plan: TrainPlan, data: TrainingData, run: Run, crew: Crew | None =
     data
         As it was loaded.
     run
-        The training's run; every trial is nested in it and carries the tag that is counted.
+        The training's run; every trial is nested in it, carries the tag that is counted, and
+        keeps what it would have earned each day (``daily_units.csv``, in units of risk).
     crew
         Judges trials in parallel; its size is part of the search and of its file's name.
     """
     recipe, dataset = plan.recipe, data.dataset
     if recipe.n_tuning_trials == 0:
-        return plan
+        return plan, None
     known = dataset.take(cut_folds(dataset, recipe, plan.rule)[0].train)
-    named = f"{dataset.digest}|{len(known)}|{recipe.trial(dataset.names)}"
+    shares = shares_to_signal(recipe.min_coverage) if recipe.label.target.is_tradable else ()
+    named = f"{dataset.digest}|{len(known)}|{recipe.trial(dataset.names)}|by day"
     if crew is not None:
         named += f"|crew of {crew.size}"
     file = plan.home.mlflow / "studies" / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.db"
 
+    told: list[Tried] = []
+
     def tell(tried: Tried) -> None:
+        told.append(tried)
         asked = replace(recipe, families=(tried.config,))
         with run.child(f"{tried.config.kind} trial {tried.number + 1}") as nested:
             nested.log_params(asdict(tried.config))
             nested.log_figures({"inner_log_loss": tried.log_loss, "pruned": float(tried.pruned)})
             nested.log_tags({TRIAL_TAG: asked.trial(dataset.names)})
+            nested.log_text(tried.daily.table(), "daily_units.csv")
 
     families = tuple(
         tune(
@@ -56,10 +66,12 @@ def tune_plan(plan: TrainPlan, data: TrainingData, run: Run, crew: Crew | None =
             seed=recipe.seed,
             file=file,
             tell=tell,
+            shares=shares,
             crew=crew,
         )
         if has_space(config)
         else config
         for config in recipe.families
     )
-    return replace(plan, recipe=replace(recipe, families=families))
+    tuned = replace(plan, recipe=replace(recipe, families=families))
+    return tuned, weigh_search(told)

@@ -199,6 +199,7 @@ def train(
     console.print(rows_table("Out of fold, after costs", report.comparison))
     console.print(rows_table("Gates", report.gates))
     console.print(report.headline, soft_wrap=True)
+    console.print(report.luck_told, soft_wrap=True)
     best = report.best_alias or "none"
     console.print(f"{report.name} version {report.version} is registered; best alias: {best}.")
 

@@ -215,6 +215,18 @@ def test_every_setting_tried_is_a_nested_run_and_counted(home: Home, trained: Tr
     )
     names = {run.info.run_name for run in found}
     assert {f"xgboost trial {number}" for number in (1, 2, 3)} <= names
+    trial = next(run for run in found if run.info.run_name == "xgboost trial 1")
+    kept = Path(client.download_artifacts(trial.info.run_id, "daily_units.csv"))
+    assert kept.read_text().startswith("day,share_0.250,")
+    told = client.get_run(report.run_id).data
+    assert told.metrics["search.trials"] == report.luck["search.trials"] == 3
+    assert 0.0 <= told.metrics["search.overfitting"] <= 1.0
+    assert 1.0 <= told.metrics["effective_trials"] <= report.trials
+    assert told.metrics["deflated_sharpe_effective"] >= told.metrics["deflated_sharpe"]
+    assert told.tags["luck"] == report.luck_told
+    card = Path(client.download_artifacts(report.run_id, "model_card.md")).read_text()
+    assert report.luck_told in card
+    assert "search.overfitting" in card
 
 
 @pytest.mark.parametrize("leak", LEAKS, ids=[leak.name for leak in LEAKS])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,21 @@ from models.dataset import Dataset
 from models.families.logistic import LogisticConfig
 from models.families.xgboost import XgboostConfig
 from models.labels import horizon_ns
-from models.tuning import Crew, Question, Tried, has_space, losses_of, tune
+from models.search import Tried
+from models.tuning import Answer, Crew, Question, answer, has_space, tune
 from tests.unit.models.markets import RULE, make_dataset
 
 CONFIG = XgboostConfig(max_rounds=15, patience=3, min_rounds=5)
 HORIZON = horizon_ns(RULE)
+SHARES = (0.25, 0.5, 1.0)
 
 
 def search(
-    dataset: Dataset, file: Path, n_trials: int, crew: Crew | None = None
+    dataset: Dataset,
+    file: Path,
+    n_trials: int,
+    crew: Crew | None = None,
+    tell: Callable[[Tried], None] | None = None,
 ) -> tuple[XgboostConfig, list[Tried]]:
     tried: list[Tried] = []
     best = tune(
@@ -32,7 +38,8 @@ def search(
         horizon_ns=HORIZON,
         seed=7,
         file=file,
-        tell=tried.append,
+        tell=tell or tried.append,
+        shares=SHARES,
         crew=crew,
     )
     assert isinstance(best, XgboostConfig)
@@ -51,8 +58,15 @@ def test_a_search_that_was_killed_goes_on_as_if_nothing_had_been(
     search(known, tmp_path / "parts.db", 3)
     parts = search(known, tmp_path / "parts.db", 8)
     assert parts == whole
+    for mine, theirs in zip(parts[1], whole[1], strict=True):
+        assert np.array_equal(mine.daily.units, theirs.daily.units, equal_nan=True)
     assert len(whole[1]) == 8
     assert len({trial.config for trial in whole[1]}) == 8
+    assert any(trial.pruned for trial in whole[1])
+    for trial in whole[1]:  # one that is given up early keeps the days it was judged on
+        judged = np.isfinite(trial.daily.units[:, 0])
+        assert bool(np.all(judged)) == (not trial.pruned)
+        assert judged[0]
 
 
 def test_a_trial_cut_short_by_a_kill_is_made_again(known: Dataset, tmp_path: Path) -> None:
@@ -64,6 +78,23 @@ def test_a_trial_cut_short_by_a_kill_is_made_again(known: Dataset, tmp_path: Pat
     best, tried = search(known, file, 3)
     assert [trial.number for trial in tried] == [0, 1, 2]
     assert best in [trial.config for trial in tried]
+
+
+def test_a_trial_is_told_as_soon_as_it_is_settled_so_that_a_kill_leaves_it_counted(
+    known: Dataset, tmp_path: Path
+) -> None:
+    told: list[Tried] = []
+
+    def killed_at_the_second(tried: Tried) -> None:
+        told.append(tried)
+        if tried.number == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(known, tmp_path / "a.db", 4, tell=killed_at_the_second)
+    assert [trial.number for trial in told] == [0, 1]
+    _, tried = search(known, tmp_path / "a.db", 3)
+    assert [trial.config for trial in tried[:2]] == [trial.config for trial in told]
 
 
 def test_the_best_is_the_one_with_the_least_loss_and_the_first_is_the_default(
@@ -88,15 +119,15 @@ class _Inline:
         self.size = size
         self.asked: list[int] = []
 
-    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+    def judge(self, questions: Sequence[Question]) -> list[tuple[Answer, ...]]:
         self.asked.append(len(questions))
-        return [losses_of(question) for question in questions]
+        return [answer(question) for question in questions]
 
 
 class _Dies(_Inline):
     """A crew that is gone when it is asked for the second time."""
 
-    def judge(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+    def judge(self, questions: Sequence[Question]) -> list[tuple[Answer, ...]]:
         if self.asked:
             raise ConnectionResetError
         return super().judge(questions)

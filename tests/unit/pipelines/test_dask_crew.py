@@ -11,7 +11,7 @@ from distributed import LocalCluster
 from models.families.xgboost import XgboostConfig
 from models.labels import horizon_ns
 from models.splits import walk_forward
-from models.tuning import Question, losses_of
+from models.tuning import Question, answer
 from online.domain.errors import InvalidInput, Unavailable
 from pipelines import dask_crew
 from pipelines.dask_crew import open_crew
@@ -32,7 +32,8 @@ def questions(count: int) -> list[Question]:
     )
     return [
         Question(
-            known, folds, XgboostConfig(max_depth=2 + n, max_rounds=8, min_rounds=4), horizon, 7
+            *(known, folds, XgboostConfig(max_depth=2 + n, max_rounds=8, min_rounds=4)),
+            *(horizon, 7, (0.25, 1.0)),
         )
         for n in range(count)
     ]
@@ -48,7 +49,10 @@ def test_a_cluster_answers_as_this_process_does_and_in_order() -> None:
     ):
         assert crew is not None
         assert crew.size == 3
-        assert crew.judge(asked) == [losses_of(question) for question in asked]
+        for question, found in zip(asked, crew.judge(asked), strict=True):
+            for there, here in zip(found, answer(question), strict=True):
+                assert there.log_loss == here.log_loss
+                assert np.array_equal(there.units, here.units, equal_nan=True)
 
 
 def test_without_an_address_there_is_no_crew() -> None:
