@@ -191,7 +191,7 @@ def compose(
     reader = _make_reader(settings.features)
     circuits = _Circuits(BreakerRules(**settings.breakers.model_dump()))
     guarded = GuardedFeatures(reader, circuits.make("features"))
-    matched = MatchedFeatures(guarded, guarded)
+    matched = MatchedFeatures(guarded)
     broker, terminal, close_broker = _make_broker(settings.broker, clock, circuits)
     journal, book = open_journal(settings.journal.path)
     simulation = None

@@ -21,7 +21,7 @@ from online.domain.record import Record
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Calibration, MemberOutput, Probabilities
 from online.domain.trading_state import TradingState
-from online.domain.transform import combine_digests
+from online.domain.transform import Held, combine_digests
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from online.domain.window import WindowContract
 
@@ -249,11 +249,14 @@ class FakeFeatures:
         await self.ping()
         return self.reading
 
+    async def read_told(self, symbol: str, contract: VectorContract) -> tuple[VectorReading, Held]:
+        return await self.read(symbol, contract), await self.read_transforms(symbol, contract)
+
     async def read_transforms(
         self,
         symbol: str,  # noqa: ARG002 - the store's
         contract: VectorContract,
-    ) -> dict[str, dict[str, str] | None]:
+    ) -> Held:
         await self.ping()
         return {view.name: dict.fromkeys(view.features, TRANSFORM) for view in contract.views}
 

@@ -10,6 +10,7 @@ from online.domain.breaker import Breaker, BreakerState, CircuitOpen
 from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
+from online.domain.transform import Held
 from online.domain.vector import VectorContract, VectorReading
 from online.ports import AccountBroker, Clock, FeatureReader, Observation
 
@@ -70,9 +71,10 @@ class Circuit:
 class Store(FeatureReader, Protocol):
     """The online store: its values, how they are made, and a sign of life."""
 
-    async def read_transforms(
-        self, symbol: str, contract: VectorContract
-    ) -> dict[str, dict[str, str] | None]:
+    async def read_told(self, symbol: str, contract: VectorContract) -> tuple[VectorReading, Held]:
+        """Return values and, of the same instant, how they are made."""
+
+    async def read_transforms(self, symbol: str, contract: VectorContract) -> Held:
         """Return digests of features by view; None where the store tells nothing."""
 
     async def ping(self) -> None:
@@ -92,12 +94,14 @@ class GuardedFeatures:
 
     def __init__(self, inner: Store, circuit: Circuit) -> None:
         self._inner = inner
-        self._read = inner.read
+        self._read, self._read_told = inner.read, inner.read_told
         self._run = circuit.run
 
-    async def read_transforms(
-        self, symbol: str, contract: VectorContract
-    ) -> dict[str, dict[str, str] | None]:
+    async def read_told(self, symbol: str, contract: VectorContract) -> tuple[VectorReading, Held]:
+        """Return values and, of the same instant, how they are made."""
+        return await self._run(self._read_told, symbol, contract)
+
+    async def read_transforms(self, symbol: str, contract: VectorContract) -> Held:
         """Return digests of features by view."""
         return await self._run(self._inner.read_transforms, symbol, contract)
 

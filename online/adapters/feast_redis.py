@@ -15,10 +15,11 @@ Feast's own client is never imported: it costs seconds to start and enforces no 
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import mmh3
@@ -27,6 +28,7 @@ import msgspec
 from online.adapters.redis_connection import RedisAddress, RedisConnection, pack_command
 from online.domain.errors import Unavailable
 from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.transform import Held
 from online.domain.vector import VectorContract, VectorReading
 
 _STRING_TYPE = 2
@@ -34,6 +36,8 @@ _FLOAT32_TAG, _FLOAT64_TAG, _BYTES_TAG = 0x35, 0x29, 0x0A
 _SECONDS_TAG, _NANOS_TAG = 0x08, 0x10
 _VARINT_BITS = 63  # the bits before a varint's tenth and last byte
 _FLOAT32, _FLOAT64 = struct.Struct("<f"), struct.Struct("<d")
+_log = logging.getLogger(__name__)
+Cells = list[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,31 @@ class _Plan:
     command: bytes
     n_features: int
     n_views: int
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells it answers with."""
+        return self.n_features + self.n_views + (0 if self.contract.window is None else 2)
+
+
+@dataclass(slots=True)
+class _ToldPlan:
+    """A vector's command that asks for the cells of its views' transforms, too, and the last.
+
+    They are decoded when they change: the same cells are the same mapping.
+    """
+
+    plan: _Plan
+    views: tuple[str, ...]
+    cells: Cells | None = None
+    held: Held = field(default_factory=dict)
+
+    def take(self, cells: Cells) -> Held:
+        """Return what cells tell."""
+        if cells != self.cells:
+            self.held = _decode_each(self.views, cells)
+            self.cells = cells
+        return self.held
 
 
 class FeastRedisReader:
@@ -73,6 +102,7 @@ class FeastRedisReader:
         self._project = project
         self._join_key = join_key
         self._plans: dict[str, _Plan] = {}
+        self._told: dict[str, _ToldPlan] = {}
 
     async def read(self, symbol: str, contract: VectorContract) -> VectorReading:
         """Return what the store holds, missing values and stamps included.
@@ -85,38 +115,41 @@ class FeastRedisReader:
         plan = self._plans.get(symbol)
         if plan is None or plan.contract is not contract:
             plan = self._plans[symbol] = self._make_plan(symbol, contract)
-        reply = await self._connection.execute(plan.command)
-        n_features, end = plan.n_features, plan.n_features + plan.n_views
-        n_window = 0 if contract.window is None else 2
-        if not isinstance(reply, list) or len(reply) != end + n_window:
-            raise Unavailable(f"the store answered HMGET with {type(reply).__name__}")
-        cells = cast("list[bytes | None]", reply)
-        values = tuple([decode_float(cell) for cell in cells[:n_features]])
-        stamps_ns = tuple([decode_timestamp_ns(cell) for cell in cells[n_features:end]])
-        if not n_window:
-            return VectorReading(values, stamps_ns)
-        window, stamp = decode_bytes(cells[end]), decode_timestamp_ns(cells[end + 1])
-        return VectorReading(values, stamps_ns, window, stamp)
+        return _decode_reading(plan, await self._ask(plan.command, plan.n_cells))
 
-    async def read_transforms(
-        self, symbol: str, contract: VectorContract
-    ) -> dict[str, dict[str, str] | None]:
-        """Return how the store says that its values are made: digests of features, by view.
+    async def read_told(self, symbol: str, contract: VectorContract) -> tuple[VectorReading, Held]:
+        """Return what the store holds and, of the same instant, how it says that it is made.
+
+        As long as the store says the same, it is the same mapping.
 
         Raises
         ------
         Unavailable
-            If the store does not answer, or holds what no pusher writes.
+            As `read`.
         """
-        views = [view.name for view in contract.views]
-        views += [] if contract.window is None else [contract.window.view]
+        told = self._told.get(symbol)
+        if told is None or told.plan.contract is not contract:
+            views = _views_of(contract)
+            more = [transform_field(view) for view in views]
+            told = self._told[symbol] = _ToldPlan(self._make_plan(symbol, contract, more), views)
+        n_more = len(told.views)
+        cells = await self._ask(told.plan.command, told.plan.n_cells + n_more)
+        return _decode_reading(told.plan, cells), told.take(cells[-n_more:])
+
+    async def read_transforms(self, symbol: str, contract: VectorContract) -> Held:
+        """Return how the store says that its values are made: digests of features, by view.
+
+        A cell that no pusher wrote tells of no feature.
+
+        Raises
+        ------
+        Unavailable
+            If the store does not answer.
+        """
+        views = _views_of(contract)
         key = entity_key(self._project, self._join_key, symbol)
         command = pack_command(b"HMGET", key, *(transform_field(view) for view in views))
-        reply = await self._connection.execute(command)
-        if not isinstance(reply, list) or len(reply) != len(views):
-            raise Unavailable(f"the store answered HMGET with {type(reply).__name__}")
-        cells = cast("list[bytes | None]", reply)
-        return {view: decode_transforms(cell) for view, cell in zip(views, cells, strict=True)}
+        return _decode_each(views, await self._ask(command, len(views)))
 
     async def ping(self) -> None:
         """Ask the server for a sign of life.
@@ -132,14 +165,50 @@ class FeastRedisReader:
         """Close the connection."""
         await self._connection.close()
 
-    def _make_plan(self, symbol: str, contract: VectorContract) -> _Plan:
+    async def _ask(self, command: bytes, n_cells: int) -> Cells:
+        reply = await self._connection.execute(command)
+        if not isinstance(reply, list) or len(reply) != n_cells:
+            raise Unavailable(f"the store answered HMGET with {type(reply).__name__}")
+        return cast("Cells", reply)
+
+    def _make_plan(
+        self, symbol: str, contract: VectorContract, more: Sequence[bytes] = ()
+    ) -> _Plan:
         fields = [hash_field(v.name, name) for v in contract.views for name in v.features]
         fields += [stamp_field(view.name) for view in contract.views]
         if (window := contract.window) is not None:
             fields += [hash_field(window.view, window.field), stamp_field(window.view)]
         key = entity_key(self._project, self._join_key, symbol)
-        command = pack_command(b"HMGET", key, *fields)
+        command = pack_command(b"HMGET", key, *fields, *more)
         return _Plan(contract, command, len(contract.names), len(contract.views))
+
+
+def _views_of(contract: VectorContract) -> tuple[str, ...]:
+    """Return every view that is read, the window's last."""
+    window = () if contract.window is None else (contract.window.view,)
+    return (*(view.name for view in contract.views), *window)
+
+
+def _decode_reading(plan: _Plan, cells: Cells) -> VectorReading:
+    n_features, end = plan.n_features, plan.n_features + plan.n_views
+    values = tuple([decode_float(cell) for cell in cells[:n_features]])
+    stamps_ns = tuple([decode_timestamp_ns(cell) for cell in cells[n_features:end]])
+    if plan.contract.window is None:
+        return VectorReading(values, stamps_ns)
+    window, stamp = decode_bytes(cells[end]), decode_timestamp_ns(cells[end + 1])
+    return VectorReading(values, stamps_ns, window, stamp)
+
+
+def _decode_each(views: Sequence[str], cells: Cells) -> Held:
+    """Return what is told of each view; what cannot be read tells of no feature, and is logged."""
+    held: dict[str, dict[str, str] | None] = {}
+    for view, cell in zip(views, cells, strict=True):
+        try:
+            held[view] = decode_transforms(cell)
+        except Unavailable as error:
+            _log.warning("how %s is made cannot be read: %s", view, error)
+            held[view] = {}
+    return held
 
 
 def entity_key(project: str, join_key: str, value: str) -> bytes:

@@ -203,7 +203,16 @@ class RedisConnection:
         else:
             context = ssl.create_default_context() if address.tls else None
             _, wire = await loop.create_connection(_Wire, address.host, address.port, ssl=context)
-        greetings = []
+        try:
+            await self._greet(wire)
+        except BaseException:  # whatever it was, nobody else will close the connection
+            wire.close("its greeting was not answered")
+            raise
+        return wire
+
+    async def _greet(self, wire: _Wire) -> None:
+        """Say who we are and which database is meant."""
+        address, greetings = self._address, list[tuple[bytes, ...]]()
         if address.password:
             login = (
                 (address.username, address.password) if address.username else (address.password,)
@@ -214,6 +223,4 @@ class RedisConnection:
         for words in greetings:
             reply = await self._ask(wire, pack_command(*words))
             if isinstance(reply, hiredis.ReplyError):
-                wire.close("its greeting was refused")
                 raise Unavailable(f"Redis at {address} refuses {words[0].decode()}: {reply}")
-        return wire

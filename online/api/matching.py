@@ -9,13 +9,12 @@ from typing import Protocol
 
 from online.domain.errors import FeaturesChanged, ModelRefused, Unavailable
 from online.domain.manifest import Manifest
-from online.domain.transform import Disagreement, judge_transforms
+from online.domain.transform import Disagreement, Held, judge_transforms
 from online.domain.vector import VectorContract, VectorReading
-from online.ports import FeatureReader
 
 logger = logging.getLogger(__name__)
 CHECK_EVERY_SECONDS = 10.0
-"""Between two looks at how the store's values are made; none is taken for a request."""
+"""Between two looks at how the store's values are made, so that readiness tells of a change."""
 _MODELS = 2
 """Models that are known: the one that trades and the one that takes its place."""
 
@@ -23,9 +22,10 @@ _MODELS = 2
 class TransformStore(Protocol):
     """The online store, as it tells how its values are made."""
 
-    async def read_transforms(
-        self, symbol: str, contract: VectorContract
-    ) -> dict[str, dict[str, str] | None]:
+    async def read_told(self, symbol: str, contract: VectorContract) -> tuple[VectorReading, Held]:
+        """Return values and, of the same instant, how they are made."""
+
+    async def read_transforms(self, symbol: str, contract: VectorContract) -> Held:
         """Return digests of features by view; None where the store tells nothing."""
 
     async def ping(self) -> None:
@@ -37,6 +37,7 @@ class _Expectation:
     """What a model was fitted on, and why the store does not hold it; None if it does."""
 
     manifest: Manifest
+    held: Held | None = None
     trouble: Disagreement | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,20 +45,27 @@ class _Expectation:
         names = tuple(view.name for view in self.manifest.vector.views)
         self.trouble = Disagreement("the store was not asked yet", names)
 
+    def judge(self, held: Held) -> Disagreement | None:
+        """Return why the model must not read what a store tells so of; None if it may."""
+        if held is not self.held:
+            manifest = self.manifest
+            self.trouble = judge_transforms(held, manifest.vector, manifest.transform_fingerprint)
+            self.held = held
+        return self.trouble
+
 
 class MatchedFeatures:
     """A feature reader that gives a model nothing that is made otherwise than it learnt.
 
+    Every reading is judged by what the store told of it at the same instant.
+
     Parameters
     ----------
-    reader
-        Reads the values.
     store
-        Tells how they are made.
+        Holds the values, and tells how they are made.
     """
 
-    def __init__(self, reader: FeatureReader, store: TransformStore) -> None:
-        self._read = reader.read
+    def __init__(self, store: TransformStore) -> None:
         self._store = store
         self._expected: list[_Expectation] = []
 
@@ -100,15 +108,11 @@ class MatchedFeatures:
             If it does not answer.
         """
         asked = self._find(contract)
-        if asked.trouble is not None:
-            await self._ask(asked)
-        trouble = asked.trouble
+        reading, held = await self._store.read_told(symbol, contract)
+        trouble = asked.judge(held)
         if trouble is None:
-            return await self._read(symbol, contract)
-        if not trouble.untold:
-            raise FeaturesChanged(trouble.detail)
-        reading = await self._read(symbol, contract)
-        if any(view in trouble.untold for view in _written(reading, contract)):
+            return reading
+        if not trouble.untold or any(v in trouble.untold for v in _written(reading, contract)):
             raise FeaturesChanged(trouble.detail)
         return reading  # what is untold was never written: the vector is torn, and vetoed for that
 
@@ -132,7 +136,7 @@ class MatchedFeatures:
             await self.look()
 
     async def look(self) -> None:
-        """Ask once about every model; a store that does not answer leaves what is known."""
+        """Ask once about every model; a store that does not answer is no other formula."""
         for asked in self._expected:
             known = asked.trouble
             try:
@@ -144,8 +148,7 @@ class MatchedFeatures:
 
     async def _ask(self, asked: _Expectation) -> None:
         manifest = asked.manifest
-        held = await self._store.read_transforms(manifest.symbol, manifest.vector)
-        asked.trouble = judge_transforms(held, manifest.vector, manifest.transform_fingerprint)
+        asked.judge(await self._store.read_transforms(manifest.symbol, manifest.vector))
 
     def _find(self, contract: VectorContract) -> _Expectation:
         for asked in reversed(self._expected):

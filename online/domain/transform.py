@@ -14,6 +14,8 @@ import msgspec
 from online.domain.vector import VectorContract
 
 _SHOWN = 12
+Held = Mapping[str, Mapping[str, str] | None]
+"""What a store tells: by view, the digest of each of its features; None where it tells nothing."""
 
 
 class Disagreement(msgspec.Struct, frozen=True):
@@ -49,9 +51,7 @@ def combine_digests(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def judge_transforms(
-    held: Mapping[str, Mapping[str, str] | None], contract: VectorContract, fingerprint: str
-) -> Disagreement | None:
+def judge_transforms(held: Held, contract: VectorContract, fingerprint: str) -> Disagreement | None:
     """Return why a store's values are not those that a model was fitted on; None if they are.
 
     Parameters

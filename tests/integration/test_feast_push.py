@@ -33,7 +33,7 @@ from online.adapters.feast_redis import (
 from online.adapters.redis_connection import RedisAddress
 from online.domain.errors import InvalidInput, InvalidSettings, NotFound, Unavailable
 from online.domain.market import Timeframe
-from online.domain.transform import judge_transforms
+from online.domain.transform import Held, judge_transforms
 from online.domain.vector import VectorContract, VectorReading
 from pipelines import feature_steps
 from pipelines.feature_history import load_history
@@ -66,7 +66,7 @@ class Line:
     def read(self) -> VectorReading:
         return asyncio.run(self._ask(lambda reader, vector: reader.read(SYMBOL, vector)))
 
-    def read_transforms(self) -> dict[str, dict[str, str] | None]:
+    def read_transforms(self) -> Held:
         return asyncio.run(self._ask(lambda reader, vector: reader.read_transforms(SYMBOL, vector)))
 
     async def _ask(self, what: Callable[[FeastRedisReader, VectorContract], Awaitable[T]]) -> T:

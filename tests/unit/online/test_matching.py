@@ -43,14 +43,19 @@ class FakeStore:
     async def read(self, symbol: str, contract: VectorContract) -> VectorReading:  # noqa: ARG002
         return self.reading
 
+    async def read_told(self, symbol: str, contract: VectorContract) -> tuple[VectorReading, Held]:
+        return await self.read(symbol, contract), self._told(contract)
+
     async def read_transforms(self, symbol: str, contract: VectorContract) -> Held:  # noqa: ARG002
         self.asked += 1
         if self.asked == _OFTEN:
             self.asked_often.set()
+        return self._told(contract)
+
+    def _told(self, contract: VectorContract) -> Held:
         if self.down:
             raise Unavailable("the store is down")
-        views = [view.name for view in contract.views]
-        return {view: self.held.get(view) for view in views}
+        return {view.name: self.held.get(view.name) for view in contract.views}
 
     async def ping(self) -> None:
         if self.down:
@@ -60,7 +65,7 @@ class FakeStore:
 def make_matched(**told: object) -> tuple[MatchedFeatures, FakeStore, Manifest]:
     manifest = make_manifest()
     store = FakeStore(told_of(manifest), **told)  # type: ignore[arg-type]
-    return MatchedFeatures(store, store), store, manifest
+    return MatchedFeatures(store), store, manifest
 
 
 def test_a_vector_is_read_without_asking_again_how_it_is_made() -> None:
@@ -116,8 +121,9 @@ def test_what_was_never_written_is_a_torn_vector_and_no_other_formula() -> None:
 
 
 @pytest.mark.parametrize("change", ["other", "one other", "withdrawn", "lacking"])
-def test_values_made_otherwise_since_are_seen_at_the_next_look(
-    change: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("looks", [0, 1])
+def test_values_made_otherwise_since_are_never_read(
+    change: str, looks: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     matched, store, manifest = make_matched()
     run_to_completion(matched.admit(manifest))
@@ -130,9 +136,10 @@ def test_values_made_otherwise_since_are_seen_at_the_next_look(
             store.held["h1_clock"] = None
         case _:
             store.held["h1_clock"] = {}
-    with caplog.at_level(logging.WARNING):
-        run_to_completion(matched.look())
-    assert "reads nothing" in caplog.text
+    for _ in range(looks):
+        with caplog.at_level(logging.WARNING):
+            run_to_completion(matched.look())
+        assert "reads nothing" in caplog.text
     with pytest.raises(FeaturesChanged):
         run_to_completion(matched.read("EURUSD", manifest.vector))
     if change != "withdrawn":
@@ -140,14 +147,16 @@ def test_values_made_otherwise_since_are_seen_at_the_next_look(
             run_to_completion(matched.ping())
 
 
-def test_a_store_that_does_not_answer_at_a_look_changes_nothing() -> None:
+def test_a_store_that_does_not_answer_at_a_look_is_no_other_formula() -> None:
     matched, store, manifest = make_matched()
     run_to_completion(matched.admit(manifest))
     store.down = True
     run_to_completion(matched.look())
+    for ask in (matched.read("EURUSD", manifest.vector), matched.ping()):
+        with pytest.raises(Unavailable):
+            run_to_completion(ask)
+    store.down = False
     assert run_to_completion(matched.read("EURUSD", manifest.vector)) == make_reading()
-    with pytest.raises(Unavailable):
-        run_to_completion(matched.ping())
 
 
 def test_the_model_before_is_still_known_while_the_next_takes_its_place() -> None:

@@ -289,3 +289,25 @@ def test_the_system_clock_is_after_2020() -> None:
 def test_what_tells_no_transforms_is_refused(cell: bytes) -> None:
     with pytest.raises(Unavailable, match="expected digests"):
         decode_transforms(cell)
+
+
+def test_a_server_that_is_slow_to_greet_keeps_no_connection_of_ours() -> None:
+    given_up = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        asyncio.get_running_loop().call_later(0.03, writer.write, b"+OK\r\n")
+        while await reader.read(4096):
+            pass
+        given_up.set()
+
+    async def story() -> None:
+        server = await asyncio.start_server(slow, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        address = RedisAddress.parse(f"redis://:nobodys@127.0.0.1:{port}/2")
+        with pytest.raises(Unavailable):
+            await RedisConnection(address, timeout_seconds=0.05).execute(pack_command(b"PING"))
+        await asyncio.wait_for(given_up.wait(), 2.0)
+        server.close()
+
+    asyncio.run(story())
