@@ -33,9 +33,11 @@ class LabelChoice:
     unit_feature
         What one unit is.
     assumed_spread_points
-        Used where the bars bring no spread of their own (>= 0).
+        Used where the bars bring no spread of their own (>= 0); None for what was quoted of the
+        symbol, else for what is declared for it.
     commission_per_lot_side
-        In the account's currency, for one lot, at entry and again at exit (>= 0).
+        In the account's currency, for one lot, at entry and again at exit (>= 0), of symbols that
+        have no commission of their own.
     target
         What the classes mean; ``direction`` trades without `target_units`.
     """
@@ -44,7 +46,7 @@ class LabelChoice:
     target_units: float = 1.0
     timeout_bars: int = 10
     unit_feature: str = "atr_14"
-    assumed_spread_points: float = 8.0
+    assumed_spread_points: float | None = None
     commission_per_lot_side: float = 3.5
     target: Target = Target.BARRIER
 
@@ -53,9 +55,15 @@ class LabelChoice:
         units = 0.0 if self.target is Target.DIRECTION else self.target_units
         return BarrierRule(self.stop_units, units, self.timeout_bars, timeframe, self.unit_feature)
 
-    def costs(self, contract_size: float, account_per_profit: float) -> Costs:
-        """Return the costs of one instrument."""
-        return Costs(self.commission_per_lot_side, contract_size, account_per_profit)
+    def costs(
+        self,
+        contract_size: float,
+        account_per_profit: float,
+        commission_per_lot: float | None = None,
+    ) -> Costs:
+        """Return the costs of one instrument; None for a commission that is the account's."""
+        own = self.commission_per_lot_side if commission_per_lot is None else commission_per_lot
+        return Costs(own, contract_size, account_per_profit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,10 @@ class _AccountTerms(_Section):
     commission_per_lot: float = Field(
         default=0.0, ge=0, description="Commission per lot and side, account currency."
     )
-    assumed_spread_points: float = Field(
-        default=0.0,
+    assumed_spread_points: float | None = Field(
+        default=None,
         ge=0,
-        description="Spread assumed on one-sided bars, points; printed in reports.",
+        description="Spread assumed on one-sided bars, points; else what is known of each symbol.",
     )
     leverage: float = Field(
         default=100.0, gt=0, description="Notional value a unit of margin carries."

@@ -99,7 +99,8 @@ def backtest(
     mlflow_uri
         A server's or a ``sqlite:///`` URI; None for the home's own database.
     spread_points
-        Assumed where the bars bring no spread; None for the settings'.
+        Assumed where the bars bring no spread; None for the settings', which may leave it to what
+        is known of each symbol.
     quick
         Leave out what takes many runs: other choices, coins, redrawn candles.
 
@@ -140,7 +141,7 @@ def load_model(home: Home, name: str, alias: str, mlflow_uri: str | None) -> Onn
 
 @task(name="read market and features", cache_policy=NO_CACHE)
 def prepare(
-    home: Home, model: OnnxModel, start_ns: int, end_ns: int | None, spread_points: float
+    home: Home, model: OnnxModel, start_ns: int, end_ns: int | None, spread_points: float | None
 ) -> Lane:
     """Return the bars to trade, and features computed in batch from the lake alone."""
     manifest = model.manifest

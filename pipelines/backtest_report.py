@@ -68,8 +68,18 @@ class Story:
     def costs(self) -> str:
         """Where each market's spread comes from, and the commission."""
         notes = dict.fromkeys(market.costs_note for market in self.markets)
-        commission = f"{self.terms.commission_per_lot:g} {self.terms.currency} a lot and side"
-        return f"{' '.join(notes)} Commission {commission}."
+        return f"{' '.join(notes)} {self._commission}"
+
+    @property
+    def _commission(self) -> str:
+        """What a lot and side costs, symbols with a commission of their own named."""
+        usual, currency = self.terms.commission_per_lot, self.terms.currency
+        own = [
+            f", {each.symbol} {each.commission_per_lot:g}"
+            for each in (market.instrument for market in self.markets)
+            if each.commission_per_lot is not None
+        ]
+        return f"Commission {usual:g} {currency} a lot and side{''.join(own)}."
 
 
 def write_report(path: Path, story: Story) -> None:

@@ -20,7 +20,7 @@ def read_conversion_markets(
     currency: str,
     timeframe: Timeframe,
     interval_ns: tuple[int, int],
-    assumed_spread_points: float,
+    assumed_spread_points: float | None,
 ) -> tuple[Market, ...]:
     """Return the markets whose quotes a backtest needs beside those it trades.
 
@@ -35,7 +35,7 @@ def read_conversion_markets(
     interval_ns
         Start and end of the closes, UTC nanoseconds, half open.
     assumed_spread_points
-        Where the bars bring no spread (>= 0).
+        Where the bars bring no spread (>= 0); None for what is known of each symbol.
 
     Raises
     ------

@@ -55,7 +55,7 @@ def find_replay_start_ns(home: Home, symbol: str, timeframe: Timeframe) -> int:
 
 
 def open_replay(
-    home: Home, symbol: str, timeframe: Timeframe, scorer: ScorerClient, spread_points: float
+    home: Home, symbol: str, timeframe: Timeframe, scorer: ScorerClient, spread_points: float | None
 ) -> Replay:
     """Return the replay of a series' last quarter, on a Feast project of its own.
 
@@ -64,7 +64,7 @@ def open_replay(
     scorer
         Runs in replay mode.
     spread_points
-        Assumed on bars that the source gave no spread.
+        Assumed on bars that the source gave no spread; None for what is known of the symbol.
     """
     lake, start_ns = Lake(home.lake), find_replay_start_ns(home, symbol, timeframe)
     paths = store_paths(home)

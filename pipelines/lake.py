@@ -26,6 +26,7 @@ from pipelines.lake_files import (
     only_writer,
     read_header,
     read_month,
+    read_quoted_spreads,
     read_stamps,
     write_month,
     write_parquet,
@@ -189,6 +190,26 @@ class Lake(LakePart):
             ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
         """
         return np.concatenate([read_stamps(path) for path in self._months(symbol, timeframe)])
+
+    def read_quoted_spreads(
+        self, symbol: str, timeframe: Timeframe | str, end_ns: int | None = None
+    ) -> NDArray[np.float64]:
+        """Return the mean spreads, points, of a series' bars that were made of quotes.
+
+        Parameters
+        ----------
+        symbol, timeframe
+            The series.
+        end_ns
+            Only bars that closed before count, UTC nanoseconds; None for all.
+
+        Raises
+        ------
+        NotFound
+            ``EMPTY_LAKE``, ``UNKNOWN_SYMBOL`` or ``UNKNOWN_TIMEFRAME``.
+        """
+        paths = [p for p in self._months(symbol, timeframe) if _overlaps(p, None, end_ns)]
+        return np.concatenate([np.empty(0), *(read_quoted_spreads(p, end_ns) for p in paths)])
 
     def price_side(self, symbol: str, timeframe: Timeframe | str) -> PriceSide:
         """Return which side of the market a series' prices are.

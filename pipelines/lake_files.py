@@ -155,6 +155,33 @@ def read_stamps(path: Path) -> NDArray[np.int64]:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
+def read_quoted_spreads(path: Path, end_ns: int | None) -> NDArray[np.float64]:
+    """Return the mean spreads, points, of a month's bars that were made of quotes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    end_ns
+        Only bars that closed before count, nanoseconds UTC; None for all.
+
+    Raises
+    ------
+    InvalidInput
+        As `read_header`.
+    """
+    read_header(path)
+    parquet = _parquet(path)
+    if "quotes" not in parquet.schema_arrow.names:
+        return np.empty(0)
+    table = parquet.read(columns=["closed_at_ns", "spread_points", "quotes"])
+    stamps, spreads, quotes = (column.to_numpy() for column in table.columns)
+    known = np.isfinite(quotes) & np.isfinite(spreads)
+    if end_ns is not None:
+        known &= stamps < end_ns
+    return np.asarray(spreads[known], dtype=np.float64)
+
+
 def read_header(path: Path) -> MonthHeader:
     """Return what a month's file says of itself.
 

@@ -76,7 +76,7 @@ def with_wider_spread(lane: Lane, factor: float) -> Lane:
     quotes = tuple(_widen(bar, market, factor) for bar in market.quotes)
     wider = Market(
         *(market.instrument, market.timeframe, market.side),
-        *(market.bars, quotes, market.assumed_spread_points),
+        *(market.bars, quotes, market.spread),
     )
     return Lane(wider, lane.stamps_ns, lane.columns, lane.model)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from feature_repo.bars import BarArrays
-from online.domain.errors import InvalidInput, NotFound
+from online.domain.errors import NotFound
 from online.domain.market import Bar, Instrument, PriceSide, Timeframe
 from online.simulator.bars import BidAskBar, two_sided
 from pipelines.lake import Lake
+from pipelines.spread import SpreadUsed, choose_spread
 
 _LEAST_BARS = 2
 
@@ -26,8 +28,8 @@ class Market:
         As stored.
     quotes
         The same bars with both sides.
-    assumed_spread_points
-        Spread used where the lake has none; None if every bar brought its own.
+    spread
+        Which spread was used, and where it comes from.
     """
 
     instrument: Instrument
@@ -35,16 +37,17 @@ class Market:
     side: PriceSide
     bars: tuple[Bar, ...]
     quotes: tuple[BidAskBar, ...]
-    assumed_spread_points: float | None
+    spread: SpreadUsed
 
     @property
     def costs_note(self) -> str:
         """Say in one sentence where the spread comes from."""
-        if self.assumed_spread_points is None:
-            return f"Spread as recorded with each {self.side.value} bar."
+        symbol, side = self.instrument.symbol, self.side.value
+        if self.spread.points is None:
+            return f"The spread of {symbol} was {self.spread.source}."
         return (
-            f"The bars are {self.side.value} prices without a spread: "
-            f"{self.assumed_spread_points:g} points are assumed, a declared assumption."
+            f"The bars of {symbol} are {side} prices without a spread: {self.spread.points:g} "
+            f"points are assumed ({self.spread.source})."
         )
 
 
@@ -54,24 +57,23 @@ def read_market(
     timeframe: Timeframe,
     start_ns: int,
     end_ns: int,
-    assumed_spread_points: float,
+    assumed_spread_points: float | None = None,
 ) -> Market:
     """Return the bars with ``start_ns <= closed_at_ns < end_ns`` as a market.
 
     Parameters
     ----------
     assumed_spread_points
-        Used for bars that the source gave no spread (>= 0).
+        Used for bars that the source gave no spread (>= 0); None for what is known of the
+        symbol, as `pipelines.spread.choose_spread` says.
 
     Raises
     ------
     NotFound
         If the lake has no such series, or fewer than two bars in the interval.
     InvalidInput
-        If the assumed spread is negative or not finite.
+        If the assumed spread is negative or not finite, or nothing is known of it.
     """
-    if not (math.isfinite(assumed_spread_points) and assumed_spread_points >= 0.0):
-        raise InvalidInput(f"assumed_spread_points must be 0 or more: {assumed_spread_points}")
     frame = lake.read_bars(instrument.symbol, timeframe, start_ns, end_ns, microstructure=True)
     if len(frame) < _LEAST_BARS:
         raise NotFound(
@@ -80,19 +82,19 @@ def read_market(
             code="EMPTY_INTERVAL",
         )
     side = lake.price_side(instrument.symbol, timeframe)
-    quotes, assumed = [], False
     arrays = BarArrays.from_frame(frame)
     bars = [arrays.bar(index) for index in range(len(arrays))]
-    for bar, recorded in zip(bars, frame["spread_points"].tolist(), strict=True):
-        spread = recorded
-        if math.isnan(recorded):
-            spread, assumed = assumed_spread_points, True
-        quotes.append(two_sided(bar, timeframe, side, spread, instrument.scale))
+    recorded = frame["spread_points"].to_numpy(dtype=np.float64)
+    spread, points = choose_spread(recorded, lake, instrument, assumed_spread_points, end_ns)
+    quotes = [
+        two_sided(bar, timeframe, side, each, instrument.scale)
+        for bar, each in zip(bars, points.tolist(), strict=True)
+    ]
     return Market(
         instrument,
         timeframe,
         side,
         tuple(bars),
         tuple(quotes),
-        assumed_spread_points if assumed else None,
+        spread,
     )

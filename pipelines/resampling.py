@@ -129,5 +129,5 @@ def _market_of(bars: BarArrays, market: Market, first: int, drawn: npt.NDArray[n
         quotes.append(two_sided(bar, market.timeframe, market.side, spread, scale))
     return Market(
         *(market.instrument, market.timeframe, market.side),
-        *(tuple(stored), tuple(quotes), market.assumed_spread_points),
+        *(tuple(stored), tuple(quotes), market.spread),
     )

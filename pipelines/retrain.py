@@ -172,7 +172,7 @@ def receipt_path(plan: TrainPlan, data: TrainingData) -> Path:
     named = (
         *(plan.name, plan.recipe.trial(data.dataset.names), str(plan.recipe.seed)),
         *(str(plan.recipe.n_tuning_trials), str(plan.start_ns), str(plan.end_ns)),
-        *(data.dataset.digest, str(data.costs), str(data.assumed_spread_points), code_digest()),
+        *(data.dataset.digest, str(data.costs), str(data.spread.points), code_digest()),
     )
     key = hashlib.sha256("|".join(named).encode()).hexdigest()[:16]
     return plan.home.mlflow / "retrained" / f"{plan.name}-{key}.json"

@@ -146,7 +146,12 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
         return other.run(lanes).performance
 
     dear = replace(world.terms, commission_per_lot=2.0 * world.terms.commission_per_lot)
-    doubled = replace(world, terms=dear)
+    twice = {
+        symbol: replace(each, commission_per_lot=2.0 * each.commission_per_lot)
+        for symbol, each in world.instruments.items()
+        if each.commission_per_lot is not None
+    }
+    doubled = replace(world, terms=dear, instruments={**world.instruments, **twice})
     wider = [with_wider_spread(lane, 2.0) for lane in lanes]
     rows = [
         Varied(f"{name} x {factor:g}", models(change, factor))
@@ -220,7 +225,8 @@ def _commission(lane: Lane, share: float, terms: AccountTerms) -> float:
     """Return what buying and selling a share costs; its notional is taken as in the account's."""
     instrument, first = lane.market.instrument, lane.market.quotes[0].ask_open
     unit = 1.0 if instrument.base_currency == terms.currency else first
-    return 2.0 * terms.commission_per_lot * share / (unit * instrument.contract_size)
+    per_lot = instrument.commission_or(terms.commission_per_lot)
+    return 2.0 * per_lot * share / (unit * instrument.contract_size)
 
 
 def _bars_held(lanes: Sequence[Lane], found: Performance) -> list[int]:

@@ -108,7 +108,7 @@ def _name_of_study(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     named = (
         *(plan.name, plan.recipe.trial(data.dataset.names), data.dataset.digest),
         *(str(len(data.dataset)), str(data.costs), str(data.price_side)),
-        *(str(data.assumed_spread_points), str(parameters["trials"]), code_digest()),
+        *(str(data.spread.points), str(parameters["trials"]), code_digest()),
     )
     return hashlib.sha256("|".join(named).encode()).hexdigest()
 

@@ -81,6 +81,8 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "timeframe": plan.timeframe,
             "rows": len(dataset),
             "price_side": data.price_side,
+            "spread": data.spread.note,
+            "commission_per_lot": data.costs.commission_per_lot_side,
             "data_sha256": dataset.digest,
         }
     )

@@ -143,7 +143,8 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
         ),
         barriers=plan.rule,
         price_side=data.price_side,
-        assumed_spread_points=data.assumed_spread_points,
+        assumed_spread_points=data.spread.points,
+        spread_source=data.spread.source,
         members=tuple(
             Member(
                 name=member.exported.family,

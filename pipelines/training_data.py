@@ -37,6 +37,7 @@ from pipelines.feature_history import load_panel
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.spread import SpreadUsed, choose_spread
 from pipelines.window_history import read_windows
 
 if TYPE_CHECKING:
@@ -113,14 +114,14 @@ class TrainingData:
         Of each label.
     price_side
         Side of the bars.
-    assumed_spread_points
-        None if every bar brought its own spread.
+    spread
+        Which spread the bars were given, and where it comes from.
     """
 
     dataset: Dataset
     costs: Costs
     price_side: PriceSide
-    assumed_spread_points: float | None
+    spread: SpreadUsed
 
 
 def load_training_data(plan: TrainPlan) -> TrainingData:
@@ -150,12 +151,14 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
             remedy="Ingest a longer history or widen the training window.",
         )
     recorded = table["spread_points"].to_numpy(dtype=np.float64)
-    assumed = bool(np.isnan(recorded).any())
+    spread, points = choose_spread(
+        recorded, lake, instrument, label.assumed_spread_points, plan.end_ns
+    )
     side = lake.price_side(plan.symbol, plan.timeframe)
     rate = account_per_profit(
         lake, instrument, ACCOUNT_CURRENCY, plan.timeframe, (plan.start_ns, plan.end_ns)
     )
-    costs = label.costs(instrument.contract_size, rate)
+    costs = label.costs(instrument.contract_size, rate, instrument.commission_per_lot)
     dataset = build_dataset(
         read_features(plan, bars),
         bars,
@@ -163,12 +166,12 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         rule=plan.rule,
         costs=costs,
         price_side=side,
-        spread_points=np.where(np.isnan(recorded), label.assumed_spread_points, recorded),
+        spread_points=points,
         scale=instrument.scale,
         windows=_read_windows(plan, bars),
         target=label.target,
     )
-    return TrainingData(dataset, costs, side, label.assumed_spread_points if assumed else None)
+    return TrainingData(dataset, costs, side, spread)
 
 
 def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:

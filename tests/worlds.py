@@ -18,10 +18,12 @@ from online.instruments import find_instrument
 from online.simulator.bars import two_sided
 from pipelines.market import Market
 from pipelines.simulation import AccountTerms
+from pipelines.spread import SpreadUsed
 from tests.fakes import make_limits
 
 START_NS = 1_507_075_200_000_000_000  # 2017-10-04 00:00 UTC, a Wednesday
 SPREAD_POINTS = 8.0
+SPREAD = SpreadUsed(SPREAD_POINTS, "as given")
 SAY_LONG: Probabilities = (0.1, 0.2, 0.7)
 SAY_SHORT: Probabilities = (0.7, 0.2, 0.1)
 SAY_NOTHING: Probabilities = (0.4, 0.2, 0.4)
@@ -67,7 +69,7 @@ def market_of(bars: Sequence[Bar]) -> Market:
     quotes = tuple(
         two_sided(bar, Timeframe.H1, PriceSide.ASK, SPREAD_POINTS, EURUSD.scale) for bar in bars
     )
-    return Market(EURUSD, Timeframe.H1, PriceSide.ASK, tuple(bars), quotes, SPREAD_POINTS)
+    return Market(EURUSD, Timeframe.H1, PriceSide.ASK, tuple(bars), quotes, SPREAD)
 
 
 def columns_of(bars: Sequence[Bar], seed: int) -> dict[str, npt.NDArray[np.float32]]:

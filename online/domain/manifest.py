@@ -125,6 +125,8 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         Whether it may serve without a member that fails, by the others' weights.
     is_tradable
         Whether its classes are the directions of a trade; what is not is never served.
+    spread_source
+        Where the spread comes from, in words; empty where older manifests do not tell.
     """
 
     schema: int
@@ -142,6 +144,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     validators: Validators | None = None
     degrades: bool = False
     is_tradable: bool = True
+    spread_source: str = ""
 
     def __post_init__(self) -> None:
         if self.schema != MANIFEST_SCHEMA:

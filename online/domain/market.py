@@ -10,7 +10,7 @@ from functools import cached_property
 
 import msgspec
 
-from online.domain.errors import InvalidMarketData, NotFound
+from online.domain.errors import InvalidMarketData, InvalidSettings, NotFound
 from online.domain.microstructure import Microstructure
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
@@ -176,6 +176,10 @@ class Instrument:
     typical_spread_points
         The spread of a usual hour, points (> 0); 0 where it is not known, and then nothing is
         entered.
+    spread_source
+        Where that figure comes from, in words.
+    commission_per_lot
+        Commission per lot and side, the account's currency (>= 0); None for what the account pays.
     margin_fraction
         Margin as a share of the value (> 0); 0 for what the account's leverage says.
     hours
@@ -192,8 +196,17 @@ class Instrument:
     volume_step: float = 0.01
     stops_level_points: int = 0
     typical_spread_points: float = 0.0
+    spread_source: str = "declared"
+    commission_per_lot: float | None = None
     margin_fraction: float = 0.0
     hours: tuple[str, ...] = CURRENCIES_WEEK
+
+    def __post_init__(self) -> None:
+        commission = self.commission_per_lot
+        if commission is not None and not (math.isfinite(commission) and commission >= 0.0):
+            raise InvalidSettings(
+                f"the commission of {self.symbol} must be finite and not negative: {commission}"
+            )
 
     @cached_property
     def scale(self) -> float:
@@ -204,6 +217,10 @@ class Instrument:
     def point(self) -> float:
         """Smallest step of the price."""
         return 1.0 / self.scale
+
+    def commission_or(self, of_account: float) -> float:
+        """Return its commission per lot and side, `of_account` where it has none of its own."""
+        return of_account if self.commission_per_lot is None else self.commission_per_lot
 
     def floor_volume(self, volume_lots: float) -> float:
         """Return the greatest tradable volume not above `volume_lots`, or 0.0 if there is none.

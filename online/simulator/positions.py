@@ -215,6 +215,9 @@ class PositionBook:
         swap: float = 0.0,
     ) -> DealRow:
         ledger = self._ledger
+        per_lot = self._markets[held.symbol].instrument.commission_or(
+            ledger.rules.commission_per_lot
+        )
         deal = DealRow(
             ticket=self._history.next_ticket,
             order=order.ticket,
@@ -228,7 +231,7 @@ class PositionBook:
             volume=volume,
             price=price,
             profit=profit,
-            commission=-ledger.round(ledger.rules.commission_per_lot * volume) or 0.0,
+            commission=-ledger.round(per_lot * volume) or 0.0,
             swap=swap,
             comment=order.comment,
         )

@@ -40,7 +40,9 @@ def backtest(
     ] = None,
     spread_points: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Spread assumed where the bars bring none, points."),
+        typer.Option(
+            min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out Monte Carlo, coins and other choices.")

@@ -148,6 +148,12 @@ def train(
     study: Annotated[
         int, typer.Option(min=0, help="Settings to try for each family before the first test.")
     ] = 0,
+    spread_points: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Where networks are fitted: cpu, or cuda with the extra gpu.")
     ] = "cpu",
@@ -173,7 +179,7 @@ def train(
     asked = parse_target(target)
     recipe = Recipe(
         families=families,
-        label=LabelChoice(target=asked),
+        label=LabelChoice(target=asked, assumed_spread_points=spread_points),
         features=names,
         target=asked,
         seed=seed,

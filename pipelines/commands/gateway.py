@@ -195,8 +195,9 @@ def terminal(
         float, typer.Option(min=0.05, help="Seconds one recorded bar takes.")
     ] = 60.0,
     spread_points: Annotated[
-        float, typer.Option(min=0.0, help="Assumed on bars without a spread, points.")
-    ] = 10.0,
+        float | None,
+        typer.Option(min=0.0, help="Assumed on bars without a spread, points; else the symbol's."),
+    ] = None,
     port: Annotated[int, typer.Option(help="Loopback TCP port.")] = TERMINAL_PORT,
 ) -> None:
     """Run a simulated terminal whose market is the lake's last quarter, told as if it were now."""

@@ -25,6 +25,7 @@ from online.instruments import find_instrument
 from online.simulator.bars import two_sided
 from pipelines.market import Market
 from pipelines.simulation import AccountTerms
+from pipelines.spread import SpreadUsed
 from tests.fakes import make_limits
 
 EURUSD = find_instrument("EURUSD")
@@ -92,7 +93,8 @@ def market_of(bars: BarArrays) -> Market:
     rows = zip(*(column.tolist() for column in columns), strict=True)
     stored = tuple(Bar(*row) for row in rows)
     quotes = tuple(two_sided(bar, Timeframe.M1, PriceSide.BID, 0.0, EURUSD.scale) for bar in stored)
-    return Market(EURUSD, Timeframe.M1, PriceSide.BID, stored, quotes, 0.0)
+    free = SpreadUsed(0.0, "as given")
+    return Market(EURUSD, Timeframe.M1, PriceSide.BID, stored, quotes, free)
 
 
 def columns_of(bars: BarArrays) -> Columns:

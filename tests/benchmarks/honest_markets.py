@@ -30,7 +30,8 @@ HOURS_PER_WEEK = 120
 STEP_POINTS = 60.0
 HINTED = ("hint", "noise_a", "noise_b", "atr_14", *RULE_FEATURES)
 HINTED_CONTRACT = VectorContract((ViewContract("h1_all", 1, HINTED, 3600),))
-LABEL = LabelChoice()
+SPREAD_POINTS = 8.0
+LABEL = LabelChoice(assumed_spread_points=SPREAD_POINTS)
 FREE = LabelChoice(assumed_spread_points=0.0, commission_per_lot_side=0.0)
 
 
@@ -131,7 +132,7 @@ def label_market(
         rule=label.rule(Timeframe.H1),
         costs=label.costs(SCALE, 1.0),
         price_side=PriceSide.ASK,
-        spread_points=label.assumed_spread_points,
+        spread_points=label.assumed_spread_points or 0.0,
         scale=SCALE,
     )
 

@@ -28,12 +28,14 @@ from online.domain.errors import ModelRefused
 from online.domain.market import PriceSide, Timeframe
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.spread import SpreadUsed
 from pipelines.training import conduct
 from pipelines.training_data import TrainingData, TrainPlan
 from tests.benchmarks.honest_markets import (
     FREE,
     LABEL,
     SCALE,
+    SPREAD_POINTS,
     best_rule_sharpe,
     catalogue_features,
     hinted_market,
@@ -101,7 +103,8 @@ def measure_leaks(folder: Path) -> dict[str, float]:
     def load(plan: TrainPlan) -> TrainingData:
         frame = catalogue_features(walk, plan.vector.names)
         dataset = label_market(walk, frame, plan.vector.names, LABEL)
-        return TrainingData(dataset, LABEL.costs(SCALE, 1.0), PriceSide.ASK, 8.0)
+        spread = SpreadUsed(SPREAD_POINTS, "as given")
+        return TrainingData(dataset, LABEL.costs(SCALE, 1.0), PriceSide.ASK, spread)
 
     registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
     refused = [

@@ -107,7 +107,7 @@ def market(home: Home) -> Market:
     )
     return Market(
         *(whole.instrument, whole.timeframe, whole.side),
-        *(whole.bars[:BARS], whole.quotes[:BARS], whole.assumed_spread_points),
+        *(whole.bars[:BARS], whole.quotes[:BARS], whole.spread),
     )
 
 

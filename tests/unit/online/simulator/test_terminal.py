@@ -174,3 +174,13 @@ def test_position_remembers_side_and_exits(terminal: SimulatedTerminal) -> None:
     (held,) = terminal.positions()
     assert (held.side, held.stop, held.target, held.magic) == (Side.BUY, 1.09, 1.12, 77)
     assert (held.opened_price, held.opened_at_ns, held.volume_lots) == (1.1002, 1, 0.1)
+
+
+def test_a_symbol_with_a_commission_of_its_own_does_not_pay_the_accounts() -> None:
+    index = Instrument("NSXUSD", "NSX", "USD", 3, 1.0, commission_per_lot=0.25)
+    terminal = SimulatedTerminal([index], commission_per_lot=3.5)
+    terminal.on_quote(Quote("NSXUSD", 7_000.0, 7_001.5, 0))
+    terminal.execute(TradeRequest(mt5.TRADE_ACTION_DEAL, symbol="NSXUSD", volume=2.0))
+    assert [deal.commission for deal in terminal.deals_after(0)] == [-0.5]
+    with pytest.raises(InvalidSettings, match="commission of NSXUSD"):
+        Instrument("NSXUSD", "NSX", "USD", 3, 1.0, commission_per_lot=-1.0)
