@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from online.domain.order import Intent, OrderReply
@@ -24,10 +25,10 @@ class CrashingInbox(Inbox):
 
     step = ""
 
-    def accept(self, intent: Intent, at_ns: int) -> None:
+    def accept(self, intents: Sequence[Intent], at_ns: int) -> None:
         """Write, and die before or after."""
         self._die("before_sending")
-        super().accept(intent, at_ns)
+        super().accept(intents, at_ns)
         self._die("after_sending")
 
     def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:

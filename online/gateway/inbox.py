@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ DROP INDEX orders_unresolved;
 DROP INDEX orders_of_position;
 ALTER TABLE orders RENAME TO former_orders;
 """
+_INSERT = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS = "intent, state, reply, accepted_at_ns"
 _IS_ENTRY = msgspec.msgpack.encode("purpose") + msgspec.msgpack.encode(Purpose.ENTRY)
 """Bytes that the stored intent of an entry holds, and no other's."""
@@ -90,17 +92,20 @@ class Inbox:
         )
         self._open: dict[str, State] = {name: restore(Stage(stage)) for name, stage in rows}
 
-    def accept(self, intent: Intent, at_ns: int) -> None:
-        """Write an order as ``sending``.
+    def accept(self, intents: Sequence[Intent], at_ns: int) -> None:
+        """Write orders as ``sending``, all or none; a nanosecond apart, so that they keep order.
 
         Raises
         ------
         InvalidInput
-            With code ``DUPLICATE_INTENT`` if its id was accepted before.
+            With code ``DUPLICATE_INTENT`` if the id of one was accepted before.
         Unavailable
-            With code ``INBOX_UNAVAILABLE`` if it is not durable; it must not be sent.
+            With code ``INBOX_UNAVAILABLE`` if they are not durable; none must be sent.
         """
-        self._insert(intent, HandedOff().begin_sending(), None, at_ns)
+        state = HandedOff().begin_sending()
+        self._insert([_row(intent, state, None, at) for at, intent in enumerate(intents, at_ns)])
+        for intent in intents:
+            self._keep(intent.intent_id, state)
 
     def decline(self, intent: Intent, reply: OrderReply, at_ns: int) -> None:
         """Write the fate of an order that never came, so that a late copy of it is not sent.
@@ -110,7 +115,9 @@ class Inbox:
         InvalidInput, Unavailable
             As `accept`.
         """
-        self._insert(intent, follow(HandedOff(), reply.status), reply, at_ns)
+        state = follow(HandedOff(), reply.status)
+        self._insert([_row(intent, state, reply, at_ns)])
+        self._keep(intent.intent_id, state)
 
     def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:
         """Write what came back for an order that has not ended.
@@ -226,26 +233,26 @@ class Inbox:
         else:
             self._open[intent_id] = state
 
-    def _insert(self, intent: Intent, state: State, reply: OrderReply | None, at_ns: int) -> None:
-        row = (
-            intent.intent_id,
-            intent.magic,
-            None if reply is None else reply.position or None,
-            state.stage,
-            _pack(intent),
-            None if reply is None else _pack(reply),
-            at_ns,
-            at_ns if state.stage in ENDED else None,
-        )
+    def _insert(self, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write new orders, all or none; the disk is waited for once."""
+        connection = self._connection
         try:
-            self._connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.IntegrityError as error:
-            raise InvalidInput(
-                f"intent {intent.intent_id} was accepted before", code="DUPLICATE_INTENT"
-            ) from error
+            if len(rows) == 1:
+                connection.execute(_INSERT, rows[0])
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_INSERT, rows)
+            connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.IntegrityError):
+                names = ", ".join(str(row[0]) for row in rows)
+                raise InvalidInput(
+                    f"intent {names} was accepted before", code="DUPLICATE_INTENT"
+                ) from error
             raise _unavailable(error) from error
-        self._keep(intent.intent_id, state)
 
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -302,12 +309,26 @@ def _migrate(connection: sqlite3.Connection) -> None:
             if state == "ended":
                 state = msgspec.msgpack.decode(reply, type=OrderReply).status.value
             connection.execute(
-                "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                _INSERT,
                 (intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns),
             )
         connection.execute("DROP TABLE former_orders")
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
+
+
+def _row(intent: Intent, state: State, reply: OrderReply | None, at_ns: int) -> tuple[object, ...]:
+    """Return an order as the table holds it."""
+    return (
+        intent.intent_id,
+        intent.magic,
+        None if reply is None else reply.position or None,
+        state.stage,
+        _pack(intent),
+        None if reply is None else _pack(reply),
+        at_ns,
+        at_ns if state.stage in ENDED else None,
+    )
 
 
 def _pack(value: msgspec.Struct) -> bytes:

@@ -2,8 +2,8 @@
 
 1. The intent is checked and let through the gate, or answered ``not_sent``.
 2. It is written ``sending``, durably. From here on its id never sends again. `Accepted` goes out.
-   One order more may come so far while the worker has another in its hands: the disk and the
-   terminal are waited for at the same time.
+   Orders that come together are written together, and a few may come so far while the worker has
+   another in its hands (`online.gateway.door`).
 3. What has changed meanwhile may still refuse it; then it is written ``not_sent``. Else the order
    worker sends it. A worker that hangs or dies leaves it ``unknown``.
 4. The reply is written, then goes out.
@@ -23,6 +23,7 @@ from online.domain.errors import InvalidInput, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.order_state import ENDED, RESTING
 from online.gateway.channel import WorkerAbsent, WorkerChannel
+from online.gateway.door import Caller, Door
 from online.gateway.errands import Execute, Executed, Search, Searched
 from online.gateway.evidence import Evidence
 from online.gateway.gate import Gate
@@ -81,8 +82,7 @@ class OrderFlow:
         self._market = market
         self._absence = absence
         self._now_ns = now_ns
-        self._door, self._turn = asyncio.Lock(), asyncio.Lock()
-        self._in_hand: set[str] = set()
+        self._door, self._turn = Door(inbox, self._why_not, now_ns), asyncio.Lock()
         self._absences: dict[str, _Absence] = {}
         self._opened_at_seconds = asyncio.get_running_loop().time()
 
@@ -112,42 +112,31 @@ class OrderFlow:
             If the inbox cannot be written; then the order was not sent.
         """
         check_intent(intent)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + patience_seconds
-        async with self._door:
-            recorded = self._inbox.find(intent)
-            if recorded is not None:
-                accepted()
-                return recorded.reply or _unknown("sent before; its fate is being looked for")
-            why = self._why_not(intent, is_wanted, until - loop.time())
-            if why:
-                return not_sent(why)
-            self._inbox.accept(intent, self._now_ns())
-            self._in_hand.add(intent.intent_id)
-            try:
-                accepted()
-                await self._turn.acquire()
-            except BaseException:  # cancelled while it waits, too: nothing stays in hand
-                self._in_hand.discard(intent.intent_id)
-                raise
+        until = asyncio.get_running_loop().time() + patience_seconds
+        caller = Caller(intent, until, is_wanted, accepted)
         try:
-            return await self._take_turn(intent, is_wanted, until)
+            told = await self._door.enter(caller)
+            if told is not None:
+                return told
+            async with self._turn:
+                reply = await self._take_turn(caller)
+            try:
+                if len(self._door) > 1:
+                    await asyncio.sleep(0)  # the worker has the next one while this is written
+            finally:
+                self._record(intent, reply)
+            return reply
         finally:
-            self._in_hand.discard(intent.intent_id)
-            self._turn.release()
+            self._door.leave(caller)
 
-    async def _take_turn(
-        self, intent: Intent, is_wanted: Callable[[], bool], until: float
-    ) -> OrderReply:
-        """Have an accepted order sent, or write that it was not."""
-        left_seconds = until - asyncio.get_running_loop().time()
-        why = self._why_not(intent, is_wanted, left_seconds)
+    async def _take_turn(self, caller: Caller) -> OrderReply:
+        """Have an accepted order sent, if nothing has come up meanwhile."""
+        why = self._why_not(caller)
         if why:
-            reply = not_sent(why)
-        else:
-            reply = await self._execute(intent, left_seconds)
-            self._gate.learn(intent, reply)
-        self._record(intent, reply)
+            return not_sent(why)
+        left_seconds = caller.until_seconds - asyncio.get_running_loop().time()
+        reply = await self._execute(caller.intent, left_seconds)
+        self._gate.learn(caller.intent, reply)
         return reply
 
     async def find(self, intent: Intent) -> OrderReply | None:
@@ -165,7 +154,7 @@ class OrderFlow:
         """
         entry = self._inbox.find(intent)
         if entry is None:
-            return await self._find_stranger(intent)
+            return None if intent.intent_id in self._door else await self._find_stranger(intent)
         if entry.stage in ENDED:
             return entry.reply
         return await self._resolve(entry)
@@ -181,14 +170,14 @@ class OrderFlow:
         entries = self._inbox.open_orders()
         return sum([await self._resolve(entry) is None for entry in entries])
 
-    def _why_not(self, intent: Intent, is_wanted: Callable[[], bool], left_seconds: float) -> str:
-        if not is_wanted():
+    def _why_not(self, caller: Caller) -> str:
+        if not caller.is_wanted():
             return "who sent the order has left or was fenced before its turn came"
-        if left_seconds < 0.0:
+        if asyncio.get_running_loop().time() > caller.until_seconds:
             return "the order's patience ended before its turn came"
         if not self._orders.ready:
             return f"no order worker is ready: {self._orders.status.trouble}"
-        return self._gate.refusal(intent)
+        return self._gate.refusal(caller.intent)
 
     async def _execute(self, intent: Intent, patience_seconds: float) -> OrderReply:
         try:
@@ -226,16 +215,17 @@ class OrderFlow:
 
     async def _resolve(self, entry: Entry) -> OrderReply | None:
         intent = entry.intent
-        if intent.intent_id in self._in_hand or not self._orders.ready:
+        if intent.intent_id in self._door or not self._orders.ready:
             return None  # still being sent, or by an older worker that may yet live
         told = entry.reply
         ticket = told.order if told is not None and intent.trades else 0
-        evidence = await self._search(intent, entry.accepted_at_ns, ticket)
+        has_elder = self._has_elder(entry)
+        evidence = await self._search(intent, 0 if has_elder else entry.accepted_at_ns, ticket)
         reply = evidence.reply
         if entry.stage in RESTING:  # its fate is known; that it is not seen proves nothing
             reply = reply or told
-        else:
-            reply = reply or self._judge_absence(intent.intent_id, evidence)
+        elif reply is None and not has_elder:
+            reply = self._judge_absence(intent.intent_id, evidence)
         if reply is None or _says_nothing_new(reply, told):
             return reply
         now = self._inbox.find(intent)
@@ -258,14 +248,36 @@ class OrderFlow:
             return None
         return not_sent(f"absent from the terminal in {absence.polls} looks over {seconds:.0f} s")
 
+    def _has_elder(self, entry: Entry) -> bool:
+        """Tell whether one just like it is in doubt that came before it.
+
+        Orders reach the terminal in their order: a deal that bears no mark of ours is the elder's.
+        """
+        if not entry.intent.trades:
+            return False
+        marks = _alike(entry.intent)
+        return any(
+            other.accepted_at_ns < entry.accepted_at_ns and _alike(other.intent) == marks
+            for other in self._inbox.unresolved()
+        )
+
     async def _search(self, intent: Intent, accepted_at_ns: int, ticket: int) -> Evidence:
-        taken: tuple[int, ...] = ()
+        """Look for an order; what another order is known to have done proves nothing."""
+        taken: set[int] = set()
         if intent.position:
-            taken = self._inbox.orders_of(intent.position, intent.intent_id)
-        result = await self._market.run(Search(intent, accepted_at_ns, ticket, taken))
-        if isinstance(result, Searched):
-            return result.evidence
-        raise Unavailable(f"the worker answered {type(result).__name__}", code="WORKER_LOST")
+            taken.update(self._inbox.orders_of(intent.position, intent.intent_id))
+        while True:
+            errand = Search(intent, accepted_at_ns, ticket, tuple(sorted(taken)))
+            result = await self._market.run(errand)
+            if not isinstance(result, Searched):
+                name = type(result).__name__
+                raise Unavailable(f"the worker answered {name}", code="WORKER_LOST")
+            reply = result.evidence.reply
+            position = 0 if reply is None else reply.position
+            others = set(self._inbox.orders_of(position, intent.intent_id)) if position else set()
+            if ticket or reply is None or reply.order not in others - taken:
+                return result.evidence
+            taken |= others
 
 
 def _says_nothing_new(reply: OrderReply, told: OrderReply | None) -> bool:
@@ -277,3 +289,8 @@ def _says_nothing_new(reply: OrderReply, told: OrderReply | None) -> bool:
 
 def _unknown(why: str) -> OrderReply:
     return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)
+
+
+def _alike(intent: Intent) -> tuple[object, ...]:
+    """Return what is left to tell a trade by where the server dropped its marks."""
+    return intent.trades, intent.symbol, intent.side, intent.volume_lots, intent.position

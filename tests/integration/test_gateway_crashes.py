@@ -25,6 +25,8 @@ from tests.gateway_world import (
 )
 
 pytestmark = pytest.mark.integration
+ACCIDENTS = {"after_sending": {0}, "before_result": {1, 2}, "inside after": {1}}
+"""How many of a crowd have reached the terminal when the gateway dies."""
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +190,33 @@ def test_dead_market_worker_is_replaced_without_touching_orders(
     assert sent.status in {OrderStatus.FILLED, OrderStatus.NOT_SENT}
     assert terminal.deals_of(entry(295).magic) == (sent.status is OrderStatus.FILLED)
     assert replaced == 1
+
+
+@pytest.mark.parametrize("step", ACCIDENTS)
+def test_orders_accepted_together_each_have_a_fate_that_the_terminal_bears_out(
+    world: World, terminal: Terminal, step: str
+) -> None:
+    first = 300 + 100 * [*ACCIDENTS].index(step)
+    crowd = [entry(number, 0.01) for number in range(first, first + 20)]
+
+    async def meet_the_accident(broker: GatewayBroker) -> list[OrderReply | BaseException]:
+        if step == "inside after":
+            assert world.process is not None
+            terminal.order("kill", pid=world.process.pid, when="after")
+        sending = (broker.send(intent) for intent in crowd)
+        return await asyncio.gather(*sending, return_exceptions=True)
+
+    async def find(broker: GatewayBroker) -> list[OrderReply]:
+        return await asyncio.gather(*(fate_of(broker, intent) for intent in crowd))
+
+    world.stop()
+    world.start("" if step == "inside after" else step)
+    told = asyncio.run(world.run(meet_the_accident))
+    assert all(isinstance(each, Unavailable) for each in told), "the gateway died with the first"
+    world.stop()
+    world.start()
+    fates = asyncio.run(world.run(find))
+    deals = [terminal.deals_of(intent.magic) for intent in crowd]
+    assert deals == [fate.status is OrderStatus.FILLED for fate in fates]
+    assert sum(deals) in ACCIDENTS[step]
+    assert {fate.status for fate in fates} <= {OrderStatus.FILLED, OrderStatus.NOT_SENT}

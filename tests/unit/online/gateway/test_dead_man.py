@@ -148,7 +148,7 @@ async def flatten_two(folder: Path, *, blind: str = "", prepare: Prepare | None 
     inbox = open_inbox(folder / "inbox.db")
     try:
         for number in (1, 2):
-            inbox.accept(entry(number), number)
+            inbox.accept((entry(number),), number)
             filled = OrderReply(OrderStatus.FILLED, 10009, number, number, number, 1.1, 0.1, "")
             inbox.record(f"entry-{number}", filled, number)
         if prepare is not None:
@@ -169,8 +169,8 @@ def test_a_position_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path) ->
 def test_only_a_close_under_way_keeps_a_position_from_being_closed(tmp_path: Path) -> None:
     def prepare(inbox: Inbox) -> None:
         change = msgspec.structs.replace(entry(3), purpose=Purpose.MODIFY, position=1)
-        inbox.accept(change, 5)
-        inbox.accept(closing(4, entry(2), 2), 5)
+        inbox.accept((change,), 5)
+        inbox.accept((closing(4, entry(2), 2),), 5)
 
     wire = asyncio.run(flatten_two(tmp_path, prepare=prepare))
     assert [intent.position for intent in wire.sent] == [1]

@@ -29,14 +29,14 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
 
 
 def test_intent_is_accepted_once(inbox: Inbox) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     with pytest.raises(InvalidInput) as refused:
-        inbox.accept(entry(1), 6)
+        inbox.accept((entry(1),), 6)
     assert refused.value.code == "DUPLICATE_INTENT"
 
 
 def test_same_id_with_another_content_is_refused(inbox: Inbox) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     with pytest.raises(InvalidInput) as refused:
         inbox.find(entry(1, volume_lots=0.2))
     assert refused.value.code == "INTENT_DIFFERS"
@@ -44,7 +44,7 @@ def test_same_id_with_another_content_is_refused(inbox: Inbox) -> None:
 
 def test_order_cut_off_by_a_crash_is_unknown_when_opened_again(tmp_path: Path) -> None:
     first = open_inbox(tmp_path / "inbox.db")
-    first.accept(entry(1), 5)
+    first.accept((entry(1),), 5)
     first.close()
     again = open_inbox(tmp_path / "inbox.db")
     found = again.find(entry(1))
@@ -55,7 +55,7 @@ def test_order_cut_off_by_a_crash_is_unknown_when_opened_again(tmp_path: Path) -
 
 
 def test_unknown_order_ends_by_evidence_and_never_changes_again(inbox: Inbox) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     inbox.record("entry-1", UNKNOWN, 6)
     assert len(inbox.unresolved()) == 1
     inbox.record("entry-1", FILLED, 7)
@@ -69,11 +69,11 @@ def test_unknown_order_ends_by_evidence_and_never_changes_again(inbox: Inbox) ->
 def test_declined_order_can_no_more_be_accepted(inbox: Inbox) -> None:
     inbox.decline(entry(1), not_sent("never came"), 5)
     with pytest.raises(InvalidInput):
-        inbox.accept(entry(1), 6)
+        inbox.accept((entry(1),), 6)
 
 
 def test_second_gateway_of_the_account_does_not_start(inbox: Inbox, tmp_path: Path) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     with pytest.raises(InvalidSettings) as refused:
         open_inbox(tmp_path / "inbox.db")
     assert refused.value.code == "INBOX_IN_USE"
@@ -86,13 +86,13 @@ def test_file_that_is_no_inbox_is_refused(tmp_path: Path) -> None:
 
 
 def test_full_disk_accepts_nothing_and_keeps_what_was_accepted(inbox: Inbox) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     pages = inbox._connection.execute("PRAGMA page_count").fetchone()[0]
     inbox._connection.execute(f"PRAGMA max_page_count={pages}")
 
     def fill() -> None:
         for number in range(2, 200):
-            inbox.accept(entry(number), 6)
+            inbox.accept((entry(number),), 6)
 
     with pytest.raises(Unavailable) as refused:
         fill()
@@ -101,13 +101,13 @@ def test_full_disk_accepts_nothing_and_keeps_what_was_accepted(inbox: Inbox) -> 
 
 
 def test_accepted_order_cannot_be_deleted(inbox: Inbox) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     with pytest.raises(sqlite3.IntegrityError, match="never forgotten"):
         inbox._connection.execute("DELETE FROM orders")
 
 
 def test_resting_order_is_open_until_it_ends_and_is_never_lost_again(inbox: Inbox) -> None:
-    inbox.accept(entry(1), 5)
+    inbox.accept((entry(1),), 5)
     inbox.record("entry-1", resting(OrderStatus.ACCEPTED), 6)
     assert [e.stage for e in inbox.open_orders()] == [Stage.ACCEPTED]
     assert inbox.unresolved() == ()
@@ -124,7 +124,7 @@ def resting(status: OrderStatus) -> OrderReply:
 
 def test_orders_on_a_position_are_told_apart_by_their_tickets(inbox: Inbox) -> None:
     for number, order in ((1, 11), (2, 12)):
-        inbox.accept(entry(number), 5)
+        inbox.accept((entry(number),), 5)
         told = OrderReply(OrderStatus.FILLED, 10009, order, 20, 7, 1.1, 0.1, "")
         inbox.record(f"entry-{number}", told, 6)
     assert inbox.orders_of(7, "entry-1") == (12,)
@@ -136,10 +136,10 @@ def test_a_position_is_of_the_entry_that_opened_it_and_of_nothing_done_to_it_lat
 ) -> None:
     strangers, ours = 7, 8
     told = OrderReply(OrderStatus.FILLED, 10009, 11, 20, strangers, 1.1, 0.1, "")
-    inbox.accept(closing(1, entry(1), strangers), 5)
+    inbox.accept((closing(1, entry(1), strangers),), 5)
     inbox.record("close-1", told, 6)
     assert inbox.magic_of(strangers) == 0
-    inbox.accept(entry(2), 7)
+    inbox.accept((entry(2),), 7)
     inbox.record("entry-2", msgspec.structs.replace(told, position=ours), 8)
     assert inbox.magic_of(ours) == entry(2).magic
 

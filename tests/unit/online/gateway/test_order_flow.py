@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.order_state import Stage
 from online.gateway.channel import WorkerChannel
+from online.gateway.door import PLACES
 from online.gateway.errands import Errand, Execute, Executed, Result
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox, open_inbox
@@ -38,6 +40,18 @@ class SlowWorker:
         assert isinstance(errand, Execute)
         answer = self.answers[errand.intent.intent_id] = asyncio.Future()
         return Executed(await answer)
+
+
+class CountingInbox(Inbox):
+    """An inbox that notes which orders were written together."""
+
+    def __init__(self, opened: Inbox) -> None:
+        super().__init__(opened._connection)
+        self.groups: list[list[str]] = []
+
+    def accept(self, intents: Sequence[Intent], at_ns: int) -> None:
+        self.groups.append([intent.intent_id for intent in intents])
+        super().accept(intents, at_ns)
 
 
 class Line:
@@ -69,8 +83,8 @@ class Line:
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Iterator[Inbox]:
-    opened = open_inbox(tmp_path / "inbox.db")
+def inbox(tmp_path: Path) -> Iterator[CountingInbox]:
+    opened = CountingInbox(open_inbox(tmp_path / "inbox.db"))
     yield opened
     opened.close()
 
@@ -81,20 +95,113 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_one_order_is_durable_ahead_while_the_worker_has_another_and_no_more(inbox: Inbox) -> None:
+def test_orders_that_come_together_are_written_together_and_sent_one_by_one(
+    inbox: CountingInbox,
+) -> None:
     async def story() -> None:
         line = Line(inbox)
         sending = [line.send(entry(n)) for n in (1, 2, 3)]
         await settle()
-        assert line.accepted == ["entry-1", "entry-2"]
+        assert inbox.groups == [["entry-1", "entry-2", "entry-3"]]
+        assert line.accepted == ["entry-1", "entry-2", "entry-3"]
+        assert [e.intent for e in inbox.open_orders()] == [entry(1), entry(2), entry(3)]
         assert list(line.worker.answers) == ["entry-1"], "the worker has one at a time"
-        assert line.stage(entry(3)) is None
         assert await line.flow.find(entry(2)) is None, "it waits: nobody looks for its fate"
         for number in (1, 2, 3):
             line.worker.answers[f"entry-{number}"].set_result(FILLED)
             await settle()
         assert [await each for each in sending] == [FILLED] * 3
         assert list(line.worker.answers) == ["entry-1", "entry-2", "entry-3"]
+
+    asyncio.run(story())
+
+
+def test_no_more_are_accepted_than_there_are_places_and_the_next_when_half_are_free(
+    inbox: CountingInbox,
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        sending = [line.send(entry(n)) for n in range(1, PLACES + 11)]
+        await settle()
+        assert len(line.accepted) == PLACES
+        assert line.stage(entry(PLACES + 1)) is None
+        for number in range(1, PLACES // 2 + 1):
+            assert len(inbox.groups) == 1
+            line.worker.answers[f"entry-{number}"].set_result(FILLED)
+            await settle()
+        assert [len(group) for group in inbox.groups] == [PLACES, PLACES // 2]
+        for number in range(PLACES // 2 + 1, PLACES + 11):
+            line.worker.answers[f"entry-{number}"].set_result(FILLED)
+            await settle()
+        assert [await each for each in sending] == [FILLED] * (PLACES + 10)
+        assert list(line.worker.answers) == line.accepted
+
+    asyncio.run(story())
+
+
+def test_a_copy_that_comes_together_with_its_order_is_answered_and_never_sent(
+    inbox: CountingInbox,
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        sending, copy, other = line.send(entry(1)), line.send(entry(1)), line.send(entry(2))
+        forged = line.send(entry(1, volume_lots=0.2))
+        await settle()
+        assert (await copy).status is OrderStatus.UNKNOWN
+        assert line.accepted == ["entry-1", "entry-1", "entry-2"]
+        with pytest.raises(InvalidInput) as refused:
+            await forged
+        assert refused.value.code == "INTENT_DIFFERS"
+        for number, task in ((1, sending), (2, other)):
+            line.worker.answers[f"entry-{number}"].set_result(FILLED)
+            assert await task == FILLED
+        assert list(line.worker.answers) == ["entry-1", "entry-2"]
+
+    asyncio.run(story())
+
+
+def test_a_group_the_disk_does_not_take_is_not_sent_and_may_come_again(
+    inbox: CountingInbox,
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        inbox._connection.execute("PRAGMA query_only=ON")
+        sending = [line.send(entry(n)) for n in (1, 2)]
+        await settle()
+        for each in sending:
+            with pytest.raises(Unavailable) as refused:
+                await each
+            assert refused.value.code == "INBOX_UNAVAILABLE"
+        assert (line.accepted, line.worker.answers) == ([], {})
+        inbox._connection.execute("PRAGMA query_only=OFF")
+        again = line.send(entry(1))
+        await settle()
+        line.worker.answers["entry-1"].set_result(FILLED)
+        assert await again == FILLED
+
+    asyncio.run(story())
+
+
+def test_an_order_is_handed_over_before_the_reply_to_the_one_before_is_written(
+    inbox: CountingInbox,
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        first, second = line.send(entry(1)), line.send(entry(2))
+        await settle()
+        handed = inbox.record
+        order: list[str] = []
+
+        def note(intent_id: str, reply: OrderReply, at_ns: int) -> None:
+            order.append(f"{intent_id} written, with the worker: {list(line.worker.answers)[-1]}")
+            handed(intent_id, reply, at_ns)
+
+        inbox.record = note  # type: ignore[method-assign]  # when it is called is the question
+        line.worker.answers["entry-1"].set_result(FILLED)
+        await first
+        assert order == ["entry-1 written, with the worker: entry-2"]
+        line.worker.answers["entry-2"].set_result(FILLED)
+        assert await second == FILLED
 
     asyncio.run(story())
 
@@ -139,6 +246,7 @@ def test_an_order_given_up_while_it_waits_is_looked_for_like_any_other(inbox: In
         line = Line(inbox)
         first, second = line.send(entry(1)), line.send(entry(2))
         await settle()
+        assert line.accepted == ["entry-1", "entry-2"]
         second.cancel()
         await settle()
         third = line.send(entry(3))
@@ -150,6 +258,20 @@ def test_an_order_given_up_while_it_waits_is_looked_for_like_any_other(inbox: In
         assert list(line.worker.answers) == ["entry-1", "entry-3"]
         line.worker.answers["entry-3"].set_result(FILLED)
         assert await third == FILLED
+
+    asyncio.run(story())
+
+
+def test_an_order_given_up_before_it_was_written_is_not_accepted(inbox: CountingInbox) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        first, second = line.send(entry(1)), line.send(entry(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await settle()
+        assert inbox.groups == [["entry-2"]]
+        line.worker.answers["entry-2"].set_result(FILLED)
+        assert await second == FILLED
 
     asyncio.run(story())
 

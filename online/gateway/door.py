@@ -1,0 +1,161 @@
+"""The door: orders come in together, by one write that the disk is waited for once.
+
+One that comes while hardly any is inside is let in at once, with all that come with it. From then
+on orders are let in when half of the places are free again, as many as there are places: while
+the terminal carries out one after the other, the disk is waited for but once for several.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from online.domain.errors import InvalidInput, Unavailable
+from online.domain.order import Intent, OrderReply, OrderStatus
+from online.gateway.inbox import Inbox
+from online.gateway.order_desk import not_sent
+
+PLACES = 16
+"""Orders that are accepted and not yet answered, at most: after a crash all are looked for."""
+
+
+class Caller:
+    """An order that wants to be sent, and who asked.
+
+    Parameters
+    ----------
+    until_seconds
+        Loop time until which it may be handed to the terminal.
+    is_wanted
+        Tells whether who asked is still there and still the one who trades.
+    accepted
+        Called when the order is durable.
+    """
+
+    __slots__ = ("accepted", "admitted", "intent", "is_wanted", "until_seconds")
+
+    def __init__(
+        self,
+        intent: Intent,
+        until_seconds: float,
+        is_wanted: Callable[[], bool],
+        accepted: Callable[[], object],
+    ) -> None:
+        self.intent = intent
+        self.until_seconds = until_seconds
+        self.is_wanted = is_wanted
+        self.accepted = accepted
+        self.admitted: asyncio.Future[OrderReply | None] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+
+class Door:
+    """Lets orders in.
+
+    Parameters
+    ----------
+    inbox
+        Of the gateway.
+    why_not
+        Returns why an order is not let in now; empty if it is.
+    now_ns
+        The clock, UTC.
+    """
+
+    def __init__(
+        self, inbox: Inbox, why_not: Callable[[Caller], str], now_ns: Callable[[], int]
+    ) -> None:
+        self._inbox = inbox
+        self._why_not = why_not
+        self._now_ns = now_ns
+        self._outside: deque[Caller] = deque()
+        self._inside: dict[str, Caller] = {}
+        self._is_called = False
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def __contains__(self, intent_id: str) -> bool:
+        return intent_id in self._inside
+
+    async def enter(self, caller: Caller) -> OrderReply | None:
+        """Return once the order is durable, or with the reply where it goes no further.
+
+        Whoever enters must `leave`, whatever comes of it.
+
+        Raises
+        ------
+        InvalidInput
+            If its id was used for another.
+        Unavailable
+            If the inbox cannot be written; then the order was not sent.
+        """
+        self._outside.append(caller)
+        self._call()
+        return await caller.admitted
+
+    def leave(self, caller: Caller) -> None:
+        """Give the place back, if the order had one."""
+        if self._inside.get(caller.intent.intent_id) is caller:
+            del self._inside[caller.intent.intent_id]
+            self._call()
+
+    def _call(self) -> None:
+        """Have the next ones let in, together with all who come until the loop is through."""
+        if self._outside and not self._is_called and len(self._inside) <= PLACES // 2:
+            self._is_called = True
+            asyncio.get_running_loop().call_soon(self._let_in)
+
+    def _let_in(self) -> None:
+        self._is_called = False
+        group: dict[str, Caller] = {}
+        while self._outside and len(self._inside) + len(group) < PLACES:
+            caller = self._outside[0]
+            if caller.intent.intent_id in group:
+                break  # a copy: it is answered once the first is written
+            self._outside.popleft()
+            if self._is_new(caller):
+                group[caller.intent.intent_id] = caller
+        if group:
+            self._accept(group)
+        self._call()
+
+    def _is_new(self, caller: Caller) -> bool:
+        """Tell whether an order is to be written; else it has been answered."""
+        if caller.admitted.done():  # whoever asked has given up
+            return False
+        try:
+            recorded = self._inbox.find(caller.intent)
+        except (InvalidInput, Unavailable) as error:
+            caller.admitted.set_exception(error)
+            return False
+        if recorded is not None:
+            caller.accepted()
+            caller.admitted.set_result(recorded.reply or _UNKNOWN)
+            return False
+        why = self._why_not(caller)
+        if why:
+            caller.admitted.set_result(not_sent(why))
+        return not why
+
+    def _accept(self, group: dict[str, Caller]) -> None:
+        callers = tuple(group.values())
+        try:
+            self._inbox.accept([caller.intent for caller in callers], self._now_ns())
+        except Unavailable as error:
+            for caller in callers:
+                same = Unavailable(str(error), code=error.code, remedy=error.remedy)
+                caller.admitted.set_exception(same)
+            return
+        self._inside.update(group)
+        for caller in callers:
+            caller.admitted.set_result(None)
+        for caller in callers:
+            caller.accepted()
+
+
+_UNKNOWN = OrderReply(
+    OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, "sent before; its fate is being looked for"
+)
