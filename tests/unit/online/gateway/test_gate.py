@@ -113,7 +113,7 @@ def test_one_close_of_a_position_is_let_through_at_a_time(inbox: Inbox) -> None:
     gate = gate_of(inbox)
     first, second = closing(2, entry(1), 7), closing(3, entry(1), 7)
     assert gate.refusal(first) == ""
-    inbox.accept(first, 1)
+    inbox.accept((first,), 1)
     assert gate.refusal(first) == ""  # asked again when its turn comes
     assert first.intent_id in gate.refusal(second)
     assert gate.refusal(closing(4, entry(2), 8)) == ""
@@ -126,10 +126,10 @@ def test_a_close_of_unknown_fate_holds_back_the_next_and_new_exits_hold_back_non
 ) -> None:
     gate = gate_of(inbox)
     change = msgspec.structs.replace(entry(2), purpose=Purpose.MODIFY, position=7)
-    inbox.accept(change, 1)
+    inbox.accept((change,), 1)
     assert gate.refusal(closing(3, entry(1), 7)) == ""
     lost = closing(4, entry(1), 7)
-    inbox.accept(lost, 2)
+    inbox.accept((lost,), 2)
     unknown = OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, "no reply")
     inbox.record(lost.intent_id, unknown, 3)
     assert lost.intent_id in gate.refusal(closing(5, entry(1), 7))
