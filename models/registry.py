@@ -33,6 +33,7 @@ from models.version import (
     Account,
     Version,
 )
+from online.domain.bundle import PROOFS
 from online.domain.certificate import Certificate, Trust, needed_policy, permit
 from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
 
@@ -273,6 +274,17 @@ class Registry:
         """Keep a file beside those of a version's bundle."""
         with _mlflow(self.uri):
             self._client.log_artifact(version.run_id, str(file), BUNDLE_FOLDER)
+
+    def read_proofs(self, version: Version) -> dict[str, bytes]:
+        """Return the certificates beside a version's bundle by file name, and no other file."""
+        with tempfile.TemporaryDirectory() as scratch, _mlflow(self.uri):
+            kept = self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)
+            paths = [item.path for item in kept if Path(item.path).name in PROOFS]
+            fetched = [
+                Path(self._client.download_artifacts(version.run_id, path, scratch))
+                for path in paths
+            ]
+            return {path.name: path.read_bytes() for path in fetched}
 
     def download_bundle(self, version: Version, folder: Path) -> Bundle:
         """Fetch a version's bundle into `folder`, whole and verified, or not at all.

@@ -11,8 +11,15 @@ from typing import Final
 from models.export import read_proofs
 from models.gates import Alias
 from models.registry import Registry
-from models.version import Version
-from online.domain.certificate import Trust, needed_policy, permit, read_certificate
+from models.version import DIGEST_TAG, Version
+from online.domain.certificate import (
+    Policy,
+    Trust,
+    failed_gates,
+    needed_policy,
+    permit,
+    read_certificate,
+)
 from online.domain.errors import ModelRefused, NotFound
 
 COMPARED: Final = (
@@ -40,22 +47,28 @@ CARD = "model_card.md"
 Row = dict[str, str | float]
 
 
-def list_models(registry: Registry) -> list[Row]:
+def list_models(registry: Registry, trust: Trust) -> list[Row]:
     """Return one row a version of every registered model, newest first."""
     return [
-        {**_identity(registry, version), **_chosen(registry, version, ("total_units", "trials"))}
+        {
+            **_identity(registry, version),
+            **_chosen(registry, version, ("total_units", "trials")),
+            **_granted(registry, version, trust),
+        }
         for name in registry.names()
         for version in registry.versions(name)
     ]
 
 
-def compare_versions(registry: Registry, name: str, versions: Sequence[str] = ()) -> list[Row]:
+def compare_versions(
+    registry: Registry, trust: Trust, name: str, versions: Sequence[str] = ()
+) -> list[Row]:
     """Return one row a version with the figures they are compared by.
 
     Parameters
     ----------
-    registry
-        Where they are.
+    registry, trust
+        Where they are, and whose signatures count.
     name
         Of the model.
     versions
@@ -69,17 +82,14 @@ def compare_versions(registry: Registry, name: str, versions: Sequence[str] = ()
     known = [registry.find(name, version) for version in versions] or registry.versions(name)
     if not known:
         raise NotFound(f"no model {name!r} is registered", code="NO_MODEL")
-    rows = []
-    for version in known:
-        failed = [tag for tag, text in version.tags.items() if text.startswith("FAIL")]
-        rows.append(
-            {
-                **_identity(registry, version),
-                **_chosen(registry, version, COMPARED),
-                "gates_failed": ", ".join(sorted(tag.removeprefix("gate.") for tag in failed)),
-            }
-        )
-    return rows
+    return [
+        {
+            **_identity(registry, version),
+            **_chosen(registry, version, COMPARED),
+            **_granted(registry, version, trust),
+        }
+        for version in known
+    ]
 
 
 def read_card(registry: Registry, name: str, version: str | None = None) -> str:
@@ -154,8 +164,27 @@ def _identity(registry: Registry, version: Version) -> Row:
         "model": version.name,
         "version": version.version,
         "aliases": ", ".join(sorted(aliases)),
-        "may_be": str(version.best_alias or "nothing"),
     }
+
+
+def _granted(registry: Registry, version: Version, trust: Trust) -> Row:
+    """Return the aliases that a version's certificate grants, and the gates that refuse the rest.
+
+    The certificate is verified against the digest that was registered; what lies in the bundle is
+    compared with that digest when it is fetched to be promoted or served.
+    """
+    files, digest = registry.read_proofs(version), version.tags.get(DIGEST_TAG, "")
+    granted, refused = [], ""
+    for alias in Alias:
+        try:
+            permit(files, version.name, digest, needed_policy(alias), trust)
+        except ModelRefused as error:
+            refused = error.code
+        else:
+            granted.append(str(alias))
+    if refused == "GATES_FAILED":
+        refused = ", ".join(failed_gates(read_certificate(files, trust).gates, Policy.LIVE))
+    return {"granted": ", ".join(granted) or "nothing", "refused_by": refused}
 
 
 def _chosen(registry: Registry, version: Version, figures: Sequence[str]) -> Row:

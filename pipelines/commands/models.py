@@ -31,13 +31,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_registered(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """List every version with its aliases and the best alias its gates allow."""
+    """List every version, the aliases its certificate grants, and the gates that refuse others."""
     prepare_environment(Home(home))
+    from online.adapters.key_files import read_trust
     from pipelines.model_views import list_models
     from pipelines.training import open_registry
 
     with mlflow_server(Home(home)) as mlflow_uri:
-        rows = list_models(open_registry(Home(home), mlflow_uri))
+        trust = read_trust(Home(home).trusted)
+        rows = list_models(open_registry(Home(home), mlflow_uri), trust)
     if json:
         write_json(rows)
         return
@@ -57,11 +59,13 @@ def compare(
 ) -> None:
     """Show versions of a model side by side, out of fold and after costs."""
     prepare_environment(Home(home))
+    from online.adapters.key_files import read_trust
     from pipelines.model_views import compare_versions
     from pipelines.training import open_registry
 
     with mlflow_server(Home(home)) as mlflow_uri:
-        rows = compare_versions(open_registry(Home(home), mlflow_uri), name, versions or ())
+        registry, trust = open_registry(Home(home), mlflow_uri), read_trust(Home(home).trusted)
+        rows = compare_versions(registry, trust, name, versions or ())
     if json:
         write_json(rows)
         return

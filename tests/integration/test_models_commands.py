@@ -25,6 +25,7 @@ pytestmark = [
 ]
 NAME = "EURUSD.H1.barrier"
 GOOD = Gate("calibrated", Policy.PAPER, 0.02, "<=", 0.05, "")
+BAD = Gate("calibrated", Policy.PAPER, 0.08, "<=", 0.05, "")
 RICH = Gate("positive_net", Policy.LIVE, 4.0, ">", 0.0, "")
 POOR = Gate("positive_net", Policy.LIVE, -4.0, ">", 0.0, "")
 
@@ -66,9 +67,31 @@ def test_versions_are_listed_with_their_aliases_newest_first(
 ) -> None:
     rows = json.loads(ask(home, capsys, "list", "--json"))
     assert [(row["version"], row["aliases"]) for row in rows] == [("2", ""), ("1", "paper")]
-    assert {row["may_be"] for row in rows} == {"paper"}
+    assert {row["granted"] for row in rows} == {"paper, challenger"}
+    assert {row["refused_by"] for row in rows} == {"positive_net"}
     assert {row["families"] for row in rows} == {"xgboost,lightgbm"}
-    assert NAME in ask(home, capsys, "list")
+    shown = ask(home, capsys, "list")
+    assert NAME in shown
+    assert "positive_net" in shown
+
+
+def test_a_list_grants_what_is_proven_and_says_what_refuses_the_rest(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = open_registry(home, None)
+    register(home, registry, "bad", 1.0, BAD, POOR)
+    register(home, registry, "rich", 9.0, GOOD, RICH)
+
+    def told(*words: str) -> dict[str, tuple[str, str]]:
+        rows = json.loads(ask(home, capsys, *words, "--json"))
+        return {row["version"]: (row["granted"], row["refused_by"]) for row in rows}
+
+    assert told("list")["3"] == ("nothing", "calibrated, positive_net")
+    assert told("list")["4"] == ("paper, challenger", "NOT_APPROVED")
+    ask(home, capsys, "promote", NAME, "--approve", "ada")
+    assert told("compare", NAME, "4") == {"4": ("paper, champion, challenger", "")}
+    (home.trusted / "gates.pem").unlink()
+    assert set(told("list").values()) == {("nothing", "CERTIFICATE_INVALID")}
 
 
 def test_versions_are_compared_by_their_figures_and_failed_gates(
@@ -76,7 +99,7 @@ def test_versions_are_compared_by_their_figures_and_failed_gates(
 ) -> None:
     rows = json.loads(ask(home, capsys, "compare", NAME, "1", "2", "--json"))
     assert [row["total_units"] for row in rows] == [-3.5, 2.25]
-    assert rows[0]["gates_failed"] == "positive_net"
+    assert rows[0]["refused_by"] == "positive_net"
     shown = ask(home, capsys, "compare", NAME)
     assert "version 1" in shown
     assert "deflated_sharpe" in shown
