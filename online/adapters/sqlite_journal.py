@@ -330,7 +330,8 @@ def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
         try:
             yield decode_record(body)
         except JournalCorrupt as error:
-            raise JournalCorrupt(f"journal {path}: record {sequence}: {error}") from error
+            told = f"journal {path}: record {sequence}: {error}"
+            raise JournalCorrupt(told, code=error.code, remedy=error.remedy) from error
         previous, expected = sealed, expected + 1
 
 

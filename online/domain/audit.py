@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from online.domain.errors import InvalidInput, JournalCorrupt
+from online.domain.former import FormerLimitsRecord
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.merkle import MerkleTree
 from online.domain.numbering import Numbering
@@ -19,6 +20,7 @@ from online.domain.order_replay import OrderReplay
 from online.domain.record import (
     GENESIS,
     DecisionRecord,
+    FormerDecisionRecord,
     OperationRecord,
     Record,
     chain,
@@ -38,8 +40,10 @@ class RecordCorrupt(JournalCorrupt):
         Of the record, from 1.
     """
 
-    def __init__(self, sequence: int, what: str, *, code: str | None = None) -> None:
-        super().__init__(f"record {sequence}: {what}", code=code)
+    def __init__(
+        self, sequence: int, what: str, *, code: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(f"record {sequence}: {what}", code=code, remedy=remedy)
         self.sequence = sequence
 
 
@@ -141,6 +145,9 @@ class AuditReport(msgspec.Struct, frozen=True):
         Number of decisions.
     orders
         How many orders there are in each stage, every way to it legal.
+    former
+        Records in the shape of an earlier version, by kind; what they lack is told where they are
+        shown.
     missing_numbers
         Closed ranges of decision numbers that no record carries, oldest first.
     days
@@ -153,6 +160,7 @@ class AuditReport(msgspec.Struct, frozen=True):
     kinds: dict[str, int]
     decisions: int
     orders: dict[str, int]
+    former: dict[str, int]
     missing_numbers: tuple[tuple[int, int], ...]
     days: tuple[DayRoot, ...]
 
@@ -179,6 +187,7 @@ class Auditor:
         self._journal_id = ""
         self._head = Anchor()
         self._kinds: dict[str, int] = {}
+        self._former: dict[str, int] = {}
         self._numbers = Numbering()
         self._orders = OrderReplay()
         self._days: dict[str, _Day] = {}
@@ -213,6 +222,8 @@ class Auditor:
             raise RecordCorrupt(sequence, str(error), code=error.code) from error
         self._journal_id = self._journal_id or sealed.hash
         self._kinds[sealed.kind] = self._kinds.get(sealed.kind, 0) + 1
+        if isinstance(record, FormerDecisionRecord | FormerLimitsRecord):
+            self._former[sealed.kind] = self._former.get(sealed.kind, 0) + 1
         day = self._days.setdefault(day_of(record.at_ns), _Day(sequence))
         day.last_sequence = sequence
         day.tree.add(bytes.fromhex(sealed.hash))
@@ -245,6 +256,7 @@ class Auditor:
             kinds=dict(sorted(self._kinds.items())),
             decisions=self._kinds.get("decision", 0),
             orders=self._orders.stages,
+            former=dict(sorted(self._former.items())),
             missing_numbers=self._numbers.missing,
             days=tuple(days),
         )
@@ -312,7 +324,9 @@ def check_body(sealed: SealedRecord) -> Record:
     try:
         record = decode_record(sealed.body)
     except JournalCorrupt as error:
-        raise RecordCorrupt(sealed.sequence, str(error)) from error
+        raise RecordCorrupt(
+            sealed.sequence, str(error), code=error.code, remedy=error.remedy
+        ) from error
     if not 0 <= record.at_ns < _END_OF_TIME_NS:
         raise RecordCorrupt(sealed.sequence, f"its instant is no time: {record.at_ns} ns")
     kind = str(record.__struct_config__.tag)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from online.domain.account import Deal, Position
 from online.domain.exposure import OrderUnderWay
+from online.domain.former import FormerLimitsRecord
 from online.domain.holdings import Holdings
 from online.domain.limits import Limits
 from online.domain.loss_streak import LossStreak
@@ -210,8 +211,8 @@ class Book:
             case ReconciliationRecord():
                 self.compared, self.findings = record.compared, record.findings
                 self._judge_findings()
-            case LimitsRecord():
-                self.limits = record.limits
+            case LimitsRecord() | FormerLimitsRecord():  # of a former shape: none that is known
+                self.limits = record.limits if isinstance(record, LimitsRecord) else None
             case OperationRecord() | ResolutionRecord() | TrailRecord() | AccountRecord():
                 self._apply_by_hand(record)
             case ModelRecord():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
 from online.domain.account import Account, Deal, Position, RestingOrder
 from online.domain.decision import Decision
-from online.domain.errors import JournalCorrupt
+from online.domain.errors import InvalidInput, JournalCorrupt
+from online.domain.former import FormerLimitsRecord, complete_state, read_former_limits
 from online.domain.limits import Limits
 from online.domain.market import Quote, Timeframe
 from online.domain.news import NewsEvent
@@ -177,6 +179,22 @@ class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit
     news: tuple[NewsEvent, ...] | None = None
     orders: tuple[RestingOrder, ...] | None = ()
 
+    @property
+    def untold_state(self) -> tuple[str, ...]:
+        """Names in `state` that the version which wrote it did not tell: their values are none."""
+        return ()
+
+
+class FormerDecisionRecord(DecisionRecord, frozen=True, gc=False, tag="decision"):
+    """A decision as an earlier version wrote it; `untold` names what its state did not tell."""
+
+    untold: tuple[str, ...] = ()
+
+    @property
+    def untold_state(self) -> tuple[str, ...]:
+        """See `DecisionRecord`."""
+        return self.untold
+
 
 class ResultRecord(msgspec.Struct, frozen=True, gc=False, tag="result"):
     """What came back for an intent."""
@@ -303,7 +321,7 @@ class ReconciliationRecord(msgspec.Struct, frozen=True, tag="reconciliation"):
     findings: tuple[Finding, ...]
 
 
-Record = (
+WrittenRecord = (
     ModelRecord
     | LimitsRecord
     | HaltRecord
@@ -316,9 +334,12 @@ Record = (
     | TrailRecord
     | AccountRecord
 )
+"""What this version writes."""
+Record = WrittenRecord | FormerLimitsRecord
+"""What it reads."""
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
-_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_DECODER: msgspec.json.Decoder[WrittenRecord] = msgspec.json.Decoder(WrittenRecord)
 
 
 def encode_record(record: Record) -> bytes:
@@ -327,17 +348,47 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(raw: bytes) -> Record:
-    """Return the record in `raw`.
+    """Return the record in `raw`, of this version or an earlier one.
 
     Raises
     ------
     JournalCorrupt
-        If it is no record of this journal.
+        If it is no record of this journal, with code ``RECORD_UNREADABLE``.
     """
     try:
         return _DECODER.decode(raw)
-    except msgspec.DecodeError as error:
-        raise JournalCorrupt(f"a journal record cannot be read: {error}") from error
+    except (msgspec.DecodeError, InvalidInput) as error:
+        former = _decode_former(raw)
+        if former is not None:
+            return former
+        raise JournalCorrupt(
+            f"a journal record cannot be read: {error}",
+            code="RECORD_UNREADABLE",
+            remedy="Where the chain holds, another version of Sextant wrote it: read it with that "
+            "version or a newer one. Else keep the file as evidence and find out who changed it.",
+        ) from error
+
+
+def _decode_former(raw: bytes) -> Record | None:
+    """Return a record whose shape is that of an earlier version; None if it is not."""
+    try:
+        told: Any = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    match told:
+        case {"type": "limits", "limits": {}}:
+            return read_former_limits(told)
+        case {"type": "decision", "state": {}} if completed := complete_state(told["state"]):
+            whole = {**told, "state": completed[0], "untold": completed[1]}
+            try:
+                return _FORMER_DECISION.decode(msgspec.json.encode(whole))
+            except msgspec.ValidationError:
+                return None
+        case _:
+            return None
+
+
+_FORMER_DECISION = msgspec.json.Decoder(FormerDecisionRecord)
 
 
 def chain(previous: str, body: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from online.domain.former import FormerLimitsRecord
 from online.domain.record import (
     AccountRecord,
     DealRecord,
@@ -59,7 +60,7 @@ def tables_of(record: Record) -> tuple[str, ...]:  # noqa: C901, PLR0911 - one a
             return ("trails",)
         case ModelRecord():
             return ("models",)
-        case LimitsRecord():
+        case LimitsRecord() | FormerLimitsRecord():
             return ("limits",)
         case HaltRecord():
             return ("trading_states",)

@@ -45,6 +45,8 @@ DECISIONS = (
     Column("positions", "json", "-", "record.positions", "Open positions as the broker told them"),
     Column("resting_orders", "json", "-", "record.orders", "Orders that rested at the broker"),
     Column("risk_state", "json", "-", "record.state", "What the risk rules knew of the account"),
+    Column("risk_state_untold", "json", "-", "record.untold_state",
+           "Names in it that the version that recorded it did not tell: their values say nothing"),
     Column("features", "json", "-", "record.features", "Feature vector as served, model's order"),
     Column("view_stamps_ns", "json", "ns since 1970 UTC", "record.view_stamps_ns",
            "Event time of each feature view"),

@@ -93,6 +93,12 @@ def _show(report: AuditReport) -> None:
         return
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
     console.print(f"Journal {report.journal_id}: {kinds}.")
+    if report.former:
+        former = ", ".join(f"{count:,} {kind}" for kind, count in report.former.items())
+        console.print(
+            f"Of an earlier version of Sextant, and read as such: {former}. What they do not state "
+            "is named where they are shown."
+        )
     if report.orders:
         stages = ", ".join(f"{count:,} {stage}" for stage, count in report.orders.items())
         console.print(f"Orders, each by a legal way: {stages}.")

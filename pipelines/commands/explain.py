@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from online.domain.former import FormerLimitsRecord
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import OrderStatus
 from online.domain.reasons import MEANING, Veto
@@ -46,8 +47,13 @@ def _headline(story: Story) -> Text:
 
 def _model(story: Story) -> Text:
     model, manifest = story.model, story.manifest
-    if model is None or manifest is None:
+    if model is None:
         return Text(f"Model: bundle {story.decision.model_sha256}, whose record is absent here.")
+    if manifest is None:
+        return Text(
+            f"Model: {model.name} version {model.version} by alias {model.alias}, bundle "
+            f"{model.sha256}, whose manifest is of an earlier version."
+        )
     training, bits = manifest.training, "bit for bit" if model.bit_equal else "within tolerance"
     return Text(
         f"Model: {model.name} version {model.version} by alias {model.alias}, bundle "
@@ -176,11 +182,19 @@ def _limits(story: Story) -> Iterator[RenderableType]:
     by = f" by {story.limits.by}" if story.limits.by else ""
     title = f"Limits in force {since}{by}, and the book against them"
     table = _table(title, "limit", "value")
-    for group in (story.limits.limits, story.decision.state):
-        for name, value in msgspec.structs.asdict(group).items():
-            text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            table.add_row(name.replace("_", " "), text or "none")
+    record, decision = story.limits, story.decision
+    if isinstance(record, FormerLimitsRecord):
+        limits = record.limits
+    else:
+        limits = msgspec.structs.asdict(record.limits)
+    for name, value in (*limits.items(), *msgspec.structs.asdict(decision.state).items()):
+        text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+        if name in decision.untold_state:
+            text = "not recorded by the version of then"
+        table.add_row(name.replace("_", " "), text or "none")
     yield table
+    if isinstance(record, FormerLimitsRecord):
+        yield Text(f"Limits that did not exist then: {', '.join(record.untold) or 'none'}.")
 
 
 def _order(story: Story) -> Iterator[RenderableType]:

@@ -7,7 +7,8 @@ from typing import TypeGuard
 
 import msgspec
 
-from online.domain.errors import NotFound
+from online.domain.errors import InvalidManifest, NotFound
+from online.domain.former import FormerLimitsRecord
 from online.domain.manifest import Manifest, decode_manifest
 from online.domain.record import (
     AccountRecord,
@@ -47,15 +48,20 @@ class Story(msgspec.Struct, frozen=True):
 
     decision: DecisionRecord
     model: ModelRecord | None
-    limits: LimitsRecord | None
+    limits: LimitsRecord | FormerLimitsRecord | None
     results: tuple[ResultRecord, ...]
     deals: tuple[DealRecord, ...]
     afterwards: tuple[Afterwards, ...] = ()
 
     @property
     def manifest(self) -> Manifest | None:
-        """The model's manifest; None if the journal does not hold the model."""
-        return None if self.model is None else decode_manifest(self.model.manifest.encode())
+        """The model's manifest; None if the journal does not hold one of a shape that is known."""
+        if self.model is None:
+            return None
+        try:
+            return decode_manifest(self.model.manifest.encode())
+        except InvalidManifest:  # of an earlier version
+            return None
 
 
 def gather_story(decision_id: str, records: Iterable[Record]) -> Story:
@@ -113,15 +119,15 @@ def _is_afterwards(record: Record, tickets: set[int], orders: set[str]) -> TypeG
 
 def _find(
     decision_id: str, journal: Iterator[Record]
-) -> tuple[DecisionRecord, ModelRecord | None, LimitsRecord | None]:
+) -> tuple[DecisionRecord, ModelRecord | None, LimitsRecord | FormerLimitsRecord | None]:
     """Read up to the decision; return it with the model and the limits in force then."""
     models: dict[str, ModelRecord] = {}
-    limits: LimitsRecord | None = None
+    limits: LimitsRecord | FormerLimitsRecord | None = None
     newest: list[str] = []
     for record in journal:
         if isinstance(record, ModelRecord):
             models[record.sha256] = record
-        elif isinstance(record, LimitsRecord):
+        elif isinstance(record, LimitsRecord | FormerLimitsRecord):
             limits = record
         elif isinstance(record, DecisionRecord):
             if record.decision_id == decision_id:
