@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from online.domain.account import Account, RestingOrder
 from online.domain.conversion import conversion_symbols, highest_rate, read_rates
-from online.domain.exposure import OrderUnderWay, measure_worst_case
+from online.domain.exposure import OrderUnderWay, all_under_way, measure_worst_case
 from online.domain.limits import Limits
 from online.domain.market import Instrument, Quote, Side
 from online.domain.reasons import Veto
@@ -82,6 +83,11 @@ def test_an_order_that_rests_without_our_number_is_counted() -> None:
     assert judge(facts, limits) == {"GROSS_EXPOSURE_ABOVE_LIMIT"}
 
 
+def test_two_orders_without_a_number_are_never_taken_for_one() -> None:
+    resting = RestingOrder(5, 0, "EURUSD", Side.BUY, "limit", 0.1, 1.1, 0.0, 0.0, "by hand")
+    assert len(all_under_way((under_way(magic=0),), (resting,))) == 2
+
+
 def test_an_order_on_the_other_side_is_no_relief_before_it_has_filled() -> None:
     """Either may fill without the other: the greater of the two is the worst, not their sum."""
     sold = under_way(symbol="EURGBP", side=Side.SELL, price=0.85)
@@ -141,11 +147,14 @@ def test_a_market_that_jumped_since_the_last_price_is_vetoed() -> None:
     assert judge(make_facts(state=far), limits) == {"PRICE_COLLAR"}
 
 
-@pytest.mark.parametrize("facts", [{"unit": None}, {"unit": 0.0}, {"state": 0.0}])
-def test_without_a_last_price_or_a_unit_nothing_is_entered(facts: dict[str, Any]) -> None:
-    if "state" in facts:
-        facts = {"state": make_state(reference_price=0.0)}
-    assert judge(make_facts(**facts)) == {"NO_REFERENCE_PRICE"}
+@pytest.mark.parametrize("unit", [None, 0.0, -0.001, math.nan, math.inf])
+def test_without_a_unit_nothing_is_entered(unit: float | None) -> None:
+    assert judge(make_facts(unit=unit)) == {"NO_REFERENCE_PRICE"}
+
+
+@pytest.mark.parametrize("price", [0.0, -1.1, math.nan, math.inf])
+def test_without_a_last_price_nothing_is_entered(price: float) -> None:
+    assert judge(make_facts(state=make_state(reference_price=price))) == {"NO_REFERENCE_PRICE"}
 
 
 def test_an_entry_against_a_position_or_order_of_our_own_is_vetoed() -> None:

@@ -72,6 +72,10 @@ def test_a_quote_that_is_no_market_is_vetoed(bid: float, ask: float) -> None:
     }
 
 
+def test_a_quote_without_a_spread_is_a_market() -> None:
+    assert judge_quote(make_quote(1.1, 1.1), EURUSD, make_limits(), BAR_NS) == ()
+
+
 @pytest.mark.parametrize(
     ("age_milliseconds", "expected"),
     [(-1, {"STALE_QUOTE"}), (0, set()), (500, set()), (501, {"STALE_QUOTE"})],
@@ -130,6 +134,14 @@ def test_a_state_at_a_limit_passes(change: dict[str, Any]) -> None:
     assert judge_state("EURUSD", facts, make_limits()) == ()
 
 
+def test_a_day_that_lost_exactly_its_limit_passes() -> None:
+    limits = make_limits(max_daily_loss_fraction=0.5)
+    at = make_facts(state=make_state(day_start_equity=20_000.0))
+    assert judge_state("EURUSD", at, limits) == ()
+    beyond = make_facts(state=make_state(day_start_equity=math.nextafter(20_000.0, INF)))
+    assert codes(judge_state("EURUSD", beyond, limits)) == {"DAILY_LOSS_LIMIT"}
+
+
 @pytest.mark.parametrize(
     "account",
     [
@@ -169,6 +181,7 @@ def test_a_symbol_that_is_not_allowed_is_vetoed() -> None:
         ({"quoted": NAN}, {}, "NO_CONVERSION_RATE"),
         ({"quoted": INF}, {}, "NO_CONVERSION_RATE"),
         ({"volume_lots": 0.51}, {"max_volume_lots": 0.5}, "VOLUME_ABOVE_LIMIT"),
+        ({}, {"max_volume_lots": math.nextafter(0.1, 0.0)}, "VOLUME_ABOVE_LIMIT"),
         ({}, {"max_notional": 11_000.9}, "NOTIONAL_ABOVE_LIMIT"),
         ({}, {"max_gross_notional": 11_000.9}, "GROSS_EXPOSURE_ABOVE_LIMIT"),
         ({"stop": 0.0}, {}, "STOP_MISSING"),
@@ -191,7 +204,10 @@ def test_an_order_beyond_a_limit_or_without_exits_is_vetoed(
     assert codes(found) == {expected}
 
 
-@pytest.mark.parametrize("limits", [{"max_notional": 11_001.0}, {"max_gross_notional": 11_001.0}])
+@pytest.mark.parametrize(
+    "limits",
+    [{"max_volume_lots": 0.1}, {"max_notional": 11_001.0}, {"max_gross_notional": 11_001.0}],
+)
 def test_an_order_at_a_limit_passes(limits: dict[str, Any]) -> None:
     intent, told = make_intent(), make_limits(**limits)
     assert judge_entry(intent, make_facts(), INSTRUMENTS, told) == ()
