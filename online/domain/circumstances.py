@@ -126,11 +126,6 @@ def is_weekend_near(instrument: Instrument, now_ns: int, hours: float) -> bool:
     return left is not None and left < hours * _HOUR_SECONDS
 
 
-def judge_state(symbol: str, facts: RiskFacts, limits: Limits) -> tuple[Veto, ...]:
-    """Return what account and journal say against any entry in a symbol."""
-    return _judge_journal(symbol, facts.state, limits) + _judge_account(facts, limits)
-
-
 def _judge_journal(symbol: str, state: RiskState, limits: Limits) -> tuple[Veto, ...]:
     vetoes: tuple[Veto, ...] = ()
     if symbol not in limits.allowed_symbols:

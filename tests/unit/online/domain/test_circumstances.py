@@ -93,6 +93,7 @@ def test_a_symbol_is_entered_only_while_its_week_is_open(
     ("text", "hours", "near"),
     [
         ("2017-10-06T16:59:59", 4.0, False),
+        ("2017-10-06T17:00:00", 4.0, False),
         ("2017-10-06T17:00:01", 4.0, True),
         ("2017-10-06T20:59:59", 4.0, True),
         ("2017-10-05T20:00:00", 4.0, False),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from online.domain.account import Account
-from online.domain.circumstances import judge_quote, judge_state
+from online.domain.circumstances import judge_circumstances, judge_quote
 from online.domain.order import Purpose
 from online.domain.reasons import MEANING, Reason, Veto
 from online.domain.risk import judge_entry, judge_order, size_entry
@@ -42,7 +42,7 @@ def codes(vetoes: tuple[Veto, ...]) -> set[str]:
 def test_a_sound_quote_state_and_order_pass() -> None:
     quote, limits = make_quote(), make_limits()
     assert judge_quote(quote, EURUSD, limits, BAR_NS) == ()
-    assert judge_state("EURUSD", make_facts(), limits) == ()
+    assert judge_circumstances(EURUSD, make_facts(), limits) == ()
     assert judge_order(make_intent(), make_facts(), INSTRUMENTS, limits) == ()
 
 
@@ -116,7 +116,7 @@ def test_a_spread_above_its_cap_is_vetoed(cap: float, expected: set[str]) -> Non
 )
 def test_a_state_beyond_a_limit_is_vetoed(change: dict[str, Any], expected: str) -> None:
     facts = make_facts(state=make_state(**change))
-    assert codes(judge_state("EURUSD", facts, make_limits())) == {expected}
+    assert codes(judge_circumstances(EURUSD, facts, make_limits())) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -131,15 +131,15 @@ def test_a_state_beyond_a_limit_is_vetoed(change: dict[str, Any], expected: str)
 )
 def test_a_state_at_a_limit_passes(change: dict[str, Any]) -> None:
     facts = make_facts(state=make_state(**change))
-    assert judge_state("EURUSD", facts, make_limits()) == ()
+    assert judge_circumstances(EURUSD, facts, make_limits()) == ()
 
 
 def test_a_day_that_lost_exactly_its_limit_passes() -> None:
     limits = make_limits(max_daily_loss_fraction=0.5)
     at = make_facts(state=make_state(day_start_equity=20_000.0))
-    assert judge_state("EURUSD", at, limits) == ()
+    assert judge_circumstances(EURUSD, at, limits) == ()
     beyond = make_facts(state=make_state(day_start_equity=math.nextafter(20_000.0, INF)))
-    assert codes(judge_state("EURUSD", beyond, limits)) == {"DAILY_LOSS_LIMIT"}
+    assert codes(judge_circumstances(EURUSD, beyond, limits)) == {"DAILY_LOSS_LIMIT"}
 
 
 @pytest.mark.parametrize(
@@ -155,17 +155,18 @@ def test_a_day_that_lost_exactly_its_limit_passes() -> None:
     ],
 )
 def test_an_account_that_is_missing_or_no_money_is_vetoed(account: Account | None) -> None:
-    found = codes(judge_state("EURUSD", make_facts(account=account), make_limits()))
+    found = codes(judge_circumstances(EURUSD, make_facts(account=account), make_limits()))
     assert found == {"ACCOUNT_UNAVAILABLE"}
 
 
 def test_untold_positions_are_not_taken_for_none() -> None:
-    found = codes(judge_state("EURUSD", make_facts(positions=None), make_limits()))
+    found = codes(judge_circumstances(EURUSD, make_facts(positions=None), make_limits()))
     assert found == {"ACCOUNT_UNAVAILABLE"}
 
 
 def test_a_symbol_that_is_not_allowed_is_vetoed() -> None:
-    found = codes(judge_state("USDJPY", make_facts(), make_limits()))
+    limits = make_limits(allowed_symbols=("USDJPY",))
+    found = codes(judge_circumstances(EURUSD, make_facts(), limits))
     assert found == {"SYMBOL_NOT_ALLOWED"}
 
 
