@@ -106,15 +106,32 @@ def test_accepted_order_cannot_be_deleted(inbox: Inbox) -> None:
         inbox._connection.execute("DELETE FROM orders")
 
 
-def test_resting_order_is_open_until_it_ends_and_is_never_lost_again(inbox: Inbox) -> None:
+@pytest.mark.parametrize("status", [OrderStatus.ACCEPTED, OrderStatus.FILLING])
+def test_resting_order_is_open_until_it_ends_and_is_never_lost_again(
+    inbox: Inbox, status: OrderStatus
+) -> None:
     inbox.accept((entry(1),), 5)
-    inbox.record("entry-1", resting(OrderStatus.ACCEPTED), 6)
-    assert [e.stage for e in inbox.open_orders()] == [Stage.ACCEPTED]
+    inbox.record("entry-1", resting(status), 6)
+    assert [e.stage for e in inbox.open_orders()] == [Stage(status)]
     assert inbox.unresolved() == ()
-    with pytest.raises(IllegalTransition, match="accepted cannot become unknown"):
+    with pytest.raises(IllegalTransition, match=f"{status} cannot become unknown"):
         inbox.record("entry-1", UNKNOWN, 7)
-    inbox.record("entry-1", resting(OrderStatus.EXPIRED), 8)
+    inbox.record("entry-1", resting(OrderStatus.PARTIAL), 8)
     assert inbox.open_orders() == ()
+
+
+def test_every_order_is_accepted_with_the_disk_waited_for(inbox: Inbox) -> None:
+    def waits() -> bool:
+        return bool(inbox._connection.execute("PRAGMA synchronous").fetchone() == (2,))
+
+    assert waits()
+    inbox.accept((entry(1),), 5)
+    inbox.record("entry-1", UNKNOWN, 6)
+    assert waits()
+    inbox._connection.execute("DROP TABLE orders")
+    with pytest.raises(Unavailable):
+        inbox.record("entry-1", FILLED, 7)
+    assert waits()
 
 
 def resting(status: OrderStatus) -> OrderReply:
