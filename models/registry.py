@@ -341,7 +341,7 @@ class Registry:
         return Unavailable(f"MLflow at {self.uri} does not answer: {error}")
 
 
-_TRAIN_REMEDY = "Train and promote one first: `sextant train --help`, `sextant promote --help`."
+_TRAIN_REMEDY = "Train and promote one first: `sextant train --help`, `sextant models --help`."
 
 
 @contextmanager

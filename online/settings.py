@@ -239,8 +239,8 @@ class Settings(_Section):
     http: HttpSettings = Field(default=HttpSettings(), description="Where the API listens.")
     token_file: Path | None = Field(
         default=None,
-        description="Secret file with the bearer token of the order and halt routes: at least "
-        f"{TOKEN_LENGTH} characters, not readable by everybody. Without one those routes refuse.",
+        description="Secret file with the bearer token of every route that trades or journals: at "
+        f"least {TOKEN_LENGTH} characters, not readable by everybody. Without one they refuse.",
     )
     secrets_folder: Path | None = Field(
         default=None, description="Folder of secret files named as settings, e.g. features__url."

@@ -70,7 +70,7 @@ class Home:
 
     @property
     def token(self) -> Path:
-        """Secret file with the bearer token of the order and halt routes."""
+        """Secret file with the bearer token of every route that trades or journals."""
         return self.root / "secrets" / "token"
 
 

@@ -143,7 +143,8 @@ class Caller:
 
     async def decide(self, closed_at_ns: int = BAR_NS, **changes: Any) -> httpx.Response:  # noqa: ANN401
         """Ask for a decision."""
-        return await self.http.post("/v1/decide", content=bar_body(closed_at_ns, **changes))
+        body = bar_body(closed_at_ns, **changes)
+        return await self.http.post("/v1/decide", content=body, headers=BEARER)
 
     async def trade(self, closed_at_ns: int = BAR_NS, **changes: Any) -> httpx.Response:  # noqa: ANN401
         """Ask for a decision and its order."""

@@ -1,4 +1,4 @@
-"""Access: the bearer token of the routes that move money or the model."""
+"""Access: the bearer token of every route that moves money or the model, or is journaled."""
 
 from __future__ import annotations
 

@@ -56,12 +56,6 @@ class BarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
         return Request(self.symbol, timeframe, closed_at_ns, send)
 
 
-class HaltRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why trading is halted."""
-
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-
-
 class MarketStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A step of the simulated market: a bar ends, or the next one opens, or both."""
 
@@ -117,12 +111,6 @@ class ReconciliationAnswer(msgspec.Struct, frozen=True):
     positions_compared_at_ns: int
     all_compared_at_ns: int
     rounds: int
-
-
-class HaltAnswer(msgspec.Struct, frozen=True):
-    """Why trading is halted; empty if it is not."""
-
-    halted: str
 
 
 class ModelAnswer(msgspec.Struct, frozen=True):

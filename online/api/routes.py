@@ -11,8 +11,6 @@ from online.api.endpoint import Call, Reply
 from online.api.messages import (
     BarRequest,
     DecisionAnswer,
-    HaltAnswer,
-    HaltRequest,
     Liveness,
     MarketAnswer,
     MarketStep,
@@ -35,11 +33,9 @@ from online.domain.record import (
     ResolutionRecord,
     ResultRecord,
 )
-from online.domain.trading_state import TradingState
 from online.trade import Outcome
 
 _BAR = msgspec.json.Decoder(BarRequest)
-_HALT = msgspec.json.Decoder(HaltRequest)
 _STEP = msgspec.json.Decoder(MarketStep)
 _OK = 200
 _UNREADY = 503
@@ -87,17 +83,6 @@ class Handlers:
         records = tuple(self._scorer.parts.read_decision(call.parameters["decision_id"]))
         return Reply.of(records)
 
-    async def halt(self, call: Call) -> Reply:
-        """Halt trading."""
-        reason, by = decode(_HALT, call.body).reason, call.who()
-        await self._scorer.safety.change(TradingState.HALTED, reason, by)
-        return Reply.of(HaltAnswer(self._scorer.parts.book.halted))
-
-    async def resume(self, call: Call) -> Reply:
-        """Resume trading."""
-        await self._scorer.safety.change(TradingState.ACTIVE, "", call.who())
-        return Reply.of(HaltAnswer(self._scorer.parts.book.halted))
-
     async def model(self, call: Call) -> Reply:  # noqa: ARG002 - a handler's signature
         """Tell which model trades."""
         return Reply.of(self._scorer.model)
@@ -125,12 +110,15 @@ class Handlers:
 
 
 def make_routes(scorer: Scorer) -> tuple[Route, ...]:
-    """Return every route of a scorer; the simulator's only where there is a simulation."""
+    """Return every route of a scorer; the simulator's only where there is a simulation.
+
+    What writes into the journal needs the token: who has none can neither trade nor fill a disk.
+    """
     on = Handlers(scorer)
     routes = (
         Route(
             "POST", "/v1/decide", on.decide, "Decide about a bar; nothing is sent.",
-            BarRequest, DecisionAnswer, problems=(400, 404, 413, 422, 503),
+            BarRequest, DecisionAnswer, protected=True, problems=(400, 404, 413, 422, 503),
         ),
         Route(
             "POST", "/v1/trade", on.trade, "Decide about a bar and send its order, at most once.",
@@ -149,14 +137,6 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
             "GET", "/v1/decisions/{decision_id}", on.decision,
             "Every record of one decision or operation: its facts, its order, what came back.",
             None, DecisionRecords, problems=(404, 503),
-        ),
-        Route(
-            "POST", "/v1/halt", on.halt, "Halt trading: no entry is sent until resumed.",
-            HaltRequest, HaltAnswer, protected=True, problems=(400, 413, 503),
-        ),
-        Route(
-            "POST", "/v1/resume", on.resume, "Resume trading.",
-            None, HaltAnswer, protected=True, problems=(503,),
         ),
         Route(
             "GET", "/v1/model", on.model, "The model that trades and the features it reads.",

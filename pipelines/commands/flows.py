@@ -40,9 +40,8 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         "train", epilog="Example: sextant train --until 2017-10-01 --features default,higher,cross"
     )(train)
-    app.command("promote", epilog="Example: sextant promote EURUSD.H1.barrier --alias paper")(
-        promote
-    )
+    short = "Example: sextant promote EURUSD.H1.barrier --alias paper"
+    app.command("promote", hidden=True, epilog=short)(promote)  # `sextant models promote`, in short
 
 
 def features(
@@ -164,7 +163,7 @@ def train(
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:
-    """Fit, judge and register a model; `sextant promote` lets it trade."""
+    """Fit, judge and register a model; `sextant models promote` lets it trade."""
     prepare_environment(Home(home))
     from feature_repo.catalogue import expand
     from models.families.build import on_device, parse_device, parse_families

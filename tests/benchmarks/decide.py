@@ -107,7 +107,8 @@ def compare(home: Home, fixture: Fixture, ours: int, peers: int, requests: int) 
     own: list[float] = []
     other: list[float] = []
     worst = 0.0
-    with Connection(ours) as to_us, Connection(peers) as to_peer:
+    bearer = {"Authorization": f"Bearer {home.token.read_text().strip()}"}
+    with Connection(ours, bearer) as to_us, Connection(peers) as to_peer:
         for run in range(-1, requests // RUN):  # the first warms both up
             numbers = range((run + 1) * RUN, (run + 2) * RUN)
             mine, answers = ask_run(redis, fixture, to_us, numbers, requests)
@@ -119,7 +120,7 @@ def compare(home: Home, fixture: Fixture, ours: int, peers: int, requests: int) 
                 other += theirs
     if worst > TOLERANCE:
         raise RuntimeError(f"the answers differ by {worst:g}, at most {TOLERANCE:g} is allowed")
-    own_burst, peer_burst = bursts(redis, fixture, ours, peers)
+    own_burst, peer_burst = bursts(redis, fixture, (ours, peers), bearer)
     return {
         "requests": requests,
         "decisions_per_second": requests / sum(own),
@@ -152,10 +153,12 @@ def ask_run(
     return seconds, answers
 
 
-def bursts(redis: Redis, fixture: Fixture, ours: int, peers: int) -> tuple[float, float]:
+def bursts(
+    redis: Redis, fixture: Fixture, ports: tuple[int, int], headers: dict[str, str]
+) -> tuple[float, float]:
     """Return the seconds both take for bursts of 16 requests, each burst on a fresh vector."""
     vector, totals = contract(TIMEFRAME), [0.0, 0.0]
-    groups = [[Connection(port) for _ in range(CONNECTIONS)] for port in (ours, peers)]
+    groups = [[Connection(port, headers) for _ in range(CONNECTIONS)] for port in ports]
     for number in range(BURSTS):
         at = NOW - timedelta(seconds=BURSTS - number)
         write_vector(redis, PROJECT, SYMBOL, vector, at, fixture.vectors[number])

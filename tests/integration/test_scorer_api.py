@@ -212,14 +212,14 @@ def test_a_halt_stops_entries_until_resumed_and_survives_a_restart(
 ) -> None:
     async def halted(caller: Caller) -> None:
         body = json.dumps({"reason": "news at noon"}).encode()
-        answer = await caller.http.post("/v1/halt", content=body, headers=BEARER)
-        assert answer.json() == {"halted": "news at noon"}
+        answer = await caller.http.post("/v1/risk/halt", content=body, headers=BEARER)
+        assert (answer.json()["state"], answer.json()["reason"]) == ("halted", "news at noon")
         assert reasons(await caller.trade()) == {"HALTED"}
 
     async def resumed(caller: Caller) -> None:
         assert "sextant_halted 1.0" in (await caller.http.get("/metrics")).text
         assert reasons(await caller.trade()) == {"HALTED"}
-        await caller.http.post("/v1/resume", headers=BEARER)
+        await caller.http.post("/v1/risk/resume", json={}, headers=BEARER)
         assert (await caller.trade()).json()["reply"]["status"] == "filled"
 
     tell(folder, store, halted)
@@ -291,13 +291,11 @@ def test_a_halt_that_cannot_be_journaled_is_in_force_all_the_same(
         connection = caller.app.state.scorer.parts.journal.inner._connection
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count={pages}")
-        for path in ("/v1/decide", "/v1/resume"):  # until not even a small record fits
-            while (
-                await caller.http.post(path, content=bar_body(), headers=BEARER)
-            ).status_code == 200:
-                pass
+        for path, body in (("/v1/decide", bar_body()), ("/v1/risk/resume", b"{}")):
+            while (await caller.http.post(path, content=body, headers=BEARER)).status_code == 200:
+                pass  # until not even a small record fits
         halt = b'{"reason": "the disk is full"}'
-        answer = await caller.http.post("/v1/halt", content=halt, headers=BEARER)
+        answer = await caller.http.post("/v1/risk/halt", content=halt, headers=BEARER)
         assert_problem(answer, 503, "JOURNAL_UNAVAILABLE")
         connection.execute("PRAGMA max_page_count=1000000")
         assert "HALTED" in reasons(await caller.trade())

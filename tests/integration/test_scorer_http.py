@@ -70,13 +70,16 @@ def test_a_body_without_a_declared_length_is_cut_off_at_the_limit(
             yield b" " * 8192
 
     async def story(caller: Caller) -> None:
-        answer = await caller.http.post("/v1/decide", content=endless())
+        answer = await caller.http.post("/v1/decide", content=endless(), headers=BEARER)
         assert_problem(answer, 413, "BODY_TOO_LARGE")
 
     tell(folder, store, story)
 
 
-PROTECTED = ("/v1/trade", "/v1/halt", "/v1/resume", "/v1/model/reload", "/v1/simulator/bar")
+PROTECTED = (
+    *("/v1/decide", "/v1/trade", "/v1/model/reload", "/v1/simulator/bar"),
+    *("/v1/risk/halt", "/v1/risk/resume", "/v1/orders/close-all"),
+)
 
 
 def test_the_protected_routes_need_the_very_token(folder: Path, store: Store) -> None:
@@ -106,9 +109,24 @@ def test_without_a_configured_token_the_protected_routes_are_closed(
             for path in PROTECTED:
                 answer = await caller.http.post(path, content=b"{}", headers=BEARER)
                 assert_problem(answer, 403, "NO_TOKEN_CONFIGURED")
-            assert (await caller.decide()).status_code == 200
+            assert (await caller.http.get("/v1/risk")).status_code == 200
 
     asyncio.run(story())
+
+
+def test_who_has_no_token_can_write_nothing_into_the_journal(folder: Path, store: Store) -> None:
+    async def story(caller: Caller) -> None:
+        paths = (await caller.http.get("/openapi.json")).json()["paths"]
+        routes = [(method, path) for path, methods in paths.items() for method in methods]
+        assert ("post", "/v1/decide") in routes
+        head = caller.app.state.scorer.parts.journal.inner._head
+        for method, path in routes:
+            named = path.replace("{decision_id}", "x").replace("{intent_id}", "x")
+            answer = await caller.http.request(method.upper(), named, content=bar_body())
+            assert answer.status_code != 200 or method == "get", path
+        assert caller.app.state.scorer.parts.journal.inner._head == head
+
+    tell(folder, store, story)
 
 
 def test_unknown_paths_methods_and_decisions_are_problems(folder: Path, store: Store) -> None:
@@ -126,7 +144,7 @@ def test_unknown_paths_methods_and_decisions_are_problems(folder: Path, store: S
 def test_a_correlation_id_is_taken_over_or_made(folder: Path, store: Store) -> None:
     async def story(caller: Caller) -> None:
         mine = {"X-Correlation-ID": "run-7/bar-3"}
-        answer = await caller.http.post("/v1/decide", content=b"{", headers=mine)
+        answer = await caller.http.post("/v1/decide", content=b"{", headers=BEARER | mine)
         assert answer.json()["correlation_id"] == "run-7/bar-3"
         for unusable in ("x" * 129, "two words"):
             made = await caller.http.get("/healthz", headers={"X-Correlation-ID": unusable})
@@ -141,7 +159,7 @@ def test_the_documentation_shows_every_route_with_its_schemas(folder: Path, stor
         assert page.status_code == 200
         assert "https://" not in page.text  # what it shows it brings along
         document = (await caller.http.get("/openapi.json")).json()
-        assert set(document["paths"]) >= {*PROTECTED, "/v1/decide", "/v1/positions", "/readyz"}
+        assert set(document["paths"]) >= {*PROTECTED, "/v1/positions", "/readyz"}
         trade = document["paths"]["/v1/trade"]["post"]
         assert trade["security"] == [{"bearer": []}]
         reference = trade["requestBody"]["content"]["application/json"]["schema"]["$ref"]
@@ -162,7 +180,7 @@ def test_the_metrics_count_decisions_vetoes_orders_and_stages(
         assert first.json()["action"] == "sell", first.text
         second = await caller.trade()
         assert reasons(second) == {"POSITION_OPEN"}, second.text
-        await caller.http.post("/v1/decide", content=b"{")
+        await caller.http.post("/v1/decide", content=b"{", headers=BEARER)
         lines = (await caller.http.get("/metrics")).text.splitlines()
         for line in (
             'sextant_decisions_total{action="sell"} 1.0',

@@ -40,7 +40,7 @@ def test_somebody_elses_trade_halts_and_is_told_by_api_readiness_and_metrics(
         assert "sextant_reconciled 0.0" in metrics
         assert 'sextant_reconciliation_findings{kind="FOREIGN_POSITION"} 1.0' in metrics
         assert "sextant_halted 1.0" in metrics
-        await caller.http.post("/v1/resume", headers=BEARER)  # somebody has looked
+        await caller.http.post("/v1/risk/resume", json={}, headers=BEARER)  # somebody looked
         assert (await caller.http.get("/v1/reconciliation")).json()["agreed"]
         refused = await caller.trade()
         assert reasons(refused) == {"FOREIGN_POSITION", "POSITION_OPEN"}
