@@ -86,6 +86,9 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
         f"{training.n_bars} bars",
         "features": f"{len(manifest.vector.names)} of {len(manifest.vector.views)} views",
         "folds": f"{len(study.folds)}, purged and embargoed",
+        "training sets": "all before each test, and all at the end"
+        if study.rolling_days is None
+        else f"the last {study.rolling_days} days before each test, and of all at the end",
         "least edge": f"{manifest.min_edge:.4f}, {chosen.coverage:.0%} of the bars, "
         f"{chosen.least_coverage:.0%} of the fold with fewest",
         "seed, trials": f"{training.seed}, {study.comparison.n_trials}",
@@ -145,13 +148,17 @@ def _members(study: Study) -> str:
 
 
 def _importance(importance: Importance) -> str:
-    mean = importance.permutation.mean(axis=0)
-    rows = [
-        {"feature": importance.names[place], "rise of log loss": f"{mean[place]:.5f}"}
-        for place in np.argsort(-mean, kind="stable")[:_SHOWN]
-    ]
-    said = f"Rank correlation between folds: {importance.stability:.2f}."
-    return f"## What {importance.family} listens to\n\n{said}\n\n" + _table(rows)
+    mean, shapley = importance.permutation.mean(axis=0), importance.shapley
+    rows: list[dict[str, str]] = []
+    for place in np.argsort(-mean, kind="stable")[:_SHOWN]:
+        row = {"feature": importance.names[place], "rise of log loss": f"{mean[place]:.5f}"}
+        if shapley is not None:
+            row["mean absolute SHAP"] = f"{shapley[:, place].mean():.5f}"
+        rows.append(row)
+    said = f"Rank correlation between folds: {importance.stability:.2f}"
+    if shapley is not None:
+        said += f", of the SHAP values {importance.shapley_stability:.2f}"
+    return f"## What {importance.family} listens to\n\n{said}.\n\n" + _table(rows)
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -11,16 +11,18 @@ import numpy as np
 from models.bars import Floats
 from models.dataset import Dataset
 from models.export import ExportedMember, OnnxScorer, Scores, export_member
-from models.families.family import Family, TrainingSet
+from models.families.family import Explained, Family, Fitted, TrainingSet
 from models.labels import Outcome, Rows
 from models.progress import Steps
-from models.splits import Fold, inner_split
+from models.splits import Fold, inner_split, recent
 from models.weights import balance_directions, weigh
 
 logger = logging.getLogger(__name__)
 STOPPING_SHARE = 0.2
 """Part of a training set, its last, by which the number of rounds is chosen."""
 FOLD_PARITY_ROWS = 500
+EXPLAINED_ROWS = 1_000
+"""Tested rows of a fold by which its model is explained, evenly spread over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class FoldFit:
         Share of each feature in the fit, shape ``(n_features,)``; None if the family has none.
     member
         The fold's ONNX file.
+    contributions
+        Mean absolute Shapley value of each feature on tested rows, over the classes, shape
+        ``(n_features,)``; None if the family cannot say.
     """
 
     fold: Fold
@@ -46,6 +51,7 @@ class FoldFit:
     prior: Floats
     gains: Floats | None
     member: ExportedMember
+    contributions: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,8 @@ def fit_folds(
         member = export_member(family.name, fitted, inputs, seed, FOLD_PARITY_ROWS, family.reads)
         raw = OnnxScorer(member.onnx).score(dataset.inputs(family.reads)[fold.test])
         prior = np.bincount(training.classes, minlength=len(Outcome)) / len(training.classes)
-        fits.append(FoldFit(fold, raw, prior, fitted.gains(), member))
+        explained = _explain(fitted, dataset, fold)
+        fits.append(FoldFit(fold, raw, prior, fitted.gains(), member, explained))
         logger.info(
             "fold %d of %d: %s fitted on %d rows, scored %d",
             *(fold.number + 1, len(folds), family.name, len(fold.train), len(fold.test)),
@@ -151,12 +158,35 @@ def fit_folds(
     return tuple(fits)
 
 
+def spread_rows(rows: Rows, most: int) -> Rows:
+    """Return about `most` of the rows, evenly spread over them."""
+    return rows[:: max(1, len(rows) // most)]
+
+
+def _explain(fitted: Fitted, dataset: Dataset, fold: Fold) -> Floats | None:
+    """Return the mean absolute contributions on tested rows; None if the family cannot say."""
+    if not isinstance(fitted, Explained):
+        return None
+    values = fitted.contributions(dataset.features[spread_rows(fold.test, EXPLAINED_ROWS)])
+    return np.asarray(np.abs(values).mean(axis=(0, 2)), dtype=np.float64)
+
+
 def fit_everything(
-    dataset: Dataset, family: Family, *, embargo_ns: int, seed: int
+    dataset: Dataset,
+    family: Family,
+    *,
+    embargo_ns: int,
+    seed: int,
+    rolling_ns: int | None = None,
 ) -> ExportedMember:
-    """Fit on every row and export; every label of the dataset ends inside its window."""
+    """Fit on every row, or those of a last rolling window, and export.
+
+    Every label of the dataset ends inside its window.
+    """
+    decided_at_ns = dataset.labels.decided_at_ns
     everything = np.arange(len(dataset), dtype=np.int64)
-    fitted = family.fit(training_set(dataset, everything, embargo_ns), seed)
+    rows = recent(decided_at_ns, everything, int(decided_at_ns[-1]), rolling_ns)
+    fitted = family.fit(training_set(dataset, rows, embargo_ns), seed)
     return export_member(
         family.name, fitted, dataset.inputs(family.reads), seed, reads=family.reads
     )

@@ -5,7 +5,7 @@
 3. Calibrate and weigh the families by earlier folds alone (`models.ensemble`), fit what may
    refuse their signals (`models.validators`), choose the least edge (`models.threshold`).
 4. Judge beside the rules, buy-and-hold and a coin (`models.evaluate`).
-5. Fit everything, twice: the bytes must be the same (`models.export`).
+5. Fit everything, or its last rolling window, twice: the bytes must be the same (`models.export`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -71,6 +72,8 @@ class Study:
         What may refuse the signals that serve; None for nothing.
     refused
         Out-of-fold rows that validators of earlier folds refused, by reason.
+    rolling_days
+        Length of the training sets, days; None where they hold all that came before.
     """
 
     members: tuple[TrainedMember, ...]
@@ -86,6 +89,7 @@ class Study:
     refit_differs: int
     validators: Validators | None = None
     refused: dict[str, int] = field(default_factory=dict)
+    rolling_days: int | None = None
 
 
 def learn(
@@ -145,10 +149,13 @@ def learn(
     )
     logger.info(comparison.verdict())
     members, refit_differs = [], 0
+    whole = partial(
+        fit_everything, embargo_ns=embargo, seed=recipe.seed, rolling_ns=recipe.rolling_ns
+    )
     for place, family in enumerate(families):
-        fitted = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+        fitted = whole(dataset, family)
         steps.advance(f"{family.name} on everything")
-        again = fit_everything(dataset, family, embargo_ns=embargo, seed=recipe.seed)
+        again = whole(dataset, family)
         steps.advance(f"{family.name} on everything again")
         refit_differs += int(again.onnx != fitted.onnx)
         members.append(
@@ -158,8 +165,8 @@ def learn(
             )
         )
         logger.info(
-            "%s fitted on all %d rows, weight %.3f, ONNX %s",
-            *(family.name, len(dataset), members[-1].weight, fitted.sha256[:12]),
+            "%s fitted, weight %.3f, ONNX %s",
+            *(family.name, members[-1].weight, fitted.sha256[:12]),
         )
     return Study(
         members=tuple(members),
@@ -179,6 +186,7 @@ def learn(
         refit_differs=refit_differs,
         validators=validated.serving,
         refused=validated.refused,
+        rolling_days=recipe.rolling_days,
     )
 
 
@@ -197,6 +205,7 @@ def cut_folds(dataset: Dataset, recipe: Recipe, rule: BarrierRule) -> tuple[Fold
         embargo_ns=recipe.embargo_ns(rule),
         horizon_ns=horizon_ns(rule),
         first_train_share=recipe.first_train_share,
+        rolling_ns=recipe.rolling_ns,
     )
 
 

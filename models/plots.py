@@ -77,18 +77,23 @@ def draw_accuracy(comparison: Comparison) -> Figure:
 
 
 def draw_importance(importance: Importance) -> Figure:
-    """Draw permutation importance with its spread over folds, and gain where there is one."""
+    """Draw permutation importance, Shapley values and gain, with their spread over folds."""
     mean = importance.permutation.mean(axis=0)
     order = np.argsort(mean)[-_SHOWN:]
     names = [importance.names[place] for place in order]
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.barh(names, mean[order], xerr=importance.permutation.std(axis=0)[order])
-    left.set_title(f"{importance.family}, permutation: rise of log loss, nats")
-    if importance.gain is not None:
-        right.barh(names, importance.gain.mean(axis=0)[order])
-    right.set_title("Share of gain")
-    right.set_yticks([])
+    panels = (
+        ("permutation: rise of log loss, nats", importance.permutation),
+        ("mean absolute SHAP of the scores", importance.shapley),
+        ("share of gain", importance.gain),
+    )
+    known = [(title, values) for title, values in panels if values is not None]
+    figure = Figure(figsize=(4 + 4 * len(known), 6), layout="constrained")
+    for place, (title, values) in enumerate(known):
+        axes = figure.add_subplot(1, len(known), place + 1)
+        axes.barh(names, values.mean(axis=0)[order], xerr=values.std(axis=0)[order])
+        axes.set_title(f"{importance.family}, {title}" if place == 0 else title)
+        if place:
+            axes.set_yticks([])
     return figure
 
 

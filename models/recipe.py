@@ -12,10 +12,11 @@ from models.labels import Costs, horizon_ns
 from models.targets import Target
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
-from online.domain.market import Timeframe
+from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from online.domain.meta_label import SPOKEN
 from online.domain.rules import RULE_FEATURES
 
+_DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 META_INPUTS = (*SPOKEN, *RULE_FEATURES)
 """What a meta-label reads if nothing else is said."""
 
@@ -125,6 +126,8 @@ class Recipe:
         Whether an ensemble may serve without a member that fails.
     window
         What families of sequences read, by its key in the store.
+    rolling_days
+        Days before each test, and at the end, that are learnt from (> 0); None for all there are.
     """
 
     families: tuple[FamilyConfig, ...] = (XgboostConfig(),)
@@ -141,6 +144,7 @@ class Recipe:
     validators: ValidatorChoice = field(default_factory=ValidatorChoice)
     degrades: bool = False
     window: str = "default_32"
+    rolling_days: int | None = None
 
     def __post_init__(self) -> None:
         kinds = [config.kind for config in self.families]
@@ -158,6 +162,8 @@ class Recipe:
             raise InvalidInput(f"extra_embargo_bars must be >= 0, got {self.extra_embargo_bars}")
         if self.n_tuning_trials < 0:
             raise InvalidInput(f"n_tuning_trials must be >= 0, got {self.n_tuning_trials}")
+        if self.rolling_days is not None and self.rolling_days <= 0:
+            raise InvalidInput(f"rolling_days must be above 0, got {self.rolling_days}")
 
     @property
     def kinds(self) -> str:
@@ -168,6 +174,11 @@ class Recipe:
     def reads_windows(self) -> bool:
         """Whether one of the families reads windows."""
         return any(build_family(config).reads == "window" for config in self.families)
+
+    @property
+    def rolling_ns(self) -> int | None:
+        """The length of the rolling training window, nanoseconds; None for an expanding one."""
+        return None if self.rolling_days is None else self.rolling_days * _DAY_NS
 
     def embargo_ns(self, rule: BarrierRule) -> int:
         """Return the distance between training and test labels, nanoseconds."""
@@ -183,6 +194,25 @@ class Recipe:
         choices = asdict(self)
         families = {str(config["kind"]): config for config in choices.pop("families")}
         return {"families": self.kinds, **_flatten("", {**families, **choices})}
+
+
+def parse_training_window(text: str) -> int | None:
+    """Return the days of ``rolling:N``, None for ``expanding``.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``UNKNOWN_WINDOW``.
+    """
+    kind, _, days = text.partition(":")
+    if text == "expanding":
+        return None
+    if kind == "rolling" and days.isascii() and days.isdigit() and int(days) > 0:
+        return int(days)
+    raise InvalidInput(
+        f"unknown training window {text!r}: expected expanding, or rolling:N with N days above 0",
+        code="UNKNOWN_WINDOW",
+    )
 
 
 def _flatten(prefix: str, nested: dict[str, object]) -> dict[str, object]:

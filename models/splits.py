@@ -65,8 +65,9 @@ def walk_forward(
     embargo_ns: int,
     horizon_ns: int,
     first_train_share: float = 0.4,
+    rolling_ns: int | None = None,
 ) -> tuple[Fold, ...]:
-    """Split labels into expanding training sets, each followed by its test set.
+    """Split labels into training sets, expanding or rolling, each followed by its test set.
 
     Parameters
     ----------
@@ -80,6 +81,8 @@ def walk_forward(
         Longest span of a label on the clock.
     first_train_share
         Share of the labels before the first test set, in (0, 1).
+    rolling_ns
+        Training decisions are within this time before their test's first one; None for all before.
 
     Raises
     ------
@@ -102,6 +105,7 @@ def walk_forward(
     for number in range(n_folds):
         test = np.arange(edges[number], edges[number + 1], dtype=np.int64)
         before = np.arange(edges[number], dtype=np.int64)
+        before = recent(decided_at_ns, before, int(decided_at_ns[test[0]]), rolling_ns)
         if len(test) < MIN_FOLD_ROWS:
             raise _too_few(n_labels, n_folds)
         train = purged(decided_at_ns, ended_at_ns, before, test, embargo_ns)
@@ -109,6 +113,13 @@ def walk_forward(
             raise _too_few(n_labels, n_folds)
         folds.append(Fold(number, train, test))
     return tuple(folds)
+
+
+def recent(decided_at_ns: Stamps, rows: Rows, until_ns: int, rolling_ns: int | None) -> Rows:
+    """Return the rows decided within a rolling window that ends at `until_ns`; all for None."""
+    if rolling_ns is None:
+        return rows
+    return rows[decided_at_ns[rows] >= until_ns - rolling_ns]
 
 
 def inner_split(

@@ -1,8 +1,8 @@
 """The flows as Prefect deployments: run by hand or by schedule from Prefect's interface.
 
 Run as ``python -m pipelines.deployments HOME`` with ``PREFECT_API_URL`` and
-``MLFLOW_TRACKING_URI`` set; it serves until it is stopped. ``--retrain-cron`` and
-``--retrain-days`` say when models are retrained and on how much.
+``MLFLOW_TRACKING_URI`` set; it serves until it is stopped. ``--retrain-cron``,
+``--retrain-days`` and ``--retrain-window`` say when models are retrained and on how much.
 
 Nothing minute-critical belongs here:
 Prefect starts a run seconds late.
@@ -40,6 +40,7 @@ def make_deployments(
     mlflow_uri: str,
     retrain_cron: str | None = RETRAIN_CRON,
     retrain_days: int | None = None,
+    retrain_window: str = "expanding",
 ) -> list[RunnerDeployment]:
     """Return every flow with its parameters and its schedule (UTC).
 
@@ -56,7 +57,9 @@ def make_deployments(
     retrain_cron
         When models are retrained, five fields in UTC; None for never by itself.
     retrain_days
-        Length of the rolling window they are retrained on; None for all there is.
+        How far back the bars go that are read for it; None for all there are.
+    retrain_window
+        What each fold, and what serves, learns from: ``expanding`` or ``rolling:N`` days.
     """
     root = str(home.root.resolve())
     series = {"home_root": root, "symbol": SYMBOL, "timeframe": TIMEFRAME}
@@ -78,7 +81,12 @@ def make_deployments(
         (
             retrain,
             retrain_cron,
-            {**series, "mlflow_uri": mlflow_uri, "rolling_days": retrain_days},
+            {
+                **series,
+                "mlflow_uri": mlflow_uri,
+                "rolling_days": retrain_days,
+                "training_window": retrain_window,
+            },
         ),
         (promote, None, {"home_root": root, "name": MODEL, "mlflow_uri": mlflow_uri}),
         (backtest, None, {"home_root": root, "names": [MODEL], "mlflow_uri": mlflow_uri}),
@@ -103,10 +111,11 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--retrain-cron", default=RETRAIN_CRON)
     parser.add_argument("--retrain-days", type=int, default=None)
+    parser.add_argument("--retrain-window", default="expanding")
     given = parser.parse_args()
     made = make_deployments(
         *(Home(given.home), os.environ["MLFLOW_TRACKING_URI"]),
-        *(given.retrain_cron or None, given.retrain_days),
+        *(given.retrain_cron or None, given.retrain_days, given.retrain_window),
     )
     serve(*made, limit=CONCURRENT_RUNS, print_starting_message=False)
 

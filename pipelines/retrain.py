@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from prefect import flow
 
-from models.recipe import Recipe
+from models.recipe import Recipe, parse_training_window
 from models.registry import Registry
 from online.domain.errors import InvalidInput, NotFound
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
@@ -85,13 +85,17 @@ def retrain(
     mlflow_uri: str | None = None,
     recipe: Recipe | None = None,
     project: str = "sextant",
+    training_window: str | None = None,
 ) -> RetrainReport:
     """Train on the newest whole window, unless that was done; parameters as of `train`.
 
     Parameters
     ----------
     rolling_days
-        Length of a rolling window (> 0); None for an expanding one, of all there is.
+        How far back the bars go that are read at all (> 0); None for all there are.
+    training_window
+        What each fold, and what serves, learns from: ``expanding`` or ``rolling:N`` days, as
+        ``sextant train --window``; None for what the recipe says.
     until_ns
         As if it were this instant, nanoseconds UTC; None for the newest bar.
 
@@ -108,6 +112,8 @@ def retrain(
         newest_ns = min(newest_ns, until_ns)
     window = choose_window(newest_ns, rolling_days)
     chosen = Recipe() if recipe is None else recipe
+    if training_window is not None:
+        chosen = replace(chosen, rolling_days=parse_training_window(training_window))
     plan = TrainPlan(home.root, symbol, parsed, window.start_ns, window.end_ns, chosen, project)
     registry, data = open_registry(home, mlflow_uri), load_data(plan)
     receipt = receipt_path(plan, data)

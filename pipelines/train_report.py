@@ -115,6 +115,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
                 )
             },
             **{f"importance_stability.{i.family}": i.stability for i in study.importances},
+            **{f"shap_stability.{i.family}": i.shapley_stability for i in study.importances},
             **({} if study.paths is None else study.paths.figures()),
             **{f"refused.{k}": float(v) for k, v in study.refused.items()},
             **{f"left_out.{k}": float(v) for k, v in dataset.left_out.items()},

@@ -7,7 +7,7 @@ fitted. `models.families.build` is the one place that names them all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,18 @@ class Fitted(Protocol):
 
     def gains(self) -> Floats | None:
         """Return each feature's share of the fit's gain, adding up to 1; None if unknown."""
+        ...
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """A fitted model that can say, exactly, what each feature adds to a row's scores."""
+
+    def contributions(self, features: Features) -> Floats:
+        """Return each feature's Shapley value for each class, shape ``(n_rows, n_features, 3)``.
+
+        Together with what the model says of nobody they add up to the scores before the softmax.
+        """
         ...
 
 

@@ -128,6 +128,12 @@ class LightgbmModel:
         total = gains.sum()
         return np.asarray(gains / total if total > 0.0 else gains, dtype=np.float64)
 
+    def contributions(self, features: Features) -> Floats:
+        """Return TreeSHAP values of each class, shape ``(n_rows, n_features, 3)``; see xgboost."""
+        found = self.booster.predict(features, pred_contrib=True, num_threads=1)
+        by_class = np.asarray(found).reshape(len(features), len(Outcome), self.n_features + 1)
+        return np.asarray(by_class[:, :, :-1].transpose(0, 2, 1), dtype=np.float64)
+
     def to_onnx(self) -> bytes:
         """Return the trees as one ONNX ``TreeEnsembleClassifier``."""
         from onnxmltools.convert import convert_lightgbm  # noqa: PLC0415 - a heavy library

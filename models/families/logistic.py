@@ -129,6 +129,14 @@ class LogisticModel:
         total = sizes.sum()
         return np.asarray(sizes / total if total > 0.0 else sizes, dtype=np.float64)
 
+    def contributions(self, features: Features) -> Floats:
+        """Return coefficient times distance from the mean, shape ``(n_rows, n_features, 3)``.
+
+        They are the Shapley values of a linear model whose features are independent.
+        """
+        standard = (features.astype(np.float64) - self.mean) * self.scale
+        return np.asarray(standard[:, :, None] * self.coefficients, dtype=np.float64)
+
     def to_onnx(self) -> bytes:
         """Return the model as five ONNX operations."""
         from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - a heavy library

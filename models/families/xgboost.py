@@ -138,6 +138,17 @@ class XgboostModel:
         total = gains.sum()
         return gains / total if total > 0.0 else gains
 
+    def contributions(self, features: Features) -> Floats:
+        """Return TreeSHAP values of each class, shape ``(n_rows, n_features, 3)``.
+
+        Source: Lundberg and others, From Local Explanations to Global Understanding with
+        Explainable AI for Trees, Nature Machine Intelligence, 2020.
+        """
+        import xgboost  # noqa: PLC0415 - heavy: imported where it is used
+
+        found = self.booster.predict(xgboost.DMatrix(features), pred_contribs=True)
+        return np.asarray(found[:, :, :-1].transpose(0, 2, 1), dtype=np.float64)  # the last is bias
+
     def to_onnx(self) -> bytes:
         """Return the trees as one ONNX ``TreeEnsembleClassifier``."""
         # A converter takes seconds to import and only an export needs it.

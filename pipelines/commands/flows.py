@@ -153,6 +153,10 @@ def train(
             min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
         ),
     ] = None,
+    window: Annotated[
+        str,
+        typer.Option(help="What each fold, and what serves, learns from: expanding or rolling:N."),
+    ] = "expanding",
     device: Annotated[
         str, typer.Option(help="Where networks are fitted: cpu, or cuda with the extra gpu.")
     ] = "cpu",
@@ -168,7 +172,13 @@ def train(
     from feature_repo.catalogue import expand
     from models.families.build import on_device, parse_device, parse_families
     from models.progress import listening
-    from models.recipe import META_INPUTS, LabelChoice, Recipe, ValidatorChoice
+    from models.recipe import (
+        META_INPUTS,
+        LabelChoice,
+        Recipe,
+        ValidatorChoice,
+        parse_training_window,
+    )
     from models.targets import parse_target
     from pipelines.train import train as run_train
 
@@ -184,6 +194,7 @@ def train(
         seed=seed,
         n_tuning_trials=study,
         validators=ValidatorChoice(novelty, conformal, META_INPUTS if meta else ()),
+        rolling_days=parse_training_window(window),
     )
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (

@@ -51,8 +51,11 @@ def up(
     ] = "0 4 * * 6",
     retrain_days: Annotated[
         int | None,
-        typer.Option(min=1, help="Days they are retrained on, instead of all."),
+        typer.Option(min=1, help="Days of bars that are read for it, instead of all."),
     ] = None,
+    retrain_window: Annotated[
+        str, typer.Option(help="What each fold, and what serves, learns from; as train --window.")
+    ] = "expanding",
     audit_url_file: Annotated[
         Path | None,
         typer.Option(
@@ -62,8 +65,10 @@ def up(
     ] = None,
 ) -> None:
     """Start the whole platform on this machine; Ctrl-C stops all of it."""
+    from models.recipe import parse_training_window
     from pipelines.platform.embedded import run_platform
 
+    parse_training_window(retrain_window)
     copying: tuple[str, ...] | None = None
     if audit_url_file is not None:
         copying = ("--url-file", str(audit_url_file.resolve()))
@@ -78,7 +83,7 @@ def up(
         notes.print(step, style="dim")
 
     days = () if retrain_days is None else ("--retrain-days", str(retrain_days))
-    retraining = ("--retrain-cron", retrain, *days)
+    retraining = ("--retrain-cron", retrain, "--retrain-window", retrain_window, *days)
     run_platform(Home(home), bar_seconds, retraining, copying, say=say, show=show)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from models.export import OnnxScorer, export_member, probe_rows
 from models.families.build import FAMILIES, FamilyConfig, build_family, parse_family
-from models.families.family import Exportable, TrainingSet
+from models.families.family import Explained, Exportable, TrainingSet
 from models.families.rules import RulesConfig, RulesFamily, RulesModel
 from models.fit import training_set
 from models.labels import horizon_ns
@@ -66,6 +66,21 @@ def test_the_onnx_file_agrees_with_the_library_on_ten_thousand_rows(
     member = export_member("any", fitted, inputs_of(config), 7)
     assert member.parity_rows == 10_000
     assert member.parity <= 1e-6
+
+
+def test_what_features_add_and_what_is_said_of_nobody_make_up_the_scores(
+    config: FamilyConfig, fitted: Exportable
+) -> None:
+    if not isinstance(fitted, Explained):
+        pytest.skip(f"{config.kind} has no exact contributions")
+    rows = inputs_of(config)[np.arange(200)]
+    values = fitted.contributions(rows)
+    assert values.shape == (200, len(NAMES), 3)
+    logs = np.log(fitted.predict(rows))
+    said = logs - logs[:, :1] - (values.sum(axis=1) - values[:, :, :1].sum(axis=1))
+    assert np.ptp(said, axis=0).max() < 1e-4  # what is left is the same for every row
+    strength = np.abs(values).mean(axis=(0, 2))
+    assert strength.argmax() == NAMES.index("hint")
 
 
 def test_the_onnx_file_has_one_input_and_one_output_of_distributions(

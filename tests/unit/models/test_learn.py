@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,17 +13,18 @@ from models.bars import Bars
 from models.dataset import Dataset
 from models.families.build import build_family
 from models.families.xgboost import XgboostConfig
-from models.fit import FoldFit, fit_folds
+from models.fit import FoldFit, fit_everything, fit_folds, training_set
 from models.gates import Alias, Evidence, Gate, Verdict, judge
 from models.labels import horizon_ns
-from models.learn import Study, learn
-from models.recipe import Recipe
+from models.learn import Study, cut_folds, learn
+from models.recipe import Recipe, parse_training_window
 from models.splits import Fold, walk_forward
 from online.domain.certificate import Policy
 from online.domain.errors import InvalidInput
 from tests.unit.models.markets import (
     CONTRACT,
     COSTS,
+    HOUR,
     NAMES,
     RULE,
     build,
@@ -98,6 +100,11 @@ def test_a_baseline_that_never_trades_leaves_gaps_and_no_nan_in_the_table() -> N
 def test_the_planted_feature_matters_most(on_signal: Study) -> None:
     importance = on_signal.importances[0]
     assert importance.permutation.mean(axis=0).argmax() == NAMES.index("hint")
+    assert importance.shapley is not None
+    assert importance.shapley.shape == (RECIPE.n_folds, len(NAMES))
+    assert (importance.shapley.argmax(axis=1) == NAMES.index("hint")).all()
+    assert 0.0 < importance.shapley_stability <= 1.0
+    assert importance.table()[0]["mean_abs_shap"] > 0.0  # type: ignore[operator] # a figure
 
 
 def test_the_same_data_and_seed_give_the_same_study(on_signal: Study) -> None:
@@ -192,6 +199,38 @@ def test_too_few_rows_for_the_folds_are_named() -> None:
     with pytest.raises(InvalidInput) as caught:
         learn(make_dataset(300), Recipe(families=(FAST,), n_folds=9), CONTRACT, RULE, COSTS, 1)
     assert caught.value.code == "TOO_FEW_ROWS"
+
+
+def test_a_rolling_window_shortens_every_training_set_and_what_serves_alike() -> None:
+    dataset, days = make_dataset(), 30
+    recipe = dataclasses.replace(RECIPE, rolling_days=days)
+    decided, rolling_ns = dataset.labels.decided_at_ns, days * 24 * HOUR
+    for long, short in zip(
+        cut_folds(dataset, RECIPE, RULE), cut_folds(dataset, recipe, RULE), strict=True
+    ):
+        assert np.array_equal(long.test, short.test)
+        began = decided[short.test[0]]
+        assert np.array_equal(short.train, long.train[decided[long.train] >= began - rolling_ns])
+        assert 0 < len(short.train) < len(long.train)
+    horizon, family = horizon_ns(RULE), build_family(FAST)
+    whole = partial(fit_everything, family=family, embargo_ns=horizon, seed=7)
+    last = np.flatnonzero(decided >= decided[-1] - rolling_ns)
+    served = family.fit(training_set(dataset, last, horizon), 7)
+    assert whole(dataset, rolling_ns=rolling_ns).onnx == served.to_onnx()
+    assert whole(dataset).onnx != served.to_onnx()
+
+
+def test_a_training_window_is_a_choice_that_is_recorded_counted_and_checked() -> None:
+    rolling = dataclasses.replace(RECIPE, rolling_days=parse_training_window("rolling:90"))
+    assert rolling.parameters()["rolling_days"] == 90
+    assert rolling.trial(NAMES) != RECIPE.trial(NAMES)
+    assert parse_training_window("expanding") is None
+    for text in ("rolling", "rolling:0", "rolling:-3", "rolling:x", "expanding:3", ""):
+        with pytest.raises(InvalidInput, match="rolling:N") as caught:
+            parse_training_window(text)
+        assert caught.value.code == "UNKNOWN_WINDOW"
+    with pytest.raises(InvalidInput, match="rolling_days"):
+        dataclasses.replace(RECIPE, rolling_days=0)
 
 
 def test_every_choice_makes_another_trial() -> None:

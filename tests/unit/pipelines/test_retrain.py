@@ -102,5 +102,8 @@ def test_the_schedule_of_retraining_is_chosen_and_may_be_none(tmp_path: Path) ->
 
     assert schedules()["retrain"] == [RETRAIN_CRON]
     assert schedules("0 3 * * 0")["retrain"] == ["0 3 * * 0"]
+    rolling = make_deployments(home, "http://mlflow", None, None, "rolling:90")
+    given = next(each.parameters for each in rolling if each.name == "retrain")
+    assert given["training_window"] == "rolling:90"
     never = schedules(None, 90)
     assert never["retrain"] == never["promote"] == never["train"] == []
