@@ -21,8 +21,13 @@ from tests.gateway_world import closing, entry, running_terminal, running_world
 
 T = TypeVar("T")
 EURUSD = Instrument("EURUSD", "EUR", "USD", 5, 100_000.0)
-KINDS = ("simulated", "netting", pytest.param("gateway", marks=pytest.mark.integration))
-"""Two of them on hedging accounts; the gateway is reached over TLS and has a process's terminal."""
+HEDGING, NETTING = "gateway", "netting gateway"
+KINDS = (
+    *("simulated", "netting"),
+    pytest.param(HEDGING, marks=pytest.mark.integration),
+    pytest.param(NETTING, marks=pytest.mark.integration),
+)
+"""On hedging and netting accounts; a gateway is reached over TLS, its terminal is a process."""
 
 
 class Runner:
@@ -69,10 +74,11 @@ class Standing:
 @contextmanager
 def opened(kind: str, folder: Path) -> Iterator[Callable[[], Standing]]:
     """Open a kind of broker; what it yields gives each test one that is flat."""
-    if kind != "gateway":
+    if kind not in {HEDGING, NETTING}:
         yield lambda: _in_process(hedging=kind == "simulated")
         return
-    with running_terminal() as process, running_world(folder, process, absence=60.0) as world:
+    terminal = running_terminal(hedging=kind == HEDGING)
+    with terminal as process, running_world(folder, process, absence=60.0) as world:
         run(world.ready())
         gateway, firsts = world.broker(), itertools.count(0, 100)
 

@@ -1,6 +1,7 @@
 """A simulated terminal as a process, ordered about by JSON lines on its standard input.
 
-Run as ``python -m tests.gateway_terminal BALANCE``; it says its port and answers line by line.
+Run as ``python -m tests.gateway_terminal BALANCE [netting]``; it says its port and answers line by
+line.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def flatten(terminal: SimulatedTerminal) -> int:
 
 def main() -> None:
     """Serve until standard input ends."""
-    terminal = SimulatedTerminal([EURUSD], balance=float(sys.argv[1]), hedging=True)
+    hedging = "netting" not in sys.argv[2:]
+    terminal = SimulatedTerminal([EURUSD], balance=float(sys.argv[1]), hedging=hedging)
     client = ClientTerminal(terminal)
     server = MurderousServer(client)
     server.on_quote(Quote("EURUSD", 1.1, 1.1002, time.time_ns()))

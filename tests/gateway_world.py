@@ -230,8 +230,9 @@ async def fate_of(broker: GatewayBroker, intent: Intent, seconds: float = 20.0) 
 
 
 @contextmanager
-def running_terminal(balance: float = 10_000.0) -> Iterator[Terminal]:
-    command = [sys.executable, "-m", "tests.gateway_terminal", str(balance)]
+def running_terminal(balance: float = 10_000.0, *, hedging: bool = True) -> Iterator[Terminal]:
+    kind = () if hedging else ("netting",)
+    command = [sys.executable, "-m", "tests.gateway_terminal", str(balance), *kind]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
