@@ -5,9 +5,8 @@ from __future__ import annotations
 from online.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from online.domain.market import Instrument, Quote
 from online.domain.operation import Modify, Sight
-from online.domain.pauses import Pauses
 from online.domain.record import TrailRecord
-from online.domain.trailing import trail
+from online.domain.trailing import BY, trail
 from online.operate import Carried, Floor, Refusal, Wish, carry_out, find_instrument_of
 from online.ports import keep_finite
 from online.sending import append
@@ -38,22 +37,21 @@ async def put_under_trail(record: TrailRecord, floor: Floor) -> None:
 
 
 async def move_stops(
-    floor: Floor, max_age_ns: int, max_spread_points: float, pauses: Pauses
+    floor: Floor, max_age_ns: int, max_spread_points: float
 ) -> tuple[Carried, ...]:
     """Move the stops of all trailed positions that the market has left behind.
+
+    A stop that the broker did not take is asked for again after its pause.
 
     Parameters
     ----------
     max_age_ns, max_spread_points
         A quote that is older or wider moves nothing.
-    pauses
-        A stop that the broker did not take is asked for again after its pause; kept up to date.
     """
     moved = []
-    pauses.forget_all_but(floor.book.trails)
     for record in tuple(floor.book.trails.values()):
         try:
-            carried = await _move_stop(record, floor, max_age_ns, max_spread_points, pauses)
+            carried = await _move_stop(record, floor, max_age_ns, max_spread_points)
         except (NotFound, InvalidInput, Conflict, Unavailable) as error:
             refusal = Refusal(error.code, str(error))
             carried = Carried("", Modify(record.position, 0.0, 0.0), None, refusal)
@@ -63,7 +61,7 @@ async def move_stops(
 
 
 async def _move_stop(
-    record: TrailRecord, floor: Floor, max_age_ns: int, max_spread_points: float, pauses: Pauses
+    record: TrailRecord, floor: Floor, max_age_ns: int, max_spread_points: float
 ) -> Carried | None:
     told, _ = keep_finite(await floor.broker.observe(record.symbol, floor.book.last_deal))
     sight = Sight(told.positions, told.orders, told.quote)
@@ -71,9 +69,7 @@ async def _move_stop(
         held = sight.position(record.position)
     except NotFound:
         note = "the position is closed"
-        ended = TrailRecord(
-            floor.clock.now_ns(), record.position, record.symbol, None, "trailing rule", note
-        )
+        ended = TrailRecord(floor.clock.now_ns(), record.position, record.symbol, None, BY, note)
         await append(floor, ended)
         return None
     instrument, quote = find_instrument_of(record.symbol, floor), sight.quote
@@ -82,13 +78,12 @@ async def _move_stop(
     if not _is_sound(quote, instrument, floor.clock.now_ns(), max_age_ns, max_spread_points):
         return None
     stop = trail(held, quote, record.rule, instrument)
-    if stop is None or not pauses.are_over(record, floor.clock.now_ns()):
+    if stop is None or not floor.book.pauses.are_over(record, floor.clock.now_ns()):
         return None
     operation = Modify(held.ticket, stop, held.target)
     name = f"trail-{held.ticket}-{floor.book.last_number + 1}"
-    wish = Wish(name, operation, "trailing rule", f"put there by {record.by}")
+    wish = Wish(name, operation, BY, f"put there by {record.by}")
     reply = await carry_out(wish, sight, floor)
-    pauses.note(record, reply, floor.clock.now_ns())
     return Carried(name, operation, reply)
 
 

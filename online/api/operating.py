@@ -16,7 +16,6 @@ from online.domain.limits import Limits
 from online.domain.operation import Modify, Sight
 from online.domain.order import OrderReply, OrderStatus
 from online.domain.orders import Order
-from online.domain.pauses import Pauses
 from online.domain.profit import ProfitStatement, state_profit
 from online.domain.record import TrailRecord
 from online.domain.trailing import TrailingRule
@@ -74,7 +73,6 @@ class Operating:
         self.parts = parts
         self.meters = meters
         self._turn = turn
-        self._pauses = Pauses()
         self._resolve = resolve
         self._model = model
 
@@ -171,7 +169,7 @@ class Operating:
             return
         max_age_ns = parts.limits.max_quote_age_milliseconds * 1_000_000
         widest = parts.limits.max_spread_points
-        for each in await move_stops(parts, max_age_ns, widest, self._pauses):
+        for each in await move_stops(parts, max_age_ns, widest):
             if each.reply is not None:
                 self.meters.count_operation(each.operation, each.reply)
                 self._warn_of_pause(each, each.reply)
@@ -190,7 +188,7 @@ class Operating:
                 reply.status,
                 reply.retcode,
                 reply.comment,
-                self._pauses.seconds(record),
+                self.parts.book.pauses.seconds(record),
             )
 
     async def _volatility_unit(self, symbol: str) -> float:

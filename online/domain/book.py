@@ -16,6 +16,7 @@ from online.domain.order import Intent, OrderStatus, Purpose
 from online.domain.order_state import Proof
 from online.domain.orders import Order, Orders
 from online.domain.pace import Pace
+from online.domain.pauses import Pauses
 from online.domain.profit import Profits
 from online.domain.reasons import Reason, Veto
 from online.domain.reconciliation import PASSING, Finding, Known
@@ -35,6 +36,7 @@ from online.domain.record import (
 )
 from online.domain.risk_facts import RiskState
 from online.domain.trading_state import TradingState
+from online.domain.trailing import BY as TRAILING
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 _OPEN = frozenset({OrderStatus.UNKNOWN, OrderStatus.ACCEPTED, OrderStatus.FILLING})
@@ -55,6 +57,8 @@ class Book:
     ----------
     holdings, profits
         What was traded, and what it earned.
+    trails, pauses
+        Positions under a trailing rule, and how long a stop that was refused is left alone.
     compared
         False from a start until journal and broker were compared and agreed.
     findings, accepted
@@ -80,6 +84,7 @@ class Book:
         self._prices: dict[str, float] = {}
         self.operations: dict[str, Operation] = {}
         self.trails: dict[int, TrailRecord] = {}
+        self.pauses = Pauses()
         self.account = ""
         self._claimed_deal = 0
         self._began_at_ns = -1
@@ -225,12 +230,18 @@ class Book:
             case OperationRecord():
                 self.last_number = max(self.last_number, record.number)
                 self.operations[record.decision_id] = record.operation
+                if record.by == TRAILING and record.position is not None:
+                    held = record.position
+                    rule = self.trails.get(held.ticket) or self.trails.get(held.number)
+                    if rule is not None:
+                        self.pauses.ask(record.decision_id, rule)
                 self.orders.log(record.intent, record.decision_id, record.at_ns)
             case ResolutionRecord():
                 self.orders.hear(record.intent_id, record.reply, Proof.OPERATOR)
                 self._settle(record)
             case TrailRecord():
                 self.trails.pop(record.position, None)
+                self.pauses.forget(record.position)
                 if record.rule is not None:
                     self.trails[record.position] = record
             case AccountRecord():
@@ -248,6 +259,7 @@ class Book:
         self.holdings = Holdings()
         self.profits = Profits()
         self.trails.clear()
+        self.pauses.clear()
         self.orders.abandon("the simulated account ended with its process")
         self.findings, self.accepted = (), frozenset()
         self._judge_findings()
@@ -278,6 +290,7 @@ class Book:
         self._pace.send(intent, record.at_ns)
 
     def _settle(self, record: ResultRecord | ResolutionRecord) -> None:
+        self.pauses.hear(record.decision_id, record.reply, record.at_ns)
         order = self.orders.find(record.intent_id)
         if order is not None:
             self.holdings.settle(order.intent, record.reply, record.at_ns)

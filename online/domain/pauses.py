@@ -6,8 +6,6 @@ journal. The pause grows with each refusal in a row, and begins anew with a new 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from online.domain.market import NANOSECONDS_PER_SECOND
@@ -22,13 +20,15 @@ class _Failed(msgspec.Struct, frozen=True, gc=False):
     record: TrailRecord
     times: int
     at_ns: int
+    decision_id: str
 
 
 class Pauses:
-    """How long each trailed position waits; known while the scorer runs, begun anew with it."""
+    """How long each trailed position waits: a part of the book, folded of attempts and replies."""
 
     def __init__(self) -> None:
         self._failed: dict[int, _Failed] = {}
+        self._asked: dict[str, TrailRecord] = {}
 
     def seconds(self, record: TrailRecord) -> int:
         """Return the pause after the last attempt under this very rule, 0 if that was taken."""
@@ -50,16 +50,33 @@ class Pauses:
         pause_ns = self.seconds(record) * NANOSECONDS_PER_SECOND
         return not pause_ns or not 0 <= now_ns - self._failed[record.position].at_ns < pause_ns
 
-    def note(self, record: TrailRecord, reply: OrderReply, now_ns: int) -> None:
-        """Take notice of what came back for an attempt: only one that was carried out is taken."""
+    def ask(self, decision_id: str, record: TrailRecord) -> None:
+        """Take notice that a stop is asked for under a rule."""
+        self._asked[decision_id] = record
+
+    def hear(self, decision_id: str, reply: OrderReply, at_ns: int) -> None:
+        """Take notice of what came back; only an attempt that was carried out is taken.
+
+        What is told later of an attempt that was counted does not count again.
+        """
+        record = self._asked.get(decision_id)
+        if record is None:
+            return
+        if reply.status is not OrderStatus.UNKNOWN:
+            del self._asked[decision_id]
+        known = self._failed.get(record.position)
         if reply.status is OrderStatus.DONE:
             self._failed.pop(record.position, None)
-            return
-        known = self._failed.get(record.position)
-        times = known.times if known is not None and known.record == record else 0
-        self._failed[record.position] = _Failed(record, times + 1, now_ns)
+        elif known is None or known.record != record:
+            self._failed[record.position] = _Failed(record, 1, at_ns, decision_id)
+        elif known.decision_id != decision_id:
+            self._failed[record.position] = _Failed(record, known.times + 1, at_ns, decision_id)
 
-    def forget_all_but(self, trails: Mapping[int, TrailRecord]) -> None:
-        """Forget positions that are trailed no more."""
-        for position in self._failed.keys() - trails.keys():
-            del self._failed[position]
+    def forget(self, position: int) -> None:
+        """Forget a position that is trailed no more, or by another rule."""
+        self._failed.pop(position, None)
+
+    def clear(self) -> None:
+        """Forget everything: the account is another."""
+        self._failed.clear()
+        self._asked.clear()

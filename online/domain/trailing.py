@@ -14,6 +14,8 @@ from online.domain.account import Position
 from online.domain.errors import InvalidInput
 from online.domain.market import Instrument, Quote, to_tick
 
+BY = "trailing rule"
+"""Who moves a stop, in the journal."""
 _TOLERANCE_POINTS = 1e-6
 
 

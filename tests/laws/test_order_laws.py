@@ -21,7 +21,6 @@ from online.domain.operation import Cancel, Close, Modify, Operation
 from online.domain.order import OrderKind, OrderStatus, Purpose
 from online.domain.order_state import ENDED, RESTING, Stage
 from online.domain.orders import Order
-from online.domain.pauses import Pauses
 from online.domain.record import TrailRecord
 from online.domain.trailing import TrailingRule
 from online.resolve import Statement, resolve_by_hand
@@ -113,9 +112,7 @@ class OrderLaws(RuleBasedStateMachine):
     def trailed_stops_move(self, failure: str) -> None:
         trailed = self.floor.book.trails
         before = {p.ticket: (p.side, p.stop) for p in self.floor.terminal.positions()}
-        self._survive(
-            lambda: run_to_completion(move_stops(self.floor, 10**12, 100.0, Pauses())), failure
-        )
+        self._survive(lambda: run_to_completion(move_stops(self.floor, 10**12, 100.0)), failure)
         for held in self.floor.terminal.positions():
             side, stop = before[held.ticket]
             if held.stop != stop:

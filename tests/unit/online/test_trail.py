@@ -28,30 +28,27 @@ def put(floor: TestFloor, rule: TrailingRule | None, position: int = 1) -> None:
     run_to_completion(put_under_trail(record, floor))
 
 
-def move(
-    floor: TestFloor, spread_points: float = 30.0, pauses: Pauses | None = None
-) -> tuple[Carried, ...]:
-    story = move_stops(floor, MINUTE_NS, spread_points, pauses or Pauses())
-    return run_to_completion(story)
+def move(floor: TestFloor, spread_points: float = 30.0) -> tuple[Carried, ...]:
+    return run_to_completion(move_stops(floor, MINUTE_NS, spread_points))
 
 
-def attempts(floor: TestFloor, pauses: Pauses, seconds: int) -> list[int]:
+def attempts(floor: TestFloor, seconds: int) -> list[int]:
     """Return the seconds, from 1, at which a stop was asked for while quotes stayed fresh."""
     asked = []
     for second in range(1, seconds + 1):
         floor.quote(1.11, 1.1102)
-        if move(floor, pauses=pauses):
+        if move(floor):
             asked.append(second)
     return asked
 
 
-def refused_floor() -> tuple[TestFloor, Pauses]:
+def refused_floor() -> TestFloor:
     """Return a floor whose trailed stop the broker refuses to move."""
     floor = TestFloor()
     floor.enter()
     put(floor, RULE)
     floor.broker.refuses = True
-    return floor, Pauses()
+    return floor
 
 
 def test_no_position_is_trailed_that_nobody_put_under_a_rule() -> None:
@@ -132,57 +129,80 @@ def test_lost_move_is_not_repeated_until_its_fate_is_known() -> None:
 
 
 def test_stop_that_is_refused_is_asked_for_after_a_growing_pause() -> None:
-    floor, pauses = refused_floor()
-    assert attempts(floor, pauses, 245) == [1, 2, 4, 8, 16, 32, 64, 124, 184, 244]
+    floor = refused_floor()
+    assert attempts(floor, 245) == [1, 2, 4, 8, 16, 32, 64, 124, 184, 244]
     assert len(floor.operations) == 10
+
+
+def test_pauses_survive_a_restart() -> None:
+    floor = refused_floor()
+    assert attempts(floor, 20) == [1, 2, 4, 8, 16]
+    floor.restart()
+    assert attempts(floor, 16) == [12]  # 16 s after the last attempt, as if nothing had been
+    (record,) = floor.book.trails.values()
+    assert floor.book.pauses.seconds(record) == 32
 
 
 @pytest.mark.parametrize("status", [each for each in OrderStatus if each is not OrderStatus.DONE])
 def test_whatever_is_not_carried_out_is_paused(status: OrderStatus) -> None:
     pauses, record = Pauses(), TrailRecord(1, 1, "EURUSD", RULE, "ann", "a test")
-    for _ in range(3):
-        pauses.note(record, OrderReply(status, 0, 0, 0, 0, 0.0, 0.0, ""), 0)
+    for number in range(3):
+        pauses.ask(f"op-{number}", record)
+        pauses.hear(f"op-{number}", OrderReply(status, 0, 0, 0, 0, 0.0, 0.0, ""), 0)
     assert pauses.seconds(record) == 4
 
 
+def test_what_is_told_later_of_a_lost_attempt_is_not_counted_twice() -> None:
+    pauses, record = Pauses(), TrailRecord(1, 1, "EURUSD", RULE, "ann", "a test")
+    pauses.ask("op-1", record)
+    for status in (OrderStatus.UNKNOWN, OrderStatus.UNKNOWN, OrderStatus.REJECTED):
+        pauses.hear("op-1", OrderReply(status, 0, 0, 0, 0, 0.0, 0.0, ""), 0)
+        assert pauses.seconds(record) == 1
+    pauses.ask("op-2", record)
+    pauses.hear("op-2", OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, ""), 0)
+    assert pauses.seconds(record) == 2
+    pauses.hear("op-2", OrderReply(OrderStatus.DONE, 0, 0, 0, 0, 0.0, 0.0, ""), 0)
+    assert pauses.seconds(record) == 0
+
+
 def test_pause_ends_with_a_stop_that_is_moved() -> None:
-    floor, pauses = refused_floor()
-    attempts(floor, pauses, 10)
+    floor = refused_floor()
+    attempts(floor, 10)
     floor.broker.refuses = False
-    assert attempts(floor, pauses, 10) == [6]
+    assert attempts(floor, 10) == [6]
     assert floor.held.stop == 1.105
     floor.broker.refuses = True
     asked = []
     for second in range(1, 5):
         floor.quote(1.115, 1.1152)
-        if move(floor, pauses=pauses):
+        if move(floor):
             asked.append(second)
     assert asked == [1, 2, 4]
 
 
 def test_new_rule_is_asked_for_at_once() -> None:
-    floor, pauses = refused_floor()
-    attempts(floor, pauses, 40)
+    floor = refused_floor()
+    attempts(floor, 40)
     put(floor, RULE)
-    assert attempts(floor, pauses, 4) == [1, 2, 4]
+    assert attempts(floor, 4) == [1, 2, 4]
 
 
 def test_clock_that_is_set_back_does_not_prolong_a_pause() -> None:
-    floor, pauses = refused_floor()
-    attempts(floor, pauses, 1)
+    floor = refused_floor()
+    attempts(floor, 1)
     (record,) = floor.book.trails.values()
-    assert pauses.seconds(record) == 1
-    assert not pauses.are_over(record, floor.clock.time_ns)
-    assert pauses.are_over(record, floor.clock.time_ns - MINUTE_NS)
+    assert floor.book.pauses.seconds(record) == 1
+    assert not floor.book.pauses.are_over(record, floor.clock.time_ns)
+    assert floor.book.pauses.are_over(record, floor.clock.time_ns - MINUTE_NS)
 
 
 def test_pause_of_a_position_that_is_trailed_no_more_is_forgotten() -> None:
-    floor, pauses = refused_floor()
-    attempts(floor, pauses, 10)
+    floor = refused_floor()
+    attempts(floor, 10)
     (record,) = floor.book.trails.values()
     put(floor, None)
-    move(floor, pauses=pauses)
-    assert pauses.seconds(record) == 0
+    move(floor)
+    assert floor.book.pauses.seconds(record) == 0
 
 
 @pytest.mark.parametrize(("distance", "step"), [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0),
