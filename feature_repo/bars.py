@@ -154,7 +154,8 @@ class BarArrays:
     def from_frame(cls, frame: pd.DataFrame) -> BarArrays:
         """Return the bars of a data frame with the lake's columns.
 
-        The microstructure is taken where its columns are there and known for every bar.
+        Volume and microstructure are taken where they are known for every bar: a series that got
+        its bars from several sources has what all of them tell.
         """
         missing = [c for c in ("closed_at_ns", *_PRICES, "volume") if c not in frame.columns]
         if missing:
@@ -165,6 +166,8 @@ class BarArrays:
         ]
         stamps = np.ascontiguousarray(frame["closed_at_ns"].to_numpy(dtype=np.int64))
         opened, high, low, close, volume = columns
+        if np.isnan(volume).any() and not bool((volume < 0.0).any()):
+            volume = np.full(len(volume), np.nan)
         return cls(stamps, opened, high, low, close, volume, _told_by(frame))
 
     @classmethod

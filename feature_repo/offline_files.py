@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,9 +22,9 @@ import pyarrow.parquet as pq
 
 from feature_repo.anchors import Period
 from feature_repo.bars import Stamps
-from feature_repo.catalogue import groups, view_name
+from feature_repo.catalogue import entries, groups, view_name
 from feature_repo.engine import Vector
-from feature_repo.feature import Feature
+from feature_repo.feature import Feature, Group
 from feature_repo.panel import Panel
 from feature_repo.transform import transform_fingerprint
 from online.domain.errors import InvalidInput
@@ -46,13 +47,15 @@ def period_digest(part: Panel, period: Period, features: Sequence[Feature]) -> s
         Entries of the catalogue.
     """
     reads_quotes = any(not f.inputs.isdisjoint(MICROSTRUCTURE) for f in features)
+    reads_volume = any("volume" in f.inputs for f in features)
     fingerprint = transform_fingerprint((f.name for f in features), part.timeframe, part.symbol)
     running = hashlib.sha256(fingerprint.encode())
     running.update(f"{period.quarter} {period.start}".encode())
     for symbol in (part.symbol, *sorted(part.others)):
         bars = part.bars[symbol]
         running.update(f"{symbol} {len(bars)}".encode())
-        for column in (bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close, bars.volume):
+        volume = bars.volume if reads_volume else np.full(len(bars), np.nan)
+        for column in (bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close, volume):
             running.update(np.ascontiguousarray(column).tobytes())
         if bars.microstructure is not None and reads_quotes:
             running.update(np.ascontiguousarray(bars.microstructure).tobytes())
@@ -84,6 +87,7 @@ def write_period(
     features: Sequence[Feature],
     values: Mapping[str, Vector],
     digest: str,
+    begun: Collection[Group] = (),
 ) -> int:
     """Write a quarter's features and return how many rows were written over all views.
 
@@ -102,6 +106,8 @@ def write_period(
         Entries, and each one's values of shape ``(n_bars,)``.
     digest
         Of what they were computed from.
+    begun
+        Views that had whole rows before the quarter.
 
     Raises
     ------
@@ -116,7 +122,7 @@ def write_period(
     rows = 0
     for group, members in groups(features).items():
         warm = np.all([np.isfinite(values[f.name]) for f in members], axis=0)
-        began = np.logical_or.accumulate(warm) if period.anchor == 0 else np.ones_like(warm)
+        began = np.ones_like(warm) if group in begun else np.logical_or.accumulate(warm)
         table = pa.table(
             {"event_timestamp": stamps, **{f.name: pa.array(values[f.name]) for f in members}},
             metadata={DIGEST: digest.encode()},
@@ -134,12 +140,15 @@ def remove_other_periods(
     features: Sequence[Feature],
     kept: Sequence[Period],
 ) -> None:
-    """Remove the symbol's files of quarters that no longer have bars."""
-    labels = {period.label for period in kept}
-    for group in groups(features):
+    """Remove the symbol's files of quarters without bars, and of views not served any more.
+
+    Views of an earlier version stay: models that were fitted on them still read them.
+    """
+    labels, served = {period.label for period in kept}, groups(features)
+    for group in groups(entries(timeframe)):
         folder = offline_root / view_name(timeframe, group) / f"symbol={symbol}"
         for file in folder.glob("*.parquet"):
-            if file.stem not in labels:
+            if group not in served or file.stem not in labels:
                 file.unlink()
 
 
@@ -149,10 +158,16 @@ def period_file(offline_root: Path, symbol: str, view: str, period: Period) -> P
 
 
 def digest_of_file(file: Path) -> str | None:
-    """Return the digest of what a file was computed from; None if it does not tell."""
+    """Return the digest of what a file was computed from; None if it does not tell.
+
+    A file that is no whole Parquet tells nothing, so that it is made anew.
+    """
     if not file.is_file():
         return None
-    found = (pq.read_schema(file).metadata or {}).get(DIGEST)
+    try:
+        found = (pq.read_schema(file).metadata or {}).get(DIGEST)
+    except (pa.ArrowInvalid, OSError):
+        return None
     return found.decode() if found else None
 
 
@@ -160,7 +175,7 @@ def digest_of_file(file: Path) -> str | None:
 def writing(file: Path) -> Iterator[BinaryIO]:
     """Open a file that replaces `file` whole when it is written, or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    partial = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
         with partial.open("wb") as sink:
             yield sink

@@ -6,15 +6,17 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import redis
 
 from feature_repo import vector
 from feature_repo.anchors import Period, periods
 from feature_repo.catalogue import groups, served, view_name
-from feature_repo.feature import Feature
+from feature_repo.engine import Vector
+from feature_repo.feature import Feature, Group
 from feature_repo.offline_files import (
     is_current,
     period_digest,
@@ -128,9 +130,30 @@ def _compute_part(home: Home, panel: Panel, period: Period, features: Sequence[F
         return False
     values = vector.compute_quarter(part, features, within)
     stamps = part.own.closed_at_ns[within.start : within.end]
-    write_period(root, symbol, timeframe, within, stamps, features, values, digest)
+    begun = _begun(part, within, features, values)
+    write_period(root, symbol, timeframe, within, stamps, features, values, digest, begun)
     _log.info("%s %s %s: %d features", symbol, timeframe, period.label, len(features))
     return True
+
+
+def _begun(
+    part: Panel, within: Period, features: Sequence[Feature], values: Mapping[str, Vector]
+) -> set[Group]:
+    """Return the views that lack a value at a quarter's first bar and had all at one before."""
+    late = {
+        group: members
+        for group, members in groups(features).items()
+        if within.start and not all(np.isfinite(values[f.name][0]) for f in members)
+    }
+    before = Period(within.quarter, 0, 0, within.start)
+    found = {
+        group: vector.compute_quarter(part, members, before) for group, members in late.items()
+    }
+    return {
+        group
+        for group, columns in found.items()
+        if np.isfinite(np.stack(list(columns.values()))).all(axis=0).any()
+    }
 
 
 def serve_newest(home: Home, panel: Panel, project: str) -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
+import pandas as pd
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -180,14 +182,17 @@ def bring_terminal(
             code="SYMBOL_MISMATCH",
         )
     clock, raws = read_days(source)
-    days = []
+    lake, days = TickLake(home.lake), []
     for raw in raws:
         checked = check_ticks(raw, instrument)
         _require_past(checked)
-        added = TickLake(home.lake).extend_ticks(
+        added = lake.extend_ticks(
             symbol, source.feed, checked.source_file, checked.ticks, first_day_ns(source)
         )
         days.append(_told(home, symbol, checked, added))
+    told_ns = [at for raw in raws for at in raw.rows["at_ns"].tolist() if at]
+    if told_ns:
+        lake.cover(symbol, source.feed, min(told_ns), max(told_ns))
     return clock, days
 
 
@@ -215,8 +220,8 @@ def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe, priority
     instrument = find_instrument(symbol)
     ticks = TickLake(home.lake).read_ticks(symbol, feed)
     bars = bars_from_ticks(ticks, timeframe, calendar_of(instrument), point=instrument.point)
-    if feed == FEED:  # its history begins in the midst of a bar
-        bars = bars.iloc[1:].reset_index(drop=True)
+    if feed == FEED:
+        bars = _wholly_read(bars, timeframe, TickLake(home.lake).coverage(symbol, feed))
     written = Lake(home.lake).write_bars(
         symbol, timeframe, PriceSide.BID, bars, f"ticks:{feed}", priority=priority
     )
@@ -228,6 +233,20 @@ def make_bars(home: Home, symbol: str, feed: str, timeframe: Timeframe, priority
             feed,
         )
     return written.added + written.replaced
+
+
+def _wholly_read(
+    bars: pd.DataFrame, timeframe: Timeframe, coverage: list[tuple[int, int]]
+) -> pd.DataFrame:
+    """Return the bars all of whose time was read: a live feed is kept from when it was asked."""
+    closed_ns = bars["closed_at_ns"].to_numpy()
+    opened_ns = closed_ns - timeframe.duration_ns
+    read = np.zeros(len(bars), dtype=np.bool_)
+    for first_ns, last_ns in coverage:
+        read |= (first_ns <= opened_ns) & (closed_ns <= last_ns)
+    if not read.all():
+        _log.info("%d %s bars were not wholly read and are left out", (~read).sum(), timeframe)
+    return bars[read].reset_index(drop=True)
 
 
 @task(name="report quotes", cache_policy=NO_CACHE)

@@ -100,7 +100,14 @@ def write_month(path: Path, frame: pd.DataFrame, side: PriceSide) -> None:
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table beside `path`, make it durable, and move it into place in one step.
+    """Write a table in place of `path`, durably and in one step; errors as `write_whole`."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_whole(path, sink.getvalue())
+
+
+def write_whole(path: Path, content: bytes | pa.Buffer) -> None:
+    """Write beside `path`, make it durable, and move it into place in one step.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
             dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False
         ) as partial:
             try:
-                pq.write_table(table, partial, compression="zstd")
+                partial.write(content)
                 partial.flush()
                 os.fsync(partial.fileno())
                 Path(partial.name).replace(path)
@@ -138,7 +145,7 @@ def read_month(path: Path) -> pd.DataFrame:
         As `read_header`.
     """
     read_header(path)
-    frame: pd.DataFrame = _parquet(path).read().to_pandas()
+    frame: pd.DataFrame = open_parquet(path).read().to_pandas()
     return frame.reindex(columns=ROW_SCHEMA.names)
 
 
@@ -151,7 +158,7 @@ def read_stamps(path: Path) -> NDArray[np.int64]:
         As `read_header`.
     """
     read_header(path)
-    column = _parquet(path).read(columns=["closed_at_ns"])["closed_at_ns"]
+    column = open_parquet(path).read(columns=["closed_at_ns"])["closed_at_ns"]
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
@@ -191,7 +198,7 @@ def read_header(path: Path) -> MonthHeader:
         ``LAKE_FILE_CORRUPT`` if it is not a file of the lake, ``LAKE_SCHEMA_VERSION`` if a later
         version of Sextant wrote it.
     """
-    parquet = _parquet(path)
+    parquet = open_parquet(path)
     about = {k.decode(): v.decode() for k, v in (parquet.schema_arrow.metadata or {}).items()}
     version = about.get("sextant.schema_version")
     if version not in _READABLE_VERSIONS:
@@ -210,7 +217,14 @@ def read_header(path: Path) -> MonthHeader:
     )
 
 
-def _parquet(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a file of the lake.
+
+    Raises
+    ------
+    InvalidInput
+        With code ``LAKE_FILE_CORRUPT`` if it is no whole Parquet file.
+    """
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:

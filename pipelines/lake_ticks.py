@@ -11,14 +11,20 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from online.domain.errors import InvalidMarketData, NotFound
+from online.domain.errors import InvalidInput, InvalidMarketData, NotFound
 from pipelines.lake import safe_name
-from pipelines.lake_files import LakePart, only_writer, write_parquet
+from pipelines.lake_files import (
+    LakePart,
+    only_writer,
+    open_parquet,
+    write_parquet,
+    write_whole,
+)
 from pipelines.quality_ticks import CLEAN_TICKS
 from pipelines.sources.ticks import TICK_COLUMNS
 
@@ -29,6 +35,7 @@ _SCHEMA = pa.schema(
         pa.field("ask", pa.float64(), nullable=False),
     ]
 )
+_COVERAGE = "coverage.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ class TickLake(LakePart):
         folder = self._folder(symbol, feed) / month
         path = folder / f"{safe_name(source_file)}.parquet"
         with only_writer(folder):
-            kept = pq.ParquetFile(path).read().to_pandas() if path.exists() else frame.iloc[:0]
+            kept = open_parquet(path).read().to_pandas() if path.exists() else frame.iloc[:0]
             early = kept[kept["at_ns"] < from_ns]
             again = kept.iloc[len(early) :].reset_index(drop=True)
             if not again.equals(frame.iloc[: len(again)].reset_index(drop=True)):
@@ -140,6 +147,43 @@ class TickLake(LakePart):
                 whole = pd.concat([early, frame], ignore_index=True)
                 _write(path, whole, hashlib.sha256(whole.to_numpy().tobytes()).hexdigest())
         return added
+
+    def cover(self, symbol: str, feed: str, first_ns: int, last_ns: int) -> None:
+        """Remember that every quote of a live feed between two of its quotes is kept.
+
+        Parameters
+        ----------
+        symbol, feed
+            What they are.
+        first_ns, last_ns
+            Times of the two, UTC nanoseconds.
+
+        Raises
+        ------
+        Unavailable
+            With code ``LAKE_UNWRITABLE``.
+        """
+        folder = self._folder(symbol, feed)
+        with only_writer(folder):
+            spans = [*self.coverage(symbol, feed), (first_ns, last_ns)]
+            write_whole(folder / _COVERAGE, msgspec.json.encode(_joined(spans)))
+
+    def coverage(self, symbol: str, feed: str) -> list[tuple[int, int]]:
+        """Return the spans in which every quote of a live feed is kept, UTC nanoseconds.
+
+        Between two spans nobody asked: what is kept there need not be all there was.
+        """
+        file = self._folder(symbol, feed) / _COVERAGE
+        if not file.is_file():
+            return []
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=list[tuple[int, int]])
+        except msgspec.DecodeError as error:
+            raise InvalidInput(
+                f"{file} cannot be read: {error}",
+                code="LAKE_FILE_CORRUPT",
+                remedy="Remove the file and ingest the feed's days again.",
+            ) from error
 
     def read_ticks(
         self, symbol: str, feed: str, start_ns: int | None = None, end_ns: int | None = None
@@ -163,7 +207,7 @@ class TickLake(LakePart):
             starts_late = end_ns is not None and int(about["first_ns"]) >= end_ns
             ends_early = start_ns is not None and int(about["last_ns"]) < start_ns
             if not (starts_late or ends_early):
-                frames.append(pq.ParquetFile(path).read().to_pandas())
+                frames.append(open_parquet(path).read().to_pandas())
         frame: pd.DataFrame = (
             pd.concat(frames, ignore_index=True) if frames else _SCHEMA.empty_table().to_pandas()
         )
@@ -186,7 +230,7 @@ class TickLake(LakePart):
                     TickEntry(
                         symbol=folder.parent.name.removeprefix("symbol="),
                         feed=folder.name.removeprefix("feed="),
-                        ticks=sum(pq.read_metadata(path).num_rows for path in paths),
+                        ticks=sum(open_parquet(path).metadata.num_rows for path in paths),
                         first_ns=min(int(about["first_ns"]) for about in abouts),
                         last_ns=max(int(about["last_ns"]) for about in abouts),
                         files=len(paths),
@@ -208,6 +252,17 @@ class TickLake(LakePart):
         return found
 
 
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans in order, those that touch as one."""
+    found: list[tuple[int, int]] = []
+    for first_ns, last_ns in sorted(spans):
+        if found and first_ns <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], last_ns))
+        else:
+            found.append((first_ns, last_ns))
+    return found
+
+
 def _write(path: Path, frame: pd.DataFrame, sha256: str) -> None:
     """Write a day's quotes whole, or not at all."""
     about = {
@@ -220,5 +275,5 @@ def _write(path: Path, frame: pd.DataFrame, sha256: str) -> None:
 
 
 def _about(path: Path) -> dict[str, str]:
-    stored = pq.read_schema(path).metadata or {}
+    stored = open_parquet(path).schema_arrow.metadata or {}
     return {key.decode().removeprefix("sextant."): value.decode() for key, value in stored.items()}

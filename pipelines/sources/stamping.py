@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from online.domain.errors import InvalidMarketData
 from online.domain.market import PriceSide, Timeframe
 from pipelines.sources.calibration import CALIBRATE
-from pipelines.sources.clock import find_clock, to_utc
+from pipelines.sources.clock import HOUR_NS, find_clock, to_utc
 from pipelines.sources.clock_choice import StampedCloses, choose_clock
 from pipelines.sources.correlation import KnownSeries
 from pipelines.sources.raw import MEASURES, Fault, RawBars
@@ -104,14 +104,15 @@ def put_on_utc(
                 f"{origin.source_file}: {error}", code=error.code, remedy=error.remedy
             ) from error
     utc_ns, unclear = to_utc(np.where(readable, wall_ns, 0), find_clock(clock))
-    delay_ns = duration_ns if origin.stamped_at == "open" else 0
+    if origin.stamped_at == "open":
+        utc_ns = _closes(wall_ns, utc_ns, duration_ns, clock)
     fault[readable] = unclear[readable]
     dated = readable & (unclear == "")
     fault[dated & (wall_ns % duration_ns != 0)] = Fault.MISALIGNED_STAMP
     rows = pd.DataFrame(
         {
             "row_number": row_number,
-            "closed_at_ns": np.where(dated, utc_ns + delay_ns, 0),
+            "closed_at_ns": np.where(dated, utc_ns, 0),
             **{name: measures[name] for name in MEASURES},
         }
     )
@@ -128,6 +129,19 @@ def put_on_utc(
         rows=rows,
         raw_text=raw_text,
     )
+
+
+def _closes(
+    wall_ns: NDArray[np.int64], opened_ns: NDArray[np.int64], duration_ns: int, clock: str
+) -> NDArray[np.int64]:
+    """Return when bars close that open at `wall_ns` by the clock, at `opened_ns` in UTC.
+
+    Bars of more than an hour may hold a change of the clock; their day then has 23 or 25 hours.
+    """
+    if duration_ns <= HOUR_NS:
+        return opened_ns + duration_ns
+    closed_ns, unclear = to_utc(wall_ns + duration_ns, find_clock(clock))
+    return np.where(unclear == "", closed_ns, opened_ns + duration_ns)
 
 
 def _activity(measures: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -118,7 +118,8 @@ def read_days(config: TerminalTicksConfig) -> tuple[str, list[RawTicks]]:
     with open_link(config) as link:
         reader = TickReader(link, config.symbol, first_day_ns(config))
         ticks = reader.read()
-    days = ticks.groupby((ticks["at_ns"] // _DAY_NS).to_numpy())
+    dated = ticks["at_ns"].where(ticks["fault"] == "").ffill().bfill().fillna(0.0)
+    days = ticks.groupby((dated // _DAY_NS).to_numpy())  # one without a time stays with its like
     found = [
         raw_ticks(rows, pd.Timestamp(int(rows["at_ns"].max())).strftime("%Y%m%d"))
         for _, rows in days

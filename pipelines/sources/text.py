@@ -138,8 +138,9 @@ def split_lines(
         )
     wanted = n_columns - 1
     well_formed = np.array(
-        [line.count(separator) == wanted and line != "" for line in lines], dtype=np.bool_
-    )
+        [line.count(separator) == wanted and line != "" and "\r" not in line for line in lines],
+        dtype=np.bool_,
+    )  # Arrow ends a line at a carriage return
     if not well_formed.any():
         return [pa.array([], pa.string())] * n_columns, well_formed
     kept = lines if well_formed.all() else [lines[i] for i in np.flatnonzero(well_formed)]

@@ -240,3 +240,41 @@ def test_a_real_year_of_histdata_lies_wholly_within_new_yorks_trading_week(
     assert local[local.dayofweek == 6].hour.min() == 17
     assert local[local.dayofweek == 4].hour.max() == 16
     assert not (local.dayofweek == 5).any()
+
+
+def test_a_day_that_changes_its_clock_closes_at_its_own_midnight(tmp_path: Path) -> None:
+    layout = CsvLayout(
+        stamp=("time",), stamp_format="%Y.%m.%d", clock="America/New_York", side=PriceSide.BID
+    )
+    days = ("2017.11.04", "2017.11.05", "2017.11.06", "2018.03.10", "2018.03.11", "2018.03.12")
+    lines = ["time,open,high,low,close", *(f"{day},1.1,1.1,1.1,1.1" for day in days)]
+    raw = read_csv(
+        tmp_path / "a.csv", "\n".join(lines), preset="generic", layout=layout, timeframe="D1"
+    )
+    assert closes(raw) == [
+        "2017-11-05 04:00:00",
+        "2017-11-06 05:00:00",
+        "2017-11-07 05:00:00",
+        "2018-03-11 05:00:00",
+        "2018-03-12 04:00:00",
+        "2018-03-13 04:00:00",
+    ], "a bar of 25 hours is known after 25 hours, not before"
+
+
+def test_a_bar_of_hours_that_ends_where_the_clock_is_put_back_closes_the_first_time(
+    tmp_path: Path,
+) -> None:
+    layout = CsvLayout(
+        stamp=("time",), stamp_format="%Y.%m.%d %H", clock="broker-us", side=PriceSide.BID
+    )
+    lines = ["time,open,high,low,close", *(f"2017.11.05 {h},1,1,1,1" for h in ("00", "04", "12"))]
+    raw = read_csv(
+        tmp_path / "a.csv", "\n".join(lines), preset="generic", layout=layout, timeframe="H4"
+    )
+    assert closes(raw) == ["2017-11-05 01:00:00", "2017-11-05 05:00:00", "2017-11-05 14:00:00"]
+
+
+def test_a_carriage_return_within_a_row_makes_that_row_malformed_alone(tmp_path: Path) -> None:
+    rows = [HISTDATA_ROW, HISTDATA_ROW.replace("1.12100;", "1.12100\r;"), HISTDATA_ROW]
+    raw = read_csv(tmp_path / "a.csv", "\n".join(rows), preset="histdata")
+    assert raw.rows["fault"].tolist() == ["", Fault.MALFORMED_ROW, ""]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pandas as pd
 import pytest
 
 from online.domain.daylight import DaylightSaving
@@ -15,10 +18,11 @@ from online.gateway.price_desk import (
 from online.simulator.server_time import ServerTime
 from pipelines.sources.clock import find_clock
 from pipelines.sources.terminal_link import TerminalLink, clock_of, prove_clock
-from pipelines.sources.terminal_ticks import TickReader
+from pipelines.sources.terminal_ticks import TerminalTicksConfig, TickReader, read_days
 
 SUMMER_NS = 1_751_328_000_000_000_000
 NEW_YORKS = ServerTime(2, DaylightSaving.AMERICA)
+UTC_SERVER = ServerTime()
 
 
 def page(age_seconds: float) -> PricePage:
@@ -58,7 +62,10 @@ def test_a_fresh_tick_proves_the_clock_an_old_one_does_not_and_one_to_come_contr
 class Told:
     """A terminal's history, told page by page as a gateway does; a bar may close meanwhile."""
 
-    def __init__(self, bars: int = 0, ticks: tuple[ServerTick, ...] = ()) -> None:
+    def __init__(
+        self, bars: int = 0, ticks: tuple[ServerTick, ...] = (), rule: ServerTime = UTC_SERVER
+    ) -> None:
+        self.rule = rule
         self.closed = [60 * i for i in range(bars)]
         self.kept = ticks
         self.closes_meanwhile = False
@@ -70,12 +77,12 @@ class Told:
         rows = tuple(ServerBar(at, 1.1, 1.1, 1.1, 1.1, 1, 1) for at in wanted)
         if self.closes_meanwhile:
             self.closed.append(len(self.closed) * 60)
-        return PricePage(ServerTime(), 0, 0, bars=rows)
+        return PricePage(self.rule, 0, 0, bars=rows)
 
     async def ticks(self, _symbol: str, since_seconds: int, count: int) -> PricePage:
         """Return ticks from a second on."""
         rows = [tick for tick in self.kept if tick.at_milliseconds >= 1000 * since_seconds]
-        return PricePage(ServerTime(), 0, 0, ticks=tuple(rows[:count]))
+        return PricePage(self.rule, 0, 0, ticks=tuple(rows[:count]))
 
     async def close(self) -> None:
         """Do nothing."""
@@ -124,3 +131,23 @@ def test_ticks_told_later_of_a_second_already_read_are_new_and_the_others_are_no
         told.kept += (ServerTick(5200, 1.2, 1.3, 2), ServerTick(5200, 1.1, 1.3, 4))
         assert reader.read()[["at_ns", "bid"]].to_numpy().tolist() == [[5_200_000_000, 1.2]]
         assert reader.read().empty
+
+
+def test_ticks_of_an_hour_that_the_clock_shows_twice_stay_with_their_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A market that never closes quotes in that hour, too; which one it was is not known."""
+    rule = ServerTime(0, DaylightSaving.EUROPE)
+    wall_ns = [
+        pd.Timestamp(at).value
+        for at in ("2025-10-26 00:30", "2025-10-26 01:30", "2025-10-26 03:00")
+    ]
+    told = Told(ticks=tuple(ServerTick(at // 1_000_000, 1.1, 1.2, 6) for at in wall_ns), rule=rule)
+    monkeypatch.setattr(
+        "pipelines.sources.terminal_ticks.open_link", lambda _config: TerminalLink(told)
+    )
+    config = TerminalTicksConfig(symbol="BTCUSD", since=datetime(2025, 10, 25, tzinfo=UTC))
+    _, days = read_days(config)
+    assert [day.source_file for day in days] == ["terminal-20251025", "terminal-20251026"]
+    faults = [day.rows["fault"].tolist() for day in days]
+    assert faults == [["", "AMBIGUOUS_LOCAL_TIME"], [""]], "with the tick that came before it"
