@@ -178,7 +178,7 @@ def read_quoted_spreads(path: Path, end_ns: int | None) -> NDArray[np.float64]:
         As `read_header`.
     """
     read_header(path)
-    parquet = _parquet(path)
+    parquet = open_parquet(path)
     if "quotes" not in parquet.schema_arrow.names:
         return np.empty(0)
     table = parquet.read(columns=["closed_at_ns", "spread_points", "quotes"])
