@@ -12,6 +12,7 @@ import pytest
 from online.adapters.gateway_broker import GatewayBroker
 from online.domain.errors import Unavailable
 from online.domain.order import OrderReply, OrderStatus
+from online.domain.trading_state import TradingState
 from online.gateway.certificates import issue
 from online.gateway.frames import MAX_TO_SCORER_BYTES, FrameReader, FrameWriter
 from online.gateway.messages import PROTOCOL, Beat, Hello, Refused, Role, Send, ToScorer
@@ -102,6 +103,26 @@ def test_operator_session_sends_no_order(world: World, terminal: Terminal) -> No
     assert terminal.deals_of(intent.magic) == 0
 
 
+@pytest.mark.parametrize("role", [Role.SCORER, Role.READER])
+def test_only_an_operator_resumes_or_halts(world: World, role: Role) -> None:
+    async def story() -> TradingState:
+        broker = world.broker(role)
+        try:
+            for forbidden in (
+                broker.climb("ann", "a test", flatten=True),
+                broker.climb("ann", "a test", flatten=False),
+                broker.resume("ann"),
+            ):
+                with pytest.raises(Unavailable) as refused:
+                    await forbidden
+                assert refused.value.code == "NOT_ALLOWED"
+            return (await broker.status()).state
+        finally:
+            await broker.close()
+
+    assert asyncio.run(story()) is TradingState.ACTIVE
+
+
 async def assert_refused(broker: GatewayBroker, reason: str) -> None:
     """Ask until the broker says that it has no connection, and for that reason."""
 
@@ -116,7 +137,7 @@ async def assert_refused(broker: GatewayBroker, reason: str) -> None:
         await broker.close()
 
 
-@pytest.mark.parametrize("fault", ["expired", "stranger", "none"])
+@pytest.mark.parametrize("fault", ["expired", "stranger", "server", "none"])
 def test_client_without_a_valid_certificate_is_refused_on_both_sides(
     world: World, tmp_path: Path, fault: str
 ) -> None:
@@ -131,10 +152,15 @@ def test_client_without_a_valid_certificate_is_refused_on_both_sides(
     expected = {
         "expired": "certificate has expired",
         "stranger": "unable to get local issuer certificate",
+        "server": "unsuitable certificate purpose",
         "none": "peer did not return a certificate",
     }[fault]
 
-    told = {"expired": "certificate expired", "stranger": "unknown ca"}
+    told = {
+        "expired": "certificate expired",
+        "stranger": "unknown ca",
+        "server": "unsupported certificate",
+    }
 
     async def story() -> None:
         if fault == "none":
@@ -144,7 +170,8 @@ def test_client_without_a_valid_certificate_is_refused_on_both_sides(
             with pytest.raises((OSError, EOFError)):
                 await reader.readexactly(1)
             return
-        tls = TlsFiles(good / "authority.pem", tmp_path / "scorer.pem", tmp_path / "scorer.key")
+        own = good / "gateway" if fault == "server" else tmp_path / "scorer"
+        tls = TlsFiles(good / "authority.pem", own.with_suffix(".pem"), own.with_suffix(".key"))
         broker = world.broker(tls=tls, answer_seconds=0.1)
         await assert_refused(broker, f"refused this certificate: {told[fault]}")
 
