@@ -103,6 +103,16 @@ def test_operator_session_sends_no_order(world: World, terminal: Terminal) -> No
     assert terminal.deals_of(intent.magic) == 0
 
 
+def test_an_older_tls_is_spoken_by_neither_end(world: World) -> None:
+    folder = world.folder / "certificates"
+    files = TlsFiles(folder / "authority.pem", folder / "scorer.pem", folder / "scorer.key")
+    context = client_context(files)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_3
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+        asyncio.run(asyncio.open_connection("127.0.0.1", world.port, ssl=context))
+
+
 @pytest.mark.parametrize("role", [Role.SCORER, Role.READER])
 def test_only_an_operator_resumes_or_halts(world: World, role: Role) -> None:
     async def story() -> TradingState:
