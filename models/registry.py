@@ -18,8 +18,9 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import RunStatus
+from mlflow.entities import RunStatus, ViewType
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 
 from models.export import Bundle, digest_folder, read_proofs
 from models.gates import Alias, Verdict
@@ -35,7 +36,7 @@ from models.version import (
 )
 from online.domain.bundle import PROOFS
 from online.domain.certificate import Certificate, Trust, needed_policy, permit
-from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
+from online.domain.errors import InvalidInput, ModelRefused, NotFound, SextantError, Unavailable
 
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
@@ -94,7 +95,8 @@ class Registry:
     def count_trials(self, experiment: str, trial: str) -> int:
         """Return how many distinct configurations were ever tried, `trial` included.
 
-        Failed runs count too where they got as far as their figures: those were looked at.
+        Failed and deleted runs count too where they got as far as their figures: those were
+        looked at.
         """
         with _mlflow(self.uri):
             found = self._client.get_experiment_by_name(experiment)
@@ -103,7 +105,10 @@ class Registry:
             seen, token = {trial}, None
             while True:
                 page = self._client.search_runs(
-                    [found.experiment_id], max_results=_PAGE, page_token=token
+                    [found.experiment_id],
+                    run_view_type=ViewType.ALL,
+                    max_results=_PAGE,
+                    page_token=token,
                 )
                 seen |= {run.data.tags[TRIAL_TAG] for run in page if TRIAL_TAG in run.data.tags}
                 token = page.token
@@ -336,11 +341,14 @@ class Registry:
             logger.warning("run %s could not be marked FAILED yet: %s", run.run_id, second)
 
     def _missing(self, message: str, error: MlflowException) -> SextantError:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
+        if error.error_code in _ABSENT:
             return NotFound(message, code="NO_MODEL", remedy=_TRAIN_REMEDY)
         return Unavailable(f"MLflow at {self.uri} does not answer: {error}")
 
 
+_REFUSED = "INVALID_PARAMETER_VALUE"
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", _REFUSED})
+"""What MLflow says of a version, a name or an alias that it does not know."""
 _TRAIN_REMEDY = "Train and promote one first: `sextant train --help`, `sextant models --help`."
 
 
@@ -350,7 +358,11 @@ def _mlflow(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        if error.error_code == _REFUSED:
+            raise InvalidInput(f"MLflow refuses: {error}", code="MLFLOW_REFUSED") from error
         raise Unavailable(f"MLflow at {uri} does not answer: {error}") from error
+    except RequestException as error:  # of a file: MLflow gives its client's own errors away
+        raise Unavailable(f"MLflow at {uri} does not take or give a file: {error}") from error
 
 
 @contextmanager

@@ -6,9 +6,11 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
 
@@ -68,6 +70,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(30.0)
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    """A server that is not MLflow and knows none of its pages."""
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Stranger)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -279,12 +300,49 @@ def test_distinct_trials_are_counted_once_each(registry: Registry, name: str) ->
     assert registry.count_trials(name, "c") == 3
 
 
+def test_a_trial_counts_on_when_its_run_is_deleted(registry: Registry, name: str) -> None:
+    with registry.record(name, "run") as run:
+        run.log_tags({TRIAL_TAG: "b"})
+    run.client.delete_run(run.run_id)
+    assert registry.count_trials(name, "a") == 2
+
+
 def test_an_alias_of_no_model_is_named(registry: Registry, name: str) -> None:
     with pytest.raises(NotFound, match="paper") as caught:
         registry.resolve(name, Alias.PAPER)
     assert caught.value.code == "NO_MODEL"
     with pytest.raises(NotFound):
         registry.find(name, "1")
+
+
+def test_a_version_that_is_no_number_and_a_name_that_is_none_are_no_outage(
+    registry: Registry, name: str
+) -> None:
+    with pytest.raises(NotFound) as caught:
+        registry.find(name, "newest")
+    assert caught.value.code == "NO_MODEL"
+    with pytest.raises(InvalidInput, match="MLflow refuses"):
+        registry.versions("o'reilly")
+
+
+def test_an_answer_by_somebody_in_front_of_mlflow_does_not_say_that_there_is_no_model(
+    stranger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(Unavailable):
+        Registry(stranger).resolve(NAME, Alias.CHAMPION)
+
+
+def test_a_store_that_refuses_a_file_is_named_and_registers_nothing(
+    server: str, name: str, tmp_path: Path
+) -> None:
+    registry = Registry(server)
+    bundle = make_bundle(tmp_path / "made", "one")
+    (bundle.folder / "%2e%2e%2f").write_text("a name that leads elsewhere is no name to MLflow")
+    with pytest.raises(Unavailable, match="MLflow"), registry.record(name, "run") as run:
+        registry.register(run, name, bundle, Verdict((GOOD, POOR)))
+    assert run.client.get_run(run.run_id).info.status == "FAILED"
+    assert registry.versions(name) == []
 
 
 def test_figures_that_are_not_finite_are_left_out(registry: Registry, name: str) -> None:
