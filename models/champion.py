@@ -15,6 +15,7 @@ from models.export import OnnxScorer, read_manifest
 from models.labels import Outcome
 from models.trading import trade
 from models.validators import refuse_rows
+from online.domain.barriers import BarrierRule
 from online.domain.manifest import Manifest, Reads
 
 MIN_ROWS = 200
@@ -38,7 +39,9 @@ class Duel:
     n_rows: int
 
 
-def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) -> Duel:
+def duel(
+    folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float, rule: BarrierRule
+) -> Duel:
     """Trade the champion and the new model's out-of-fold signals on the same rows.
 
     Parameters
@@ -52,11 +55,14 @@ def duel(folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float) ->
         The new model's, out of fold.
     min_edge
         The new model's threshold; the champion brings its own.
+    rule
+        The new model's exits, by which the rows are labelled; a champion that trades by others
+        cannot be compared.
     """
     manifest = read_manifest(folder)
     later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
     known = set(manifest.vector.names) <= set(dataset.names) and _has_windows(dataset, manifest)
-    if int(later.sum()) < MIN_ROWS or not known:
+    if int(later.sum()) < MIN_ROWS or not known or manifest.barriers != rule:
         return Duel(math.nan, math.nan, int(later.sum()))
     labels = signals.labels.take(np.flatnonzero(later))
     rows = np.searchsorted(dataset.labels.decided_at_ns, labels.decided_at_ns)

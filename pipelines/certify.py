@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import tempfile
 import time
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import msgspec
 
 from models.export import Bundle, read_proofs
 from models.gates import Verdict
+from models.registry import Registry
+from models.version import Version
 from online.adapters.key_files import APPROVER, GATES, check_name, open_key, read_trust
 from online.domain.certificate import (
     APPROVAL_FILE,
@@ -17,12 +21,15 @@ from online.domain.certificate import (
     Certificate,
     Policy,
     best_policy,
+    check_bound,
     failed_gates,
     read_certificate,
     seal,
 )
 from online.domain.errors import InvalidSettings, ModelRefused
 from pipelines.home import Home
+
+logger = logging.getLogger(__name__)
 
 
 def certify(home: Home, name: str, bundle: Bundle, verdict: Verdict) -> None:
@@ -50,13 +57,38 @@ def certify(home: Home, name: str, bundle: Bundle, verdict: Verdict) -> None:
     _write(bundle.folder / CERTIFICATE_FILE, seal(certificate, key.sign))
 
 
-def approve(home: Home, bundle: Bundle, approver: str, key_file: Path | None = None) -> Path:
+def renew(home: Home, registry: Registry, version: Version, bundle: Bundle) -> None:
+    """Give a version that was registered before a certificate that this home trusts again.
+
+    Parameters
+    ----------
+    home
+        Whose trusted keys judge the one that it has.
+    registry, version
+        Where it is kept.
+    bundle
+        The same model, certified now.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = registry.download_bundle(version, Path(scratch) / "bundle")
+        try:
+            read_certificate(read_proofs(kept.folder), read_trust(home.trusted))
+        except ModelRefused as error:
+            logger.info("%s version %s is certified anew: %s", version.name, version.version, error)
+            registry.attach(version, bundle.folder / CERTIFICATE_FILE)
+
+
+def approve(
+    home: Home, name: str, bundle: Bundle, approver: str, key_file: Path | None = None
+) -> Path:
     """Write a person's approval beside a bundle that passed the gates of ``live``.
 
     Parameters
     ----------
     home
         Whose trusted keys judge the certificate.
+    name
+        Registered name.
     bundle
         With its certificate.
     approver
@@ -72,12 +104,14 @@ def approve(home: Home, bundle: Bundle, approver: str, key_file: Path | None = N
     Raises
     ------
     ModelRefused
-        With code ``GATES_FAILED`` if it may not trade live whoever approves, or as `permit`.
+        With code ``GATES_FAILED`` if it may not trade live whoever approves,
+        ``CERTIFICATE_MISSING``, ``CERTIFICATE_INVALID`` or ``CERTIFICATE_OF_ANOTHER``.
     InvalidSettings
         If the key is not the one trusted under that name.
     """
     trusted = home.trusted / f"{APPROVER}{check_name(approver)}.pem"
     known = read_certificate(read_proofs(bundle.folder), read_trust(home.trusted))
+    check_bound(CERTIFICATE_FILE, known, name, bundle.digest)
     failed = failed_gates(known.gates, Policy.LIVE)
     if failed:
         raise ModelRefused(

@@ -155,7 +155,7 @@ def sign_approval(
     """Sign a version as `approver` and keep the approval beside its bundle; see `approve`."""
     with tempfile.TemporaryDirectory() as scratch:
         bundle = registry.download_bundle(version, Path(scratch) / "bundle")
-        registry.attach(version, approve(home, bundle, approver, key_file))
+        registry.attach(version, approve(home, version.name, bundle, approver, key_file))
     logger.info("%s version %s is approved by %s", version.name, version.version, approver)
 
 

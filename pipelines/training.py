@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from feature_repo.transform import transform_fingerprint
 from models.card import write_card
 from models.champion import duel
 from models.compare import count_search
-from models.export import Bundle, read_manifest, replay_golden, write_bundle
+from models.export import Bundle, digest_folder, read_manifest, replay_golden, write_bundle
 from models.gates import Alias, Evidence, Verdict, judge
 from models.labels import horizon_ns
 from models.leaks import measure_embargo
@@ -25,9 +27,10 @@ from models.learn import Study, learn
 from models.registry import Registry
 from models.search import SearchLuck
 from models.tuning import Crew
-from online.domain.errors import NotFound
+from online.adapters.key_files import read_trust
+from online.domain.errors import ModelRefused, NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
-from pipelines.certify import certify
+from pipelines.certify import certify, renew
 from pipelines.fallback import write_fallback
 from pipelines.home import Home
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
@@ -91,6 +94,8 @@ def conduct(
         run.log_params({"feature_service": define_service(plan, manifest)})
         headline = found.comparison.verdict()
         registered = registry.register(run, plan.name, bundle, verdict, headline)
+        if registered.run_id != run.run_id:
+            renew(plan.home, registry, registered, bundle)
     return make_report(
         *(plan, data, found, verdict),
         version=registered.version,
@@ -116,7 +121,10 @@ def open_registry(home: Home, mlflow_uri: str | None) -> Registry:
 
 
 def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bundle:
-    """Write the bundle into the home; the same model is the same folder."""
+    """Write the bundle into the home; the same model is the same folder.
+
+    A folder of that name that holds anything else is made anew.
+    """
     manifest = make_manifest(plan, data, found, trials)
     parent = plan.home.bundles / "trained" / plan.name
     parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +132,9 @@ def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bund
     with tempfile.TemporaryDirectory(dir=parent) as scratch:
         written = write_bundle(Path(scratch) / "bundle", manifest, members, found.golden)
         folder = parent / written.digest[:16]
+        if folder.exists() and digest_folder(folder) != written.digest:
+            logger.warning("bundle %s was changed since it was made: it is made anew", folder)
+            shutil.rmtree(folder)
         if not folder.exists():
             written.folder.rename(folder)
     return Bundle(folder, written.digest)
@@ -202,18 +213,27 @@ def judge_study(
 def _duel(
     plan: TrainPlan, data: TrainingData, found: Study, registry: Registry
 ) -> tuple[float | None, float | None]:
-    """Return the champion's and the model's units on the same rows; None if there is none."""
+    """Return the champion's and the model's units on the same rows; None if there is none.
+
+    NaN where they cannot be compared: an alias that anybody may move makes no champion, and what
+    is none is not what must be beaten.
+    """
     try:
         champion = registry.resolve(plan.name, Alias.CHAMPION)
     except NotFound:
         return None, None
+    try:
+        registry.check(champion, Alias.CHAMPION, read_trust(plan.home.trusted))
+    except ModelRefused as error:
+        logger.warning("version %s is no champion to be beaten: %s", champion.version, error)
+        return math.nan, math.nan
     with tempfile.TemporaryDirectory() as scratch:
         fetched = registry.download_bundle(champion, Path(scratch) / "champion")
         min_edge, dataset = found.threshold.chosen.min_edge, data.dataset
         window = read_manifest(fetched.folder).vector.window
         if window is not None:
             dataset = lend_windows(dataset, open_training_store(plan), plan.symbol, window)
-        units = duel(fetched.folder, dataset, found.signals, min_edge)
+        units = duel(fetched.folder, dataset, found.signals, min_edge, plan.rule)
     return units.champion_units, units.model_units
 
 

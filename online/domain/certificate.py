@@ -211,7 +211,7 @@ def permit(
         ``GATES_FAILED`` or ``NOT_APPROVED``.
     """
     certificate = read_certificate(files, trust)
-    _check_bound(CERTIFICATE_FILE, certificate, model, bundle_sha256)
+    check_bound(CERTIFICATE_FILE, certificate, model, bundle_sha256)
     failed = failed_gates(certificate.gates, policy)
     if failed:
         raise ModelRefused(
@@ -234,6 +234,32 @@ def permit(
     return approval if policy is Policy.LIVE else certificate
 
 
+def check_bound(file: str, found: Certificate, model: str, bundle_sha256: str) -> None:
+    """Refuse a certificate that speaks of another bundle or model.
+
+    Parameters
+    ----------
+    file
+        Where it was read.
+    found
+        Its signature verified.
+    model, bundle_sha256
+        Of what it is to speak: registered name and digest.
+
+    Raises
+    ------
+    ModelRefused
+        With code ``CERTIFICATE_OF_ANOTHER``.
+    """
+    if (found.model, found.bundle_sha256) != (model, bundle_sha256):
+        raise ModelRefused(
+            f"{file} is of bundle {found.bundle_sha256[:12]} of {found.model}, this is bundle "
+            f"{bundle_sha256[:12]} of {model}",
+            code="CERTIFICATE_OF_ANOTHER",
+            remedy=_SIGN_REMEDY,
+        )
+
+
 def _read_approval(raw: bytes, certificate: Certificate, trust: Trust) -> Certificate:
     """Return an approval that repeats the certificate and is signed by the one it names."""
     name = _decode(APPROVAL_FILE, _unseal(APPROVAL_FILE, raw)).approver
@@ -246,7 +272,7 @@ def _read_approval(raw: bytes, certificate: Certificate, trust: Trust) -> Certif
             remedy=_SIGN_REMEDY,
         )
     approval = _open(APPROVAL_FILE, raw, (key,))
-    _check_bound(APPROVAL_FILE, approval, certificate.model, certificate.bundle_sha256)
+    check_bound(APPROVAL_FILE, approval, certificate.model, certificate.bundle_sha256)
     if approval.policy is not Policy.LIVE or approval.gates != certificate.gates:
         raise ModelRefused(
             f"{APPROVAL_FILE} approves other gates than {CERTIFICATE_FILE} holds",
@@ -297,13 +323,3 @@ def _is_signed(signature: str, message: bytes, key: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _check_bound(file: str, found: Certificate, model: str, bundle_sha256: str) -> None:
-    if (found.model, found.bundle_sha256) != (model, bundle_sha256):
-        raise ModelRefused(
-            f"{file} is of bundle {found.bundle_sha256[:12]} of {found.model}, this is bundle "
-            f"{bundle_sha256[:12]} of {model}",
-            code="CERTIFICATE_OF_ANOTHER",
-            remedy=_SIGN_REMEDY,
-        )

@@ -13,10 +13,12 @@ from models.progress import Progress, Steps, listening
 from models.registry import Registry
 from online.adapters.key_files import read_trust
 from online.domain.certificate import APPROVAL_FILE, CERTIFICATE_FILE, Policy
-from pipelines.certify import certify
+from online.domain.errors import ModelRefused
+from pipelines.certify import certify, renew
 from pipelines.cli import run
 from pipelines.home import Home
 from pipelines.model_views import CARD
+from pipelines.promote import sign_approval
 from pipelines.training import open_registry
 
 pytestmark = [
@@ -152,6 +154,38 @@ def test_a_certificate_says_which_alias_it_grants_and_why_not_the_others(
     (home.trusted / "gates.pem").unlink()
     assert run(["models", "certificate", NAME, "--home", str(home.root)]) == 1
     assert "CERTIFICATE_INVALID" in capsys.readouterr().err
+
+
+def test_a_version_of_a_lost_key_is_certified_again_when_it_is_trained_again(
+    home: Home, tmp_path: Path
+) -> None:
+    registry = open_registry(home, None)
+    version, folder = registry.find(NAME, "2"), home.root / "second"
+    bundle = Bundle(folder, digest_folder(folder))
+    kept = (folder / CERTIFICATE_FILE).read_bytes()
+    renew(home, registry, version, bundle)
+    assert registry.download_bundle(version, tmp_path / "same").digest == bundle.digest
+    assert (tmp_path / "same" / CERTIFICATE_FILE).read_bytes() == kept
+    for lost in (home.keys, home.trusted):
+        (lost / "gates.pem").unlink()
+    certify(home, NAME, bundle, Verdict((GOOD, POOR)))
+    renew(home, registry, version, bundle)
+    assert registry.check(version, Alias.PAPER, read_trust(home.trusted)).bundle_sha256
+
+
+def test_a_person_approves_the_bundle_asked_for_and_not_the_one_its_certificate_names(
+    home: Home,
+) -> None:
+    registry = open_registry(home, None)
+    register(home, registry, "rich", 9.0, GOOD, RICH)
+    proof = (home.root / "rich" / CERTIFICATE_FILE).read_bytes()
+    (home.root / "second" / CERTIFICATE_FILE).write_bytes(proof)
+    version = registry.find(NAME, "2")
+    registry.attach(version, home.root / "second" / CERTIFICATE_FILE)
+    with pytest.raises(ModelRefused) as caught:
+        sign_approval(home, registry, version, "ada")
+    assert caught.value.code == "CERTIFICATE_OF_ANOTHER"
+    assert not (home.keys / "approver-ada.pem").exists()
 
 
 def test_an_approvers_own_key_must_be_the_one_that_is_trusted(

@@ -13,7 +13,7 @@ from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
 from feature_repo.transform import transform_fingerprint
-from models.export import read_manifest
+from models.export import digest_folder, read_manifest
 from models.families.lightgbm import LightgbmConfig
 from models.families.logistic import LogisticConfig
 from models.families.xgboost import XgboostConfig
@@ -118,10 +118,27 @@ def test_prefect_shows_the_comparison_and_the_gates() -> None:
 
 
 def test_training_again_gives_the_same_version(home: Home, trained: TrainReport) -> None:
+    (Path(trained.bundle) / "manifest.json").write_text("changed since")
     again = train(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
     assert again.version == trained.version
     assert again.bundle_sha256 == trained.bundle_sha256
     assert again.run_id != trained.run_id
+    assert digest_folder(Path(again.bundle)) == trained.bundle_sha256
+
+
+def test_an_alias_moved_by_anybody_makes_no_champion_that_is_easily_beaten(
+    home: Home, trained: TrainReport
+) -> None:
+    registry = open_registry(home, None)
+    with registry.record("peek", "peek") as run:
+        client = run.client
+    client.set_registered_model_alias(NAME, "champion", trained.version)
+    try:
+        beside = train(home.root, SYMBOL, "H1", None, END_NS, recipe=RECIPE)
+    finally:
+        client.delete_registered_model_alias(NAME, "champion")
+    gate = next(row for row in beside.gates if row["gate"] == "beats_champion")
+    assert (gate["measured"], gate["verdict"]) == ("nan", "FAIL")
 
 
 def test_training_without_prefect_gives_the_same_model(home: Home, trained: TrainReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from models.gates import Verdict
 from models.learn import Study, learn
 from models.recipe import Recipe
 from models.trading import trade
+from online.domain.bundle import GOLDEN_TOLERANCE
 from online.domain.errors import ModelRefused
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import PriceSide, Timeframe
@@ -85,6 +87,17 @@ def test_a_bundle_read_back_is_what_was_written(
     assert (bundle.folder / "a.onnx").read_bytes() == study.members[0].exported.onnx
 
 
+def test_a_golden_output_that_is_no_number_is_no_agreement(
+    manifest: Manifest, study: Study, tmp_path: Path
+) -> None:
+    outputs = study.golden.outputs.copy()
+    outputs[0, 3, 1] = np.nan
+    golden = dataclasses.replace(study.golden, outputs=outputs)
+    written = write_bundle(tmp_path / "nan", manifest, {"a": study.members[0].exported}, golden)
+    found = replay_golden(written.folder, manifest)
+    assert not found <= GOLDEN_TOLERANCE
+
+
 def test_the_same_bundle_has_the_same_digest_and_a_changed_one_another(
     bundle: Bundle, manifest: Manifest, study: Study, tmp_path: Path
 ) -> None:
@@ -103,7 +116,7 @@ def test_the_duel_uses_rows_the_champion_never_learnt_from(
     bundle: Bundle, manifest: Manifest, study: Study
 ) -> None:
     dataset, min_edge = make_dataset(drift=40.0), study.threshold.chosen.min_edge
-    found = duel(bundle.folder, dataset, study.signals, min_edge)
+    found = duel(bundle.folder, dataset, study.signals, min_edge, RULE)
     later = study.signals.labels.decided_at_ns > manifest.training.ended_at_ns
     labels = study.signals.labels.take(np.flatnonzero(later))
     mine = trade(study.signals.edge[later], labels, min_edge)
@@ -121,8 +134,18 @@ def test_a_champion_that_learnt_from_everything_cannot_be_compared(
     written = write_bundle(
         tmp_path / "newer", newer, {"a": study.members[0].exported}, study.golden
     )
-    found = duel(written.folder, make_dataset(drift=40.0), study.signals, 0.1)
+    found = duel(written.folder, make_dataset(drift=40.0), study.signals, 0.1, RULE)
     assert found.n_rows == 0
+    assert math.isnan(found.champion_units)
+    assert math.isnan(found.model_units)
+
+
+def test_a_champion_that_trades_by_other_exits_cannot_be_compared(
+    bundle: Bundle, study: Study
+) -> None:
+    wider = msgspec.structs.replace(RULE, stop_units=2.0, target_units=2.0)
+    found = duel(bundle.folder, make_dataset(drift=40.0), study.signals, 0.1, wider)
+    assert found.n_rows > 0
     assert math.isnan(found.champion_units)
     assert math.isnan(found.model_units)
 

@@ -76,10 +76,10 @@ def test_trees_and_networks_are_members_of_one_ensemble(
     outputs = np.array([output.raw for output in found], np.float32)
     assert outputs.tobytes() == study.golden.outputs[:, 5].tobytes()
     dataset = make_dataset(drift=40.0, windowed=True)
-    beside = duel(bundle.folder, dataset, study.signals, 0.1)
+    beside = duel(bundle.folder, dataset, study.signals, 0.1, RULE)
     assert math.isfinite(beside.champion_units)
     blind = dataclasses.replace(dataset, windows=None)
-    assert math.isnan(duel(bundle.folder, blind, study.signals, 0.1).champion_units)
+    assert math.isnan(duel(bundle.folder, blind, study.signals, 0.1, RULE).champion_units)
 
 
 def test_a_network_that_saw_what_came_later_is_refused(study: Study) -> None:
