@@ -41,7 +41,7 @@ class Dataset:
     left_out
         Number of bars that are no row, by reason.
     digest
-        SHA-256 of all bars, features and windows given, hexadecimal.
+        SHA-256 of all bars, spreads, features and windows given, hexadecimal.
     windows
         Of each row; None where no family reads them.
     """
@@ -151,7 +151,7 @@ def build_dataset(
     _check_columns(values, names)
     rows, labels = labelled.rows[whole], labelled.labels.take(np.flatnonzero(whole))
     _check_rows(labels)
-    digest, kept = _digest(bars, table), None
+    digest, kept = _digest(bars, spread_points, table), None
     if windows is not None:
         digest = hashlib.sha256(f"{digest} {windows[1].digest}".encode()).hexdigest()
         kept = windows[1].take(np.searchsorted(windows[0], rows))
@@ -224,10 +224,11 @@ def _check_rows(labels: Labels) -> None:
         raise InvalidInput(f"one class only: every label is {only}", code="ONE_CLASS")
 
 
-def _digest(bars: Bars, table: Features) -> str:
-    """Return the SHA-256 of bars and features; a missing value counts as one NaN pattern."""
+def _digest(bars: Bars, spread_points: Floats | float, table: Features) -> str:
+    """Return the SHA-256 of what rows and labels are made of; a missing value is one NaN."""
     digest = hashlib.sha256()
-    for column in (bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close):
+    spread = np.broadcast_to(np.asarray(spread_points, dtype=np.float64), bars.open.shape)
+    for column in (bars.closed_at_ns, bars.open, bars.high, bars.low, bars.close, spread):
         digest.update(np.ascontiguousarray(column).tobytes())
     clean = np.where(np.isnan(table), np.float32(np.nan), table)
     digest.update(np.ascontiguousarray(clean).tobytes())

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from models.bars import Bars
+from models.bars import Bars, Floats
 from models.dataset import Dataset, build_dataset
 from models.labels import Costs
 from models.windows import join_windows
@@ -73,7 +73,12 @@ def pack_windows(frame: pd.DataFrame, length: int = LENGTH) -> list[bytes | None
 
 
 def build(
-    frame: pd.DataFrame, bars: Bars, rule: BarrierRule = RULE, *, windowed: bool = False
+    frame: pd.DataFrame,
+    bars: Bars,
+    rule: BarrierRule = RULE,
+    *,
+    windowed: bool = False,
+    spread_points: Floats | float = 8.0,
 ) -> Dataset:
     """Return the dataset of a frame and its bars, with windows of all features if asked for."""
     return build_dataset(
@@ -83,7 +88,7 @@ def build(
         rule=rule,
         costs=COSTS,
         price_side=PriceSide.ASK,
-        spread_points=8.0,
+        spread_points=spread_points,
         scale=SCALE,
         windows=join_windows([pack_windows(frame)], NAMES, LENGTH) if windowed else None,
     )

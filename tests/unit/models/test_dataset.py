@@ -47,6 +47,18 @@ def test_a_changed_bar_or_feature_changes_the_digest(bars: Bars, frame: pd.DataF
     assert build(frame, bars).digest != known
 
 
+def test_a_changed_spread_changes_the_labels_and_the_digest(
+    bars: Bars, frame: pd.DataFrame
+) -> None:
+    spread = np.full(len(bars), 8.0)
+    known = build(frame, bars, spread_points=spread)
+    assert known.digest == build(frame, bars).digest
+    spread[300:] = 40.0
+    wider = build(frame, bars, spread_points=spread)
+    assert wider.labels.long.net_units.sum() < known.labels.long.net_units.sum()
+    assert wider.digest != known.digest
+
+
 def test_an_unknown_feature_is_named(bars: Bars, frame: pd.DataFrame) -> None:
     with pytest.raises(NotFound, match="noise_b") as caught:
         build(frame.drop(columns="noise_b"), bars)
