@@ -15,7 +15,7 @@ from online.domain.order import OrderStatus
 from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecord
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
-_TRADING_DAYS_PER_YEAR = 252
+_DAYS_PER_YEAR, _TRADING_DAYS_PER_YEAR = 365.25, 252.0
 _ENDED_BY = {"expert": "time-out"}  # the trading code closes a position for no other reason
 
 
@@ -88,7 +88,10 @@ class Performance:
 
     @property
     def sharpe(self) -> float:
-        """Annualised Sharpe ratio of daily returns of equity, NaN with under two days."""
+        """Annualised Sharpe ratio of daily returns of equity, NaN with under two days.
+
+        A year counts the days on which there was equity, at most 252 of them.
+        """
         closes = {at_ns // _DAY_NS: equity for at_ns, equity in self.equity}
         values = [self.initial_balance, *closes.values()]
         returns = [b / a - 1.0 for a, b in pairwise(values)]
@@ -98,7 +101,9 @@ class Performance:
         variance = sum((r - mean) ** 2 for r in returns) / (len(returns) - 1)
         if variance == 0.0:
             return math.nan
-        return mean / math.sqrt(variance) * math.sqrt(_TRADING_DAYS_PER_YEAR)
+        days = list(closes)
+        a_year = (len(days) - 1) / (days[-1] - days[0]) * _DAYS_PER_YEAR
+        return mean / math.sqrt(variance) * math.sqrt(min(a_year, _TRADING_DAYS_PER_YEAR))
 
     def figures(self) -> dict[str, float]:
         """Return the figures by name; money in the account's currency."""

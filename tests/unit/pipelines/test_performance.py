@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -62,3 +63,16 @@ def test_a_flat_equity_has_no_sharpe_ratio() -> None:
     flat = measure((), 100.0, last=(day, 100.0))
     assert math.isnan(flat.sharpe)
     assert flat.max_drawdown == 0.0
+
+
+def test_a_year_of_weekly_returns_has_52_of_them_and_no_year_has_more_than_252() -> None:
+    day = 86_400_000_000_000
+    values = [100.0 + 0.1 * step + (0.2 if step % 2 else 0.0) for step in range(60)]
+    bare = Performance(0, 0, 0, 0, {}, {}, (), (), 100.0)
+
+    def annual(days_apart: int) -> float:
+        points = tuple((step * days_apart * day, value) for step, value in enumerate(values))
+        return dataclasses.replace(bare, equity=points).sharpe
+
+    assert annual(7) / annual(1) == pytest.approx(math.sqrt(365.25 / 7.0 / 252.0))
+    assert annual(2) / annual(1) == pytest.approx(math.sqrt(365.25 / 2.0 / 252.0))
