@@ -64,12 +64,14 @@ def refuse_later_knowledge(plan: TrainPlan, dataset: Dataset) -> None:
     """Compute features anew from the bars up to some moments; every bit must be the dataset's.
 
     A feature that was scaled, filtered or encoded with later data differs from the one that the
-    live side will compute from the same past.
+    live side will compute from the same past. What every bar's features are by the lake as it is
+    now is asked too: the store answers with an older row where a bar's own was never stored.
 
     Raises
     ------
     ModelRefused
-        With code ``FEATURES_LOOK_AHEAD``, the first feature and moment that differ.
+        With code ``FEATURES_LOOK_AHEAD``, the first feature and moment that differ, or
+        ``FEATURES_STALE`` if the store was not told of bars that the lake has.
     """
     if dataset.names != plan.vector.names:
         added = sorted(set(dataset.names) ^ set(plan.vector.names))
@@ -96,6 +98,29 @@ def refuse_later_knowledge(plan: TrainPlan, dataset: Dataset) -> None:
                     remedy="Compute it from the bars up to its own close, or featurize again.",
                 )
         _refuse_later_window(plan, dataset, known, row)
+    _refuse_stale(plan, dataset, panel)
+
+
+def _refuse_stale(plan: TrainPlan, dataset: Dataset, panel: Panel) -> None:
+    """Refuse rows that hold other bits than the lake's bars give now."""
+    place = np.searchsorted(panel.own.closed_at_ns, dataset.bars.closed_at_ns)
+    held = dict(zip(dataset.names, dataset.features.T, strict=True))
+    windows = dataset.windows
+    if windows is not None:
+        held |= dict(zip(windows.names, windows.last().T, strict=True))
+    values = compute_vectors(panel, select(tuple(held), plan.timeframe))
+    for name, column in held.items():
+        now = values[name][place].view(np.uint32)
+        differ = now != np.ascontiguousarray(column).view(np.uint32)
+        if differ.any():
+            first = int(dataset.bars.closed_at_ns[int(np.argmax(differ))])
+            raise ModelRefused(
+                f"{int(differ.sum())} of {len(dataset)} rows hold {name} otherwise than the bars "
+                f"in the lake give it, the first at the close {first} ns",
+                code="FEATURES_STALE",
+                remedy=f"Store them again: `sextant features --symbol {plan.symbol} "
+                f"--timeframe {plan.timeframe}`.",
+            )
 
 
 def _refuse_later_window(plan: TrainPlan, dataset: Dataset, known: Panel, row: int) -> None:
