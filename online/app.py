@@ -35,7 +35,7 @@ from online.api.safety import LimitsSource
 from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
-from online.domain.news import NewsCalendar
+from online.domain.news import NOTHING_TOLD
 from online.instruments import CONFIG_FOLDER, find_instrument, load_instruments
 from online.limits_source import SettingsLimits
 from online.ports import AccountBroker, Clock
@@ -227,7 +227,7 @@ def compose(
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
         breakers=circuits.breakers,
         limits_source=limits,
-        **_make_news(settings.news),
+        **_make_news(settings.news, clock),
     )
     meters.watch_breakers(parts.breakers)
     return Scorer(parts, meters), close
@@ -334,20 +334,20 @@ def _make_broker(
             assert_never(settings)
 
 
-def _make_news(settings: NewsSettings) -> NewsParts:
+def _make_news(settings: NewsSettings, clock: SystemClock | VirtualClock) -> NewsParts:
     """Return the calendar to begin with, and who tells of a newer one."""
     match settings:
         case NoNewsSettings():
             return {}
         case NewsFileSettings():
-            file = NewsFile(settings.path)
-            seconds = settings.poll_seconds
-            return {"news": file.read(), "news_source": file, "news_seconds": seconds}
+            ages = isinstance(clock, SystemClock)  # a virtual one is not that of the file's host
+            file = NewsFile(settings.path, settings.max_age_seconds if ages else 0.0)
+            news, seconds = file.read(clock.now_ns()), settings.poll_seconds
+            return {"news": news, "news_source": file, "news_seconds": seconds}
         case NewsFeedSettings():
             feed = NewsFeed(settings.url, settings.max_age_seconds, settings.timeout_seconds)
-            nothing = NewsCalendar((), expires_at_ns=0)  # nothing is entered before it has told
             seconds = settings.poll_seconds
-            return {"news": nothing, "news_source": feed, "news_seconds": seconds}
+            return {"news": NOTHING_TOLD, "news_source": feed, "news_seconds": seconds}
         case _:
             assert_never(settings)
 

@@ -21,14 +21,21 @@ class NoNewsSettings(_Section):
 
 
 class NewsFileSettings(_Section):
-    """A calendar in a file; a malformed one refuses to start."""
+    """A calendar in a file; a malformed one refuses to start, and entries wait while it is one."""
 
     kind: Literal["file"] = Field(
-        default="file", description="A file; a malformed one refuses to start."
+        default="file", description="A file; while it cannot be read nothing starts or is entered."
     )
     path: Path = Field(description="CSV or JSON, as infra/config/news.example.csv shows.")
     poll_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often it is looked at for changes."
+    )
+    max_age_seconds: float = Field(
+        default=691_200.0,
+        ge=0,
+        le=31_622_400,
+        description="How long it is believed after it was last changed; 0 for ever. "
+        "A replay's does not age.",
     )
 
 

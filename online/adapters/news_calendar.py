@@ -20,20 +20,32 @@ class NewsFile:
     ----------
     path
         CSV or JSON, as `online.domain.news.parse_news` reads it.
+    max_age_seconds
+        How long it is believed after the file was last changed; 0 for ever.
     """
 
-    def __init__(self, path: Path) -> None:
+    keeps_old = False
+    """What a broken file told before is not believed: nobody knows what it should say."""
+
+    def __init__(self, path: Path, max_age_seconds: float = 0.0) -> None:
         self._path = path
+        self._max_age_ns = round(max_age_seconds * NANOSECONDS_PER_SECOND)
         self._stamp: tuple[int, int] | None = None
 
-    def read(self) -> NewsCalendar:
+    def read(self, now_ns: int | None = None) -> NewsCalendar:
         """Return the calendar.
+
+        Parameters
+        ----------
+        now_ns
+            A file that is stamped later was not changed later; None where it does not age.
 
         Raises
         ------
         InvalidSettings
             With code ``INVALID_NEWS_CALENDAR`` if the file cannot be read or is none.
         """
+        self._stamp = None
         try:
             told = self._path.stat()
             text = self._path.read_text(encoding="utf-8")
@@ -41,20 +53,22 @@ class NewsFile:
             raise InvalidSettings(
                 f"news calendar {self._path} cannot be read: {error}", code="INVALID_NEWS_CALENDAR"
             ) from error
+        events = parse_news(text, str(self._path))
         self._stamp = (told.st_mtime_ns, told.st_size)
-        return NewsCalendar(parse_news(text, str(self._path)))
+        expires_at_ns = None
+        if self._max_age_ns and now_ns is not None:
+            expires_at_ns = min(told.st_mtime_ns, now_ns) + self._max_age_ns
+        return NewsCalendar(events, expires_at_ns)
 
-    async def fetch(self, now_ns: int) -> NewsCalendar | None:  # noqa: ARG002 - a file does not age
-        """Return the calendar if the file has changed since it was read; errors as `read`."""
+    async def fetch(self, now_ns: int) -> NewsCalendar | None:
+        """Return the calendar if the file has changed since it was read well; errors as `read`."""
         try:
             told = self._path.stat()
         except OSError:
             told = None
-        stamp = None if told is None else (told.st_mtime_ns, told.st_size)
-        if stamp == self._stamp:
+        if told is not None and (told.st_mtime_ns, told.st_size) == self._stamp:
             return None
-        self._stamp = stamp
-        return self.read()
+        return self.read(now_ns)
 
 
 class NewsFeed:
@@ -69,6 +83,9 @@ class NewsFeed:
     timeout_seconds
         Longest wait for one (> 0).
     """
+
+    keeps_old = True
+    """What it told before is believed for its time: an address may be silent for a while."""
 
     def __init__(self, url: str, max_age_seconds: float, timeout_seconds: float) -> None:
         self._url = url

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from online.api.messages import PartState
 from online.domain.errors import SextantError
-from online.domain.news import NewsCalendar
+from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.news import NOTHING_TOLD, NewsCalendar
 from online.ports import Clock
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 class NewsSource(Protocol):
     """Where the calendar comes from."""
+
+    @property
+    def keeps_old(self) -> bool:
+        """True if what it told before may be believed while it cannot tell."""
 
     async def fetch(self, now_ns: int) -> NewsCalendar | None:
         """Return the calendar as it is told now; None if it is the one told before.
@@ -31,7 +36,9 @@ class NewsSource(Protocol):
 
 
 class NewsWatch:
-    """Keeps the calendar; a wrong or missing one leaves the old in force until it is too old.
+    """Keeps the calendar, and lets nothing be entered while there is none to be believed.
+
+    A feed's is believed until it is too old; a file's only while the file can be read, too.
 
     Parameters
     ----------
@@ -68,15 +75,20 @@ class NewsWatch:
             found = await self._source.fetch(self._clock.now_ns())
         except SextantError as error:
             if str(error) != str(self._trouble):
-                logger.warning("the old news calendar stays: %s: %s", error.code, error)
+                what = "the old one stays" if self._source.keeps_old else "nothing is entered"
+                logger.warning("no new news calendar, %s: %s: %s", what, error.code, error)
             self._trouble = error
+            if not self._source.keeps_old and self._calendar is not NOTHING_TOLD:
+                self._put(NOTHING_TOLD)
             return
+        self._trouble = None
         if found is not None:
-            self._calendar = found
-            self._swap(found)
+            self._put(found)
             logger.info("the news calendar holds %d events", len(found))
-        if found is not None or self._calendar.expires_at_ns is not None:
-            self._trouble = None
+
+    def _put(self, calendar: NewsCalendar) -> None:
+        self._calendar = calendar
+        self._swap(calendar)
 
     async def keep(self) -> None:
         """Ask for ever."""
@@ -92,5 +104,12 @@ class NewsWatch:
         if trouble is None and fresh:
             return PartState(ready=True, code="", detail=f"{len(self._calendar)} events")
         code = "NEWS_UNAVAILABLE" if trouble is None else trouble.code
-        detail = str(trouble) if trouble is not None else "no calendar was told yet"
+        detail = str(trouble) if trouble is not None else self._what_is_missing()
         return PartState(ready=fresh, code=code, detail=detail)
+
+    def _what_is_missing(self) -> str:
+        expired_at_ns = self._calendar.expires_at_ns
+        if not expired_at_ns:
+            return "no calendar was told yet"
+        late_seconds = (self._clock.now_ns() - expired_at_ns) / NANOSECONDS_PER_SECOND
+        return f"the calendar is too old by {late_seconds:.0f} s"

@@ -110,7 +110,7 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
         detail = f"less than {early_hours:g} h to the week's close"
         vetoes.append(Veto(Reason.WEEKEND_NEAR, detail))
     if facts.news is None:
-        vetoes.append(Veto(Reason.NEWS_UNAVAILABLE, "the news calendar is too old"))
+        vetoes.append(Veto(Reason.NEWS_UNAVAILABLE, "no news calendar is to be believed"))
     for event in facts.news or ():
         if event.impact.rank >= limits.news_impact.rank:
             detail = f"{event.subject}: {event.name}, {event.impact} impact"

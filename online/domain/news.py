@@ -65,8 +65,7 @@ class NewsCalendar:
     events
         In any order.
     expires_at_ns
-        When they are too old to be believed, nanoseconds UTC; None for a calendar that is not
-        fetched and so never is.
+        When they are too old to be believed, nanoseconds UTC; None for a calendar that never is.
     """
 
     def __init__(self, events: Iterable[NewsEvent], expires_at_ns: int | None = None) -> None:
@@ -99,6 +98,8 @@ class NewsCalendar:
 
 NO_NEWS = NewsCalendar(())
 """The calendar of who keeps none: nothing is ever in force."""
+NOTHING_TOLD = NewsCalendar((), expires_at_ns=0)
+"""The calendar of who was told none that may be believed: nothing is entered."""
 
 
 def parse_news(text: str, where: str) -> tuple[NewsEvent, ...]:

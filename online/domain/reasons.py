@@ -105,7 +105,7 @@ MEANING: dict[Reason, str] = {
     Reason.SESSION_CLOSED: "The symbol is not traded at this hour.",
     Reason.WEEKEND_NEAR: "The week closes too soon for a new position.",
     Reason.NEWS_BLACKOUT: "The news calendar forbids entries at this time.",
-    Reason.NEWS_UNAVAILABLE: "The news calendar is too old to be believed.",
+    Reason.NEWS_UNAVAILABLE: "No news calendar is to be believed: too old, or not to be read.",
     Reason.NON_FINITE_SCORE: "A member of the model returned something that is no probability.",
     Reason.MEMBER_MISSING: "A member of the model gave no output, and it may not serve without.",
     Reason.OUT_OF_DISTRIBUTION: "The vector is unlike those that the model has learnt from.",

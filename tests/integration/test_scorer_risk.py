@@ -271,3 +271,20 @@ def test_limits_that_differ_from_the_last_run_are_told_at_the_start(
 def _builtins() -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(make_limits())
     return told
+
+
+def test_a_news_file_that_breaks_while_it_runs_vetoes_entries_and_is_told_by_readiness(
+    folder: Path, store: Store
+) -> None:
+    news = folder / "news.csv"
+    news.write_text("starts_at,ends_at,subject,impact,name\n")
+
+    async def story(caller: Caller) -> None:
+        news.write_text("half a fi")
+        await caller.app.state.scorer.news_watch.look()
+        assert "NEWS_UNAVAILABLE" in reasons(await caller.trade())
+        ready = await caller.http.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["parts"]["news"]["code"] == "INVALID_NEWS_CALENDAR"
+
+    tell(folder, store, story, news={"kind": "file", "path": news})

@@ -108,9 +108,10 @@ def test_a_feed_that_does_not_answer_is_unavailable() -> None:
     assert caught.value.code == "NEWS_UNAVAILABLE"
 
 
-def test_a_changed_file_is_put_in_force_and_a_broken_one_is_not(tmp_path: Path) -> None:
+def test_a_changed_file_is_put_in_force_and_a_broken_one_ends_what_it_told(tmp_path: Path) -> None:
     path, clock = tmp_path / "news.csv", FakeClock()
     path.write_text(TEXT)
+    stamped = path.stat()
     file = NewsFile(path)
     keeper, sizes = watch(file, clock, file.read())
     asyncio.run(keeper.look())
@@ -119,14 +120,57 @@ def test_a_changed_file_is_put_in_force_and_a_broken_one_is_not(tmp_path: Path) 
     asyncio.run(keeper.look())
     assert sizes == [2]
     path.write_text("nonsense")
-    asyncio.run(keeper.look())
-    asyncio.run(keeper.look())
-    state = keeper.state()
-    assert (sizes, state.code, state.ready) == ([2], "INVALID_NEWS_CALENDAR", True)
+    for _ in range(3):  # it goes on being said, and is put out of force once
+        asyncio.run(keeper.look())
+        state = keeper.state()
+        assert (sizes, state.code, state.ready) == ([2, 0], "INVALID_NEWS_CALENDAR", False)
     path.write_text(TEXT)
-    os.utime(path, ns=(1, 1))
+    os.utime(path, ns=(stamped.st_atime_ns, stamped.st_mtime_ns))  # as it was once read
     asyncio.run(keeper.look())
-    assert (sizes, keeper.state().code) == ([2, 1], "")
+    assert (sizes, keeper.state().code) == ([2, 0, 1], "")
+    path.unlink()
+    asyncio.run(keeper.look())
+    assert (keeper.state().ready, "cannot be read" in keeper.state().detail) == (False, True)
+
+
+def test_what_is_in_force_while_a_file_cannot_be_read_lets_nothing_be_entered(
+    tmp_path: Path,
+) -> None:
+    path, put = tmp_path / "news.csv", list[NewsCalendar]()
+    path.write_text(TEXT)
+    file = NewsFile(path)
+    keeper = NewsWatch(file, FakeClock(), file.read(), 1.0, put.append)
+    path.write_bytes(b"\xff\xfe not text")
+    asyncio.run(keeper.look())
+    assert [calendar.in_force(EURUSD, BAR_NS) for calendar in put] == [None]
+
+
+def test_a_file_that_nobody_changed_for_its_age_is_believed_no_more(tmp_path: Path) -> None:
+    path, clock = tmp_path / "news.csv", FakeClock()
+    path.write_text(TEXT)
+    os.utime(path, ns=(BAR_NS, BAR_NS - 50 * SECOND_NS))
+    file = NewsFile(path, max_age_seconds=60.0)
+    first = file.read(clock.now_ns())
+    keeper, sizes = watch(file, clock, first)
+    assert keeper.state().ready
+    clock.time_ns += 10 * SECOND_NS
+    asyncio.run(keeper.look())
+    assert first.in_force(EURUSD, clock.time_ns) is None
+    state = keeper.state()
+    assert (state.ready, state.code) == (False, "NEWS_UNAVAILABLE")
+    assert "too old by 0 s" in state.detail
+    os.utime(path, ns=(clock.time_ns, clock.time_ns))  # made anew, and the same
+    asyncio.run(keeper.look())
+    assert (sizes, keeper.state().ready) == ([1], True)
+
+
+def test_a_file_stamped_in_the_future_ages_from_when_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "news.csv"
+    path.write_text(TEXT)
+    os.utime(path, ns=(BAR_NS, BAR_NS + 10**18))
+    calendar = NewsFile(path, max_age_seconds=60.0).read(BAR_NS)
+    assert calendar.expires_at_ns == BAR_NS + 60 * SECOND_NS
+    assert NewsFile(path).read(BAR_NS).expires_at_ns is None
 
 
 def test_a_file_that_is_missing_or_no_calendar_refuses_to_start(tmp_path: Path) -> None:
