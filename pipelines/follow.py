@@ -8,7 +8,8 @@
 5. The bar goes to the lake, from which the next start goes on.
 
 A bar with features across symbols waits until all of its peers' bars that close before it are
-known, so that the order in which ticks are read changes no value.
+known, so that the order in which ticks are read changes no value. Where somebody else wrote the
+series in the lake meanwhile, the streams are opened anew, so that a correction is seen.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from feature_repo.store import apply_definitions, open_store
-from online.domain.errors import InvalidInput, Unavailable
+from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
-from pipelines.lake import Lake
+from pipelines.lake import Lake, Revision
 from pipelines.live_bars import GRACE_NS, LiveBars
 from pipelines.live_vectors import LiveVectors, split_peers
 from pipelines.push import PushReceipt
@@ -192,9 +193,11 @@ class LiveFeed:
         """Push a bar's vector and ask for a decision; what fails is told, and the feed goes on."""
         line = self._lines[symbol]
         bar, knows_peers = line.waiting[0][0], self._knows_peers(line)
+        if line.vectors.is_open and self._is_revised(line):
+            _log.warning("%s: the lake was written meanwhile, its streams are opened anew", symbol)
+            line.vectors.close()
         if not line.vectors.is_open:
-            self._keep()
-            line.vectors.open(bar)
+            self._open(symbol, bar)
         line.waiting.popleft()
         line.has_begun = True
         if knows_peers:
@@ -204,7 +207,9 @@ class LiveFeed:
             _log.warning("%s bar %d: its peers are not known in time", symbol, bar.closed_at_ns)
         try:
             receipt = line.vectors.push(bar, peers_known=knows_peers)
-        except Unavailable as error:
+        except SextantError as error:
+            if not isinstance(error, Unavailable):
+                line.vectors.close()
             _log.warning(
                 "%s bar %d is not served: %s: %s", symbol, bar.closed_at_ns, error.code, error
             )
@@ -213,10 +218,28 @@ class LiveFeed:
             return Followed(symbol, bar, receipt)
         try:
             decision = self._trader.trade(symbol, self._timeframe, bar.closed_at_ns)
-        except Unavailable as error:
-            _log.warning("%s bar %d is not traded on: %s", symbol, bar.closed_at_ns, error)
+        except SextantError as error:  # it does not answer, or it refuses
+            _log.warning(
+                "%s bar %d is not traded on: %s: %s", symbol, bar.closed_at_ns, error.code, error
+            )
             return Followed(symbol, bar, receipt)
         return Followed(symbol, bar, receipt, decision)
+
+    def _open(self, symbol: str, bar: Bar) -> None:
+        """Open a symbol's streams on the lake before a bar."""
+        self._keep()
+        line = self._lines[symbol]
+        line.seen = {
+            name: self._lake.revision(name, self._timeframe)
+            for name in (symbol, *line.vectors.peers)
+        }
+        line.vectors.open(bar)
+
+    def _is_revised(self, line: _Line) -> bool:
+        """Tell whether somebody else wrote what a symbol's streams were opened on."""
+        return any(
+            self._lake.revision(name, self._timeframe) != seen for name, seen in line.seen.items()
+        )
 
     def _opened_store(self) -> FeatureStore:
         """Return the feature store, opened and with its views applied once."""
@@ -231,10 +254,16 @@ class LiveFeed:
         for symbol, line in self._lines.items():
             if not line.unkept:
                 continue
-            frame = bars_frame(line.unkept)
+            frame, before = bars_frame(line.unkept), self._lake.revision(symbol, self._timeframe)
             place = (symbol, self._timeframe, PriceSide.BID)
             written = self._lake.write_bars(*place, frame, f"ticks:{FEED}")
             line.unkept.clear()
+            after = self._lake.revision(symbol, self._timeframe)
+            for each in self._lines.values():
+                if symbol in each.seen and len(written.conflicting):
+                    each.seen[symbol] = None
+                elif each.seen.get(symbol) == before:
+                    each.seen[symbol] = after
             if len(written.conflicting):
                 _log.warning(
                     "%d bars of %s differ from those in the lake, which stay",
@@ -251,3 +280,4 @@ class _Line:
         self.waiting: deque[tuple[Bar, int]] = deque()
         self.unkept: list[Bar] = []
         self.has_begun = False
+        self.seen: dict[str, Revision | None] = {}

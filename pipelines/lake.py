@@ -36,6 +36,8 @@ from pipelines.quality import CLEAN_BARS, CLEAN_MICROSTRUCTURE
 from pipelines.sources.raw import BAR_COLUMNS, MEASURES, MICROSTRUCTURE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]*")
+Revision = tuple[tuple[str, int, int], ...]
+"""A series' files as they are: name, place on the disk, time of writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,12 @@ class Lake(LakePart):
         """
         paths = [p for p in self._months(symbol, timeframe) if _overlaps(p, None, end_ns)]
         return np.concatenate([np.empty(0), *(read_quoted_spreads(p, end_ns) for p in paths)])
+
+    def revision(self, symbol: str, timeframe: Timeframe | str) -> Revision:
+        """Return what changes whenever somebody writes a series; empty if there is none."""
+        folder = self._folder(symbol, Timeframe.parse(timeframe))
+        about = [(path.name, path.stat()) for path in sorted(folder.glob("*.parquet"))]
+        return tuple((name, told.st_ino, told.st_mtime_ns) for name, told in about)
 
     def price_side(self, symbol: str, timeframe: Timeframe | str) -> PriceSide:
         """Return which side of the market a series' prices are.

@@ -65,7 +65,7 @@ class LiveBars:
         self._instrument = find_instrument(symbol)
         self._calendar = calendar_of(self._instrument)
         self._last_ns = self._begin_ns(lake)
-        self._last_price = math.nan
+        self._last_price = self._last_close(lake)
         self._sealed_ns = 0
         self._has_begun = False
         self._reader = TickReader(link, symbol, self._last_ns)
@@ -120,6 +120,14 @@ class LiveBars:
                 earliest_ns = max(earliest_ns, entry.last_ns - self._timeframe.duration_ns)
         closes = bar_close(np.array([earliest_ns]), self._timeframe, self._calendar)
         return int(closes[0]) - self._timeframe.duration_ns
+
+    def _last_close(self, lake: Lake) -> float:
+        """Return what the lake's last bar closed at, to tell the first ticks' scale by."""
+        for entry in lake.describe():
+            if (entry.symbol, entry.timeframe) == (self._symbol, self._timeframe):
+                last = lake.read_bars(self._symbol, self._timeframe, entry.last_ns)
+                return float(last["close"].iloc[-1])
+        return math.nan
 
     def _judge(self, ticks: pd.DataFrame) -> pd.DataFrame:
         """Return the ticks that are fit; the others are counted and told."""

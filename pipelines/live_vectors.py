@@ -97,6 +97,10 @@ class LiveVectors:
         """Whether the next bar can be given to `push` without opening on the lake before it."""
         return self._streams is not None
 
+    def close(self) -> None:
+        """Forget the streams, so that the next bar opens on the lake as it then is."""
+        self._streams = None
+
     def take(self, symbol: str, bars: Sequence[Bar]) -> None:
         """Keep a peer's closed bars until own bars after them see them."""
         self._arrived[symbol].extend(bars)
@@ -144,7 +148,7 @@ class LiveVectors:
         vector: Vector = streams.vectors.update(bar)
         if self._arrived and not peers_known:
             vector = np.where(streams.across, np.float32(np.nan), vector)
-            self._streams = None
+            self.close()
         return streams.pusher.push(bar.closed_at_ns, vector, streams.pack(vector))
 
     def _history(self, newest: Bar) -> Panel:

@@ -67,6 +67,7 @@ def follow(
     from online.domain.errors import Unavailable
     from online.domain.market import Timeframe
     from pipelines.follow import LiveFeed
+    from pipelines.follow_report import telling
     from pipelines.scorer_client import ScorerClient
     from pipelines.sources.terminal_link import GatewayPlace, open_link
 
@@ -82,12 +83,15 @@ def follow(
         if scorer is not None:
             trader = opened.enter_context(ScorerClient(scorer, Home(home).token))
         feed = LiveFeed(Home(home), link, symbols, length, time.time_ns, trader=trader)
+        told = opened.enter_context(telling(Home(home), length.value, symbols, time.time_ns()))
         while bars is None or closed < bars:
+            followed, trouble = [], ""
             try:
                 followed = feed.poll()
             except Unavailable as error:
-                notes.print(f"{error.code}: {error}", markup=False, soft_wrap=True)
-                followed = []
+                trouble = f"{error.code}: {error}"
+                notes.print(trouble, markup=False, soft_wrap=True)
+            told.tell(followed, time.time_ns(), trouble)
             for answered in followed:
                 console.print(_line(answered), markup=False, soft_wrap=True)
             closed += len(followed)

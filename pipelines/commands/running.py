@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from online.domain.errors import NotFound
+from online.domain.market import NANOSECONDS_PER_SECOND
 from pipelines.commands.audit_relay import URL_VARIABLE
 from pipelines.commands.options import DEMO_HOME, HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, write_json
 from pipelines.home import Home
 from pipelines.platform.state import PartStatus, judge_parts
+
+if TYPE_CHECKING:
+    from pipelines.follow_report import Follower
 
 
 def add_to(app: typer.Typer) -> None:
@@ -88,14 +94,50 @@ def up(
 
 
 def status(home: HomeOption = HOME, json: JsonOption = False) -> None:
-    """Say of every part of the running platform whether it is ready; exit 0 if all are."""
-    parts = judge_parts(Home(home).run / "platform.json")
-    ready = all(part.ready for part in parts)
+    """Say of every part of the running platform whether it is ready, and who follows a terminal.
+
+    It exits 0 if all parts are ready.
+    """
+    from pipelines.follow_report import read_followers
+
+    followers = read_followers(Home(home))
+    try:
+        parts = judge_parts(Home(home).run / "platform.json")
+    except NotFound:
+        if not followers:
+            raise
+        parts = ()
+    ready = bool(parts) and all(part.ready for part in parts)
     if json:
-        write_json({"ready": ready, "parts": parts})
+        write_json({"ready": ready, "parts": parts, "followers": followers})
     else:
-        console.print(_table(parts))
+        if parts:
+            console.print(_table(parts))
+        for follower in followers:
+            _show(follower)
     raise typer.Exit(0 if ready else 1)
+
+
+def _show(follower: Follower) -> None:
+    """Say what one follower does, and the last bar of each of its symbols."""
+    told = follower.report
+    how = f"since {_utc(told.since_ns)}, last look {_utc(told.looked_at_ns)}"
+    if not follower.running:
+        how = f"was killed; it last looked at {_utc(told.looked_at_ns)}"
+    trouble = f"; {told.trouble}" if told.trouble else ""
+    console.print(
+        f"follower {told.pid} ({told.timeframe}): {how}{trouble}", markup=False, soft_wrap=True
+    )
+    table = Table("symbol", "last bar (UTC)", "served")
+    for bar in told.bars:
+        at = "-" if bar.closed_at_ns is None else _utc(bar.closed_at_ns)
+        table.add_row(bar.symbol, at, "yes" if bar.served else "no")
+    console.print(table)
+
+
+def _utc(at_ns: int) -> str:
+    at = datetime.fromtimestamp(at_ns // NANOSECONDS_PER_SECOND, tz=UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _table(parts: tuple[PartStatus, ...]) -> Table:

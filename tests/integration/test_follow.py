@@ -18,7 +18,7 @@ from feature_repo.store import open_store
 from feature_repo.vector import compute_vectors
 from feature_repo.window import pack_last
 from feature_repo.windows import find_window
-from online.domain.errors import Unavailable
+from online.domain.errors import SextantError, Unavailable
 from online.domain.market import Bar, PriceSide, Timeframe
 from online.instruments import find_instrument
 from pipelines.cli import run
@@ -66,17 +66,19 @@ class Market:
 
 
 class Recorder:
-    """A trader that only writes down what it is asked."""
+    """A trader that is away for the first bar and refuses the second."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
 
     def trade(self, symbol: str, timeframe: Timeframe, bar_closed_at_ns: int) -> dict[str, Any]:
-        """Decide nothing; be away for the first bar."""
+        """Write down what is asked, and decide nothing."""
         assert (symbol, timeframe) == ("EURUSD", M1)
         self.asked.append(bar_closed_at_ns)
         if len(self.asked) == 1:
             raise Unavailable("the scorer is away")
+        if len(self.asked) == 2:
+            raise SextantError("the bar was traded on already", code="ALREADY_DECIDED")
         return {"action": "stay"}
 
 
@@ -108,10 +110,12 @@ def test_ticks_become_bars_vectors_and_decisions_to_the_batchs_bits(market: Mark
         caught_up = feed.poll()
         assert [each.receipt is not None for each in caught_up].count(True) == 1
         assert caught_up[-1].decision is None, "the scorer was away, and the feed goes on"
+        answered: list[dict[str, Any] | None] = []
         for at in ("03:00:50", "03:02:30", "03:04:06"):
             market.go_to(f"2014-05-07 {at}")
             followed = feed.poll()
-            assert all(each.decision == {"action": "stay"} for each in followed)
+            answered += [each.decision for each in followed]
+        assert answered == [None, *[{"action": "stay"}] * (len(answered) - 1)], "and when refused"
         assert not feed.left_out
         lake = Lake(home.lake)
         kept = lake.read_bars("EURUSD", "M1", microstructure=True)
@@ -234,3 +238,35 @@ def test_ticks_that_cannot_be_are_left_out_and_counted(market: Market) -> None:
         assert feed.left_out == {"NEGATIVE_SPREAD": 1, "ZERO_SPREAD": 1, "WRONG_SCALE": 1}
         assert isinstance(only.bar, Bar)
         assert only.bar.high < 1.5
+
+
+def test_a_correction_in_the_lake_is_in_the_next_bars_vector(market: Market) -> None:
+    place = GatewayPlace(**market.live.place)
+    with served_home() as home, open_link(place) as link:
+        feed = follow(home, link, market, None)
+        feed.poll()
+        lake = Lake(home.lake)
+        last = lake.read_bars("EURUSD", "M1").iloc[[-1]].reset_index(drop=True)
+        last[["high", "close"]] += 0.0020
+        lake.write_bars("EURUSD", M1, PriceSide.BID, last, "corrected", priority=9)
+        market.go_to("2014-05-07 03:01:30")
+        (bar,) = feed.poll()
+        panel = Panel("EURUSD", M1, load_bars(lake, "EURUSD", M1))
+        pusher = VectorPusher(open_store(store_paths(home), "sextant"), "EURUSD", M1, served(panel))
+        receipt = pusher.verify(bar.bar.closed_at_ns, newest(panel))
+        assert "m1_momentum" in receipt.written
+
+
+def test_a_store_that_is_ahead_refuses_a_bar_and_the_feed_goes_on(market: Market) -> None:
+    place = GatewayPlace(**market.live.place)
+    with served_home() as home, open_link(place) as link:
+        feed = follow(home, link, market, None)
+        feed.poll()
+        panel = Panel("EURUSD", M1, load_bars(Lake(home.lake), "EURUSD", M1))
+        ahead_ns = int(panel.own.closed_at_ns[-1]) + MINUTE
+        store = open_store(store_paths(home), "sextant")
+        VectorPusher(store, "EURUSD", M1, served(panel)).push(ahead_ns, newest(panel))
+        market.go_to("2014-05-07 03:02:30")
+        followed = feed.poll()
+        assert [each.receipt is None for each in followed] == [True, False]
+        assert len(Lake(home.lake).read_bars("EURUSD", "M1")) == len(panel.own) + 2
