@@ -111,13 +111,16 @@ class Door:
     def _let_in(self) -> None:
         self._is_called = False
         group: dict[str, Caller] = {}
+        closing: set[int] = set()
         while self._outside and len(self._inside) + len(group) < PLACES:
-            caller = self._outside[0]
-            if caller.intent.intent_id in group:
-                break  # a copy: it is answered once the first is written
-            self._outside.popleft()
+            intent = self._outside[0].intent
+            if intent.intent_id in group or intent.position in closing:
+                break  # a copy, or a second close: it is judged once the first is written
+            caller = self._outside.popleft()
             if self._is_new(caller):
-                group[caller.intent.intent_id] = caller
+                group[intent.intent_id] = caller
+                if intent.position:
+                    closing.add(intent.position)
         if group:
             self._accept(group)
         self._call()

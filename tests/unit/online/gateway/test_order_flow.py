@@ -20,7 +20,7 @@ from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.market_desk import Health
 from online.gateway.messages import WorkerStatus
 from online.gateway.order_flow import AbsenceRule, OrderFlow
-from tests.gateway_world import entry
+from tests.gateway_world import closing, entry
 
 pytestmark = pytest.mark.lean
 FILLED = OrderReply(OrderStatus.FILLED, 10009, 1, 2, 1, 1.1, 0.1, "done")
@@ -156,6 +156,23 @@ def test_a_copy_that_comes_together_with_its_order_is_answered_and_never_sent(
             line.worker.answers[f"entry-{number}"].set_result(FILLED)
             assert await task == FILLED
         assert list(line.worker.answers) == ["entry-1", "entry-2"]
+
+    asyncio.run(story())
+
+
+def test_of_two_closes_of_a_position_that_come_together_the_first_is_sent(
+    inbox: CountingInbox,
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        first, second = (line.send(closing(n, entry(1), 7)) for n in (2, 3))
+        await settle()
+        reply = await second
+        assert reply.status is OrderStatus.NOT_SENT
+        assert "close-2 is closing position 7" in reply.comment
+        line.worker.answers["close-2"].set_result(FILLED)
+        assert await first == FILLED
+        assert list(line.worker.answers) == ["close-2"]
 
     asyncio.run(story())
 
