@@ -21,40 +21,11 @@ from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import Intent, OrderReply, Purpose
 from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
+from online.gateway.inbox_tables import INSERT, OPEN_STAGES, make_tables
 
-_VERSION = 2
-_OPEN = (Stage.SENDING, Stage.UNKNOWN, *sorted(RESTING))
-_OPEN_STAGES = ", ".join(f"'{stage}'" for stage in _OPEN)
-_STAGES = ", ".join(f"'{stage}'" for stage in (*_OPEN, *sorted(ENDED)))
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS orders (
-    intent_id TEXT PRIMARY KEY,
-    magic INTEGER NOT NULL,
-    position INTEGER,
-    state TEXT NOT NULL CHECK (state IN ({_STAGES})),
-    intent BLOB NOT NULL,
-    reply BLOB,
-    accepted_at_ns INTEGER NOT NULL,
-    ended_at_ns INTEGER
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_open ON orders (state) WHERE state IN ({_OPEN_STAGES});
-CREATE INDEX IF NOT EXISTS orders_of_position ON orders (position) WHERE position IS NOT NULL;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS ended_orders_stay BEFORE UPDATE ON orders
-    WHEN OLD.state NOT IN ({_OPEN_STAGES})
-    BEGIN SELECT RAISE(ABORT, 'an order that ended never changes'); END;
-CREATE TRIGGER IF NOT EXISTS orders_stay BEFORE DELETE ON orders
-    BEGIN SELECT RAISE(ABORT, 'an accepted order is never forgotten'); END;
-"""
-_FORMER = """
-DROP TRIGGER ended_orders_stay;
-DROP TRIGGER orders_stay;
-DROP INDEX orders_unresolved;
-DROP INDEX orders_of_position;
-ALTER TABLE orders RENAME TO former_orders;
-"""
-_INSERT = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS = "intent, state, reply, accepted_at_ns"
+_TIDY_AFTER = 600
+"""Writes that the log takes before it is brought into the tables, some 8 MiB."""
 _IS_ENTRY = msgspec.msgpack.encode("purpose") + msgspec.msgpack.encode(Purpose.ENTRY)
 """Bytes that the stored intent of an entry holds, and no other's."""
 
@@ -87,8 +58,9 @@ class Inbox:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._written = self._seen = 0
         rows = connection.execute(
-            f"SELECT intent_id, state FROM orders WHERE state IN ({_OPEN_STAGES})"  # noqa: S608 - constants
+            f"SELECT intent_id, state FROM orders WHERE state IN ({OPEN_STAGES})"  # noqa: S608 - constants
         )
         self._open: dict[str, State] = {name: restore(Stage(stage)) for name, stage in rows}
 
@@ -148,6 +120,26 @@ class Inbox:
             self._run("PRAGMA synchronous=FULL")
         self._keep(intent_id, state)
 
+    @property
+    def is_untidy(self) -> bool:
+        """True once so much lies in the log that it should be brought into the tables."""
+        return self._written >= _TIDY_AFTER
+
+    def tidy(self) -> None:
+        """Bring the log into the tables and begin it anew; it takes a while, so between orders.
+
+        What cannot be brought there now stays in the log, which loses nothing.
+        """
+        self._written = self._seen = 0
+        with suppress(sqlite3.Error):  # no room: it is tried again
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def tidy_if_quiet(self) -> None:
+        """Tidy if something was written, and nothing since this was last called."""
+        quiet, self._seen = self._written == self._seen, self._written
+        if quiet and self._written:
+            self.tidy()
+
     def find(self, intent: Intent) -> Entry | None:
         """Return what is recorded of an order; None if it was never accepted.
 
@@ -172,7 +164,7 @@ class Inbox:
         """Return the orders that have not ended, oldest first."""
         query = (
             f"SELECT {_COLUMNS} FROM orders "  # noqa: S608 - constants
-            f"WHERE state IN ({_OPEN_STAGES}) ORDER BY accepted_at_ns"
+            f"WHERE state IN ({OPEN_STAGES}) ORDER BY accepted_at_ns"
         )
         return tuple(_entry(row) for row in self._run(query))
 
@@ -216,6 +208,7 @@ class Inbox:
             With code ``INBOX_UNAVAILABLE``.
         """
         self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        self._written += 1
 
     def count_up(self, name: str) -> int:
         """Raise a counted fact by one and return it."""
@@ -228,6 +221,7 @@ class Inbox:
         self._connection.close()
 
     def _keep(self, intent_id: str, state: State) -> None:
+        self._written += 1
         if state.stage in ENDED:
             self._open.pop(intent_id, None)
         else:
@@ -238,10 +232,10 @@ class Inbox:
         connection = self._connection
         try:
             if len(rows) == 1:
-                connection.execute(_INSERT, rows[0])
+                connection.execute(INSERT, rows[0])
                 return
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_INSERT, rows)
+            connection.executemany(INSERT, rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -277,7 +271,8 @@ def open_inbox(path: Path) -> Inbox:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA fullfsync=ON")
-            _migrate(connection)
+            connection.execute("PRAGMA wal_autocheckpoint=0")  # `tidy` does it, between orders
+            make_tables(connection)
             cut_off, found = Sending().stage, Sending().lose().stage
             connection.execute("UPDATE orders SET state = ? WHERE state = ?", (found, cut_off))
             with closing(connection.cursor()) as cursor:
@@ -295,26 +290,6 @@ def open_inbox(path: Path) -> Inbox:
     except (OSError, sqlite3.Error) as error:
         raise InvalidSettings(f"{path} is no inbox of a gateway: {error}") from error
     return Inbox(connection)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring those of an older Sextant up to date, all at once."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone()
-    is_former = known is not None and version < _VERSION
-    connection.executescript(f"BEGIN IMMEDIATE; {_FORMER if is_former else ''} {_SCHEMA}")
-    if is_former:  # it knew no other end than ``ended``; the reply tells which
-        for row in connection.execute("SELECT * FROM former_orders").fetchall():
-            intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns = row
-            if state == "ended":
-                state = msgspec.msgpack.decode(reply, type=OrderReply).status.value
-            connection.execute(
-                _INSERT,
-                (intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns),
-            )
-        connection.execute("DROP TABLE former_orders")
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
 
 
 def _row(intent: Intent, state: State, reply: OrderReply | None, at_ns: int) -> tuple[object, ...]:

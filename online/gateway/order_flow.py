@@ -128,6 +128,8 @@ class OrderFlow:
             return reply
         finally:
             self._door.leave(caller)
+            if self._inbox.is_untidy:
+                asyncio.get_running_loop().call_soon(self._tidy)  # once this is answered
 
     async def _take_turn(self, caller: Caller) -> OrderReply:
         """Have an accepted order sent, if nothing has come up meanwhile."""
@@ -169,6 +171,10 @@ class OrderFlow:
         """
         entries = self._inbox.open_orders()
         return sum([await self._resolve(entry) is None for entry in entries])
+
+    def _tidy(self) -> None:
+        if self._inbox.is_untidy:
+            self._inbox.tidy()
 
     def _why_not(self, caller: Caller) -> str:
         if not caller.is_wanted():

@@ -42,6 +42,7 @@ from online.ports import Observation
 _MAX_HANDSHAKES = 32
 _BACKLOG = 64
 _RESOLVE_EVERY_SECONDS = 1.0
+_TIDY_EVERY_SECONDS = 1.0
 _ACCEPT_PAUSE_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Gateway:
                 keep_climbing(self._dead_man, self._settings.heartbeat_seconds / 2),
                 _keep(self._probe, self._settings.heartbeat_seconds),
                 _keep(self._resolve, _RESOLVE_EVERY_SECONDS),
+                _keep(self._tidy, _TIDY_EVERY_SECONDS),
             )
             listening(int(listener.getsockname()[1]))
             try:
@@ -263,6 +265,9 @@ class Gateway:
 
     async def _resolve(self) -> None:
         await self.flow.resolve_all()
+
+    async def _tidy(self) -> None:
+        self._inbox.tidy_if_quiet()
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()

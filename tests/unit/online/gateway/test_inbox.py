@@ -193,3 +193,32 @@ def test_inbox_of_the_first_version_keeps_its_orders_and_their_fates(tmp_path: P
         assert (ended.stage, ended.reply, cut_off.stage) == (Stage.FILLED, FILLED, Stage.UNKNOWN)
         assert opened.fact("inbox") == "the old one"
         opened.close()
+
+
+def test_log_is_brought_into_the_tables_between_orders_and_written_over(tmp_path: Path) -> None:
+    inbox, log = open_inbox(tmp_path / "inbox.db"), tmp_path / "inbox.db-wal"
+    sizes = []
+    for first in range(1, 1_500, 300):
+        assert not inbox.is_untidy
+        inbox.accept([entry(number) for number in range(first, first + 300)], 5)
+        for number in range(first, first + 300):
+            inbox.record(f"entry-{number}", FILLED, 6)
+        assert inbox.is_untidy
+        sizes.append(log.stat().st_size)
+        inbox.tidy()
+    assert max(sizes) < 1.5 * sizes[0]
+    assert len(inbox.entry_magics()) == 1_500
+    inbox.close()
+
+
+def test_a_few_writes_are_brought_into_the_tables_once_it_is_quiet(
+    inbox: Inbox, tmp_path: Path
+) -> None:
+    tables = tmp_path / "inbox.db"
+    before = tables.stat().st_size
+    for number in (1, 2):
+        inbox.accept([entry(number)], 5)
+        inbox.tidy_if_quiet()
+        assert tables.stat().st_size == before, "something was written a moment ago"
+    inbox.tidy_if_quiet()
+    assert tables.stat().st_size > before
