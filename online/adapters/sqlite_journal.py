@@ -1,8 +1,9 @@
 """Journal in SQLite: append-only, hash-chained, durable when a durable `append` returns.
 
-WAL mode. One writer thread takes everything that waits and commits it together: with
-``synchronous=FULL`` where anything in it must be durable, so that concurrent appends share one
-fsync; else without waiting for the disk, which `JournalSyncer` then does. Either way a commit
+WAL mode. What comes together is committed together: with ``synchronous=FULL`` where anything in it
+must be durable, so that concurrent appends share one fsync; else without waiting for the disk,
+which `JournalSyncer` then does. While the disk is quick it is waited for right in the event loop:
+the way to another thread and back takes longer. Else a writer thread waits. Either way a commit
 survives the death of the process. Triggers refuse UPDATE and DELETE, a second database beside the
 journal is held locked by its one writer, and the chain shows what got past both. Readers
 (`read_decision`, `iterate`) may look on while the scorer runs.
@@ -16,13 +17,15 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from time import perf_counter
 
+from online.adapters.journal_batch import Batch, Entry, make_entry, settle, tell
 from online.adapters.journal_syncer import JournalSyncer
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, JournalCorrupt, JournalUnavailable, NotFound
-from online.domain.record import GENESIS, Record, chain, decode_record, encode_record
+from online.domain.record import GENESIS, Record, chain, decode_record
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -40,27 +43,14 @@ CREATE TRIGGER IF NOT EXISTS records_refuse_update BEFORE UPDATE ON records
 CREATE TRIGGER IF NOT EXISTS records_refuse_delete BEFORE DELETE ON records
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only: no DELETE'); END;
 """
+QUICK_SECONDS = 0.0005
+"""A disk that takes no longer is waited for in the event loop."""
+_RELIEF = 0.75
+"""How much of a slow wait is still remembered after the next."""
 _INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)"
 _ROWS = "SELECT sequence, body, previous_hash, hash FROM records ORDER BY sequence"
 _HEAD = "SELECT sequence, hash FROM records ORDER BY sequence DESC LIMIT 1"
 _OF_DECISION = "SELECT body FROM records WHERE decision_id = ? ORDER BY sequence"
-
-
-class _Entry(NamedTuple):
-    """A record as it is written, before it has its place in the chain."""
-
-    kind: str
-    decision_id: str | None
-    body: bytes
-
-
-class _Batch(NamedTuple):
-    """Records that belong together, whether they must be durable, and whom to tell."""
-
-    entries: tuple[_Entry, ...]
-    durable: bool
-    loop: asyncio.AbstractEventLoop
-    written: asyncio.Future[None]
 
 
 class SqliteJournal:
@@ -83,15 +73,17 @@ class SqliteJournal:
         self._owner = owner
         self._lock = threading.Lock()  # whoever commits holds it
         self._head: tuple[int, str] = connection.execute(_HEAD).fetchone() or (0, GENESIS)
-        self._waiting: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._closed = False
         self._full = True
+        self._together: list[Batch] = []
+        self._disk_seconds = inf  # of a commit, by the slowest lately; not known yet
         self._syncer = JournalSyncer(path, self._lock)
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
     async def append(self, *records: Record, durable: bool = True) -> None:
-        """Append records together; `durable` as the port says.
+        """Append records together; `durable` as the port says. One event loop at a time.
 
         Raises
         ------
@@ -102,10 +94,14 @@ class SqliteJournal:
             raise JournalUnavailable("the journal is closed")
         if self._syncer.trouble:
             raise JournalUnavailable(f"the journal cannot be synced: {self._syncer.trouble}")
-        entries = tuple([_make_entry(record) for record in records])
+        entries = tuple([make_entry(record) for record in records])
         if not entries:
             return
-        if not durable and self._waiting.empty() and self._lock.acquire(blocking=False):
+        loop = asyncio.get_running_loop()
+        if self._together and self._together[0].loop is not loop:
+            self._leave_to_writer()  # of a loop that has ended
+        is_first = self._waiting.empty() and not self._together
+        if not durable and is_first and self._lock.acquire(blocking=False):
             try:  # the disk is not waited for: quicker here than by way of another thread
                 error = self._commit([entries], full=False)
             finally:
@@ -113,9 +109,15 @@ class SqliteJournal:
             if error is not None:
                 raise error
             return
-        loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
-        self._waiting.put(_Batch(entries, durable, loop, written))
+        batch = Batch(entries, durable, loop, written)
+        if is_first and self._disk_seconds <= QUICK_SECONDS:
+            self._together.append(batch)
+            loop.call_soon(self._write_together)
+        elif self._together:
+            self._together.append(batch)
+        else:
+            self._waiting.put(batch)
         await written
 
     def close(self) -> None:
@@ -123,12 +125,36 @@ class SqliteJournal:
         if self._closed:
             return
         self._closed = True
+        self._leave_to_writer()
         self._waiting.put(None)
         self._writer.join()
         self._syncer.close()
         with self._lock:
             self._connection.close()
         self._owner.close()
+
+    def _write_together(self) -> None:
+        """Commit what has come in one turn of the event loop, and tell; another may be at it."""
+        if not self._together:
+            return
+        if not self._lock.acquire(blocking=False):
+            self._leave_to_writer()
+            return
+        try:
+            full = any(batch.durable for batch in self._together)
+            error = self._commit([batch.entries for batch in self._together], full=full)
+        finally:
+            self._lock.release()
+        if error is not None and len(self._together) > 1:
+            self._leave_to_writer()  # one too large must not fail the others
+        else:
+            together, self._together = self._together, []
+            settle([batch.written for batch in together], error)
+
+    def _leave_to_writer(self) -> None:
+        together, self._together = self._together, []
+        for batch in together:
+            self._waiting.put(batch)
 
     def _write(self) -> None:
         """Take everything that waits, commit it together, tell; until closed."""
@@ -142,16 +168,16 @@ class SqliteJournal:
             error = self._commit_batches(told) if told else None
             if error is not None and len(told) > 1:  # one too large must not fail the others
                 for batch in told:
-                    _tell([batch], self._commit_batches([batch]))
+                    tell([batch], self._commit_batches([batch]))
             else:
-                _tell(told, error)
+                tell(told, error)
 
-    def _commit_batches(self, batches: list[_Batch]) -> JournalUnavailable | None:
+    def _commit_batches(self, batches: list[Batch]) -> JournalUnavailable | None:
         full = any(batch.durable for batch in batches)
         with self._lock:
             return self._commit([batch.entries for batch in batches], full=full)
 
-    def _commit(self, groups: list[tuple[_Entry, ...]], *, full: bool) -> JournalUnavailable | None:
+    def _commit(self, groups: list[tuple[Entry, ...]], *, full: bool) -> JournalUnavailable | None:
         """Write groups of entries in one transaction, all or nothing; the lock is held."""
         connection = self._connection
         try:
@@ -168,7 +194,14 @@ class SqliteJournal:
                     rows.append((sequence, *entry, previous, sealed))
                     previous = sealed
             connection.executemany(_INSERT, rows)
+            began = perf_counter()
             connection.execute("COMMIT")
+            if full:
+                seconds = perf_counter() - began
+                relieved = _RELIEF * self._disk_seconds + (1.0 - _RELIEF) * seconds
+                self._disk_seconds = (
+                    seconds if self._disk_seconds == inf else max(seconds, relieved)
+                )
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
                 connection.execute("ROLLBACK")
@@ -333,28 +366,3 @@ def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
             told = f"journal {path}: record {sequence}: {error}"
             raise JournalCorrupt(told, code=error.code, remedy=error.remedy) from error
         previous, expected = sealed, expected + 1
-
-
-def _tell(batches: list[_Batch], error: JournalUnavailable | None) -> None:
-    """Tell those who wait, in order, and wake each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for batch in batches:
-        by_loop.setdefault(batch.loop, []).append(batch.written)
-    for loop, waiting in by_loop.items():
-        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
-            loop.call_soon_threadsafe(_settle, waiting, error)
-
-
-def _settle(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None) -> None:
-    for written in waiting:
-        if written.done():  # its caller has given up
-            continue
-        if error is None:
-            written.set_result(None)
-        else:
-            written.set_exception(error)
-
-
-def _make_entry(record: Record) -> _Entry:
-    kind = str(record.__struct_config__.tag)
-    return _Entry(kind, getattr(record, "decision_id", None) or None, encode_record(record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,11 +32,15 @@ class Subject:
     tamper: Callable[[int], None]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+@pytest.fixture(params=["memory", "sqlite on a quick disk", "sqlite on a slow disk"])
+def subject(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Subject]:
     if request.param == "memory":
         yield _memory()
         return
+    quick = math.inf if "quick" in request.param else -1.0
+    monkeypatch.setattr(sqlite_journal, "QUICK_SECONDS", quick)
     path = tmp_path / "journal.db"
     journal, _ = open_journal(path)
     yield Subject(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from online.adapters import sqlite_journal
 from online.adapters.sqlite_journal import (
     SqliteJournal,
     iterate,
@@ -46,8 +48,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "journal.db"
 
 
-@pytest.fixture
-def journal(path: Path) -> Iterator[SqliteJournal]:
+QUICK, SLOW = math.inf, -1.0
+"""How long a disk may take that is waited for in the event loop: any, or none."""
+
+
+@pytest.fixture(params=[QUICK, SLOW], ids=["quick", "slow"])
+def journal(
+    path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SqliteJournal]:
+    monkeypatch.setattr(sqlite_journal, "QUICK_SECONDS", request.param)
     opened, _ = open_journal(path)
     yield opened
     opened.close()
