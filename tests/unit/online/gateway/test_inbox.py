@@ -197,7 +197,7 @@ def test_inbox_of_the_first_version_keeps_its_orders_and_their_fates(tmp_path: P
 
 def test_log_is_brought_into_the_tables_between_orders_and_written_over(tmp_path: Path) -> None:
     inbox, log = open_inbox(tmp_path / "inbox.db"), tmp_path / "inbox.db-wal"
-    sizes = []
+    sizes: list[int] = []
     for first in range(1, 1_500, 300):
         assert not inbox.is_untidy
         inbox.accept([entry(number) for number in range(first, first + 300)], 5)
