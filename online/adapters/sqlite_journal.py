@@ -184,7 +184,6 @@ class SqliteJournal:
             if full is not self._full:
                 connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
                 self._full = full
-            connection.execute("BEGIN IMMEDIATE")
             sequence, previous = self._head
             rows = []
             for entries in groups:
@@ -193,22 +192,29 @@ class SqliteJournal:
                     sealed = chain(previous, entry.body)
                     rows.append((sequence, *entry, previous, sealed))
                     previous = sealed
-            connection.executemany(_INSERT, rows)
             began = perf_counter()
-            connection.execute("COMMIT")
+            if len(rows) == 1:
+                connection.execute(_INSERT, rows[0])  # a transaction by itself
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(_INSERT, rows)
+                connection.execute("COMMIT")
             if full:
-                seconds = perf_counter() - began
-                relieved = _RELIEF * self._disk_seconds + (1.0 - _RELIEF) * seconds
-                self._disk_seconds = (
-                    seconds if self._disk_seconds == inf else max(seconds, relieved)
-                )
+                self._learn(perf_counter() - began)
         except sqlite3.Error as error:
-            with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
-                connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
+                    connection.execute("ROLLBACK")
             return JournalUnavailable(f"the journal cannot be written: {error}")
         self._head = sequence, previous
         self._syncer.ask()
         return None
+
+    def _learn(self, seconds: float) -> None:
+        """Remember how long the disk takes: a slow wait for a while, a quick one at once."""
+        if self._disk_seconds < inf:
+            seconds = max(seconds, _RELIEF * self._disk_seconds + (1.0 - _RELIEF) * seconds)
+        self._disk_seconds = seconds
 
 
 def open_journal(path: Path) -> tuple[SqliteJournal, Book]:

@@ -31,6 +31,13 @@ class Caller:
         Tells whether who asked is still there and still the one who trades.
     accepted
         Called when the order is durable.
+
+    Attributes
+    ----------
+    admitted
+        Ends with null once the order is durable, with a reply where it goes no further, with
+        `InvalidInput` if its id was used for another, with `Unavailable` if the inbox cannot be
+        written: then the order was not sent.
     """
 
     __slots__ = ("accepted", "admitted", "intent", "is_wanted", "until_seconds")
@@ -80,21 +87,18 @@ class Door:
     def __contains__(self, intent_id: str) -> bool:
         return intent_id in self._inside
 
-    async def enter(self, caller: Caller) -> OrderReply | None:
-        """Return once the order is durable, or with the reply where it goes no further.
+    def knock(self, caller: Caller) -> None:
+        """Have an order let in, or answered where it goes no further: `Caller.admitted` tells.
 
-        Whoever enters must `leave`, whatever comes of it.
-
-        Raises
-        ------
-        InvalidInput
-            If its id was used for another.
-        Unavailable
-            If the inbox cannot be written; then the order was not sent.
+        Whoever knocks must `leave`, whatever comes of it.
         """
         self._outside.append(caller)
         self._call()
-        return await caller.admitted
+
+    def open_now(self) -> None:
+        """Let in at once who has knocked: nobody else comes with them."""
+        if self._is_called:
+            self._let_in()
 
     def leave(self, caller: Caller) -> None:
         """Give the place back, if the order had one."""
@@ -110,6 +114,15 @@ class Door:
 
     def _let_in(self) -> None:
         self._is_called = False
+        group = self._gather()
+        if group and not self._accept(group):  # one of them was here before
+            group = {name: each for name, each in group.items() if not self._is_known(each)}
+            if group:
+                self._accept(group)
+        self._call()
+
+    def _gather(self) -> dict[str, Caller]:
+        """Take from outside as many as there are places; who is refused is told."""
         group: dict[str, Caller] = {}
         closing: set[int] = set()
         while self._outside and len(self._inside) + len(group) < PLACES:
@@ -117,46 +130,51 @@ class Door:
             if intent.intent_id in group or intent.position in closing:
                 break  # a copy, or a second close: it is judged once the first is written
             caller = self._outside.popleft()
-            if self._is_new(caller):
+            if caller.admitted.done():  # whoever asked has given up
+                continue
+            try:
+                why = self._why_not(caller)
+            except Unavailable as error:
+                caller.admitted.set_exception(error)
+                continue
+            if not why:
                 group[intent.intent_id] = caller
                 if intent.position:
                     closing.add(intent.position)
-        if group:
-            self._accept(group)
-        self._call()
+            elif not self._is_known(caller):
+                caller.admitted.set_result(not_sent(why))
+        return group
 
-    def _is_new(self, caller: Caller) -> bool:
-        """Tell whether an order is to be written; else it has been answered."""
-        if caller.admitted.done():  # whoever asked has given up
-            return False
+    def _is_known(self, caller: Caller) -> bool:
+        """Tell whether an order was here before; then it is answered."""
         try:
             recorded = self._inbox.find(caller.intent)
         except (InvalidInput, Unavailable) as error:
             caller.admitted.set_exception(error)
-            return False
+            return True
         if recorded is not None:
             caller.accepted()
             caller.admitted.set_result(recorded.reply or _UNKNOWN)
-            return False
-        why = self._why_not(caller)
-        if why:
-            caller.admitted.set_result(not_sent(why))
-        return not why
+        return recorded is not None
 
-    def _accept(self, group: dict[str, Caller]) -> None:
+    def _accept(self, group: dict[str, Caller]) -> bool:
+        """Write orders, all or none; False if one of them was here before."""
         callers = tuple(group.values())
         try:
             self._inbox.accept([caller.intent for caller in callers], self._now_ns())
+        except InvalidInput:
+            return False
         except Unavailable as error:
             for caller in callers:
                 same = Unavailable(str(error), code=error.code, remedy=error.remedy)
                 caller.admitted.set_exception(same)
-            return
+            return True
         self._inside.update(group)
         for caller in callers:
             caller.admitted.set_result(None)
         for caller in callers:
             caller.accepted()
+        return True
 
 
 _UNKNOWN = OrderReply(

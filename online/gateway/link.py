@@ -31,6 +31,8 @@ class FrameLink(asyncio.Protocol, Generic[M]):
         Called with every message, in order.
     on_lost
         Called once, with the reason, when the connection is gone.
+    on_pause
+        Called when all that came at once has been given to `on_message`.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class FrameLink(asyncio.Protocol, Generic[M]):
         limit_bytes: int,
         on_message: Callable[[M], None],
         on_lost: Callable[[str], None],
+        on_pause: Callable[[], None] = lambda: None,
     ) -> None:
         self._reader: FrameReader[M] = FrameReader(messages, limit_bytes)
         self._writer = FrameWriter()
         self._on_message = on_message
         self._on_lost = on_lost
+        self._on_pause = on_pause
         self._transport: asyncio.Transport | None = None
         self._reason = ""
         self._beating: asyncio.TimerHandle | None = None
@@ -82,6 +86,8 @@ class FrameLink(asyncio.Protocol, Generic[M]):
                 self._on_message(message)
         except FrameFault as fault:
             self.refuse(fault.code, str(fault))
+        finally:
+            self._on_pause()
 
     def connection_lost(self, error: Exception | None) -> None:
         """End; asyncio calls this."""

@@ -111,11 +111,37 @@ class OrderFlow:
         Unavailable
             If the inbox cannot be written; then the order was not sent.
         """
+        return await self.follow(self.offer(intent, patience_seconds, is_wanted, accepted))
+
+    def offer(
+        self,
+        intent: Intent,
+        patience_seconds: float,
+        is_wanted: Callable[[], bool],
+        accepted: Callable[[], object],
+    ) -> Caller:
+        """Take an order, as `send`, without waiting; it must be followed.
+
+        Raises
+        ------
+        InvalidInput
+            If the intent cannot be.
+        """
         check_intent(intent)
         until = asyncio.get_running_loop().time() + patience_seconds
         caller = Caller(intent, until, is_wanted, accepted)
+        self._door.knock(caller)
+        return caller
+
+    def write_offered(self) -> None:
+        """Write at once what was offered: no more comes with it."""
+        self._door.open_now()
+
+    async def follow(self, caller: Caller) -> OrderReply:
+        """Return what became of an order that was offered; as `send`."""
+        intent = caller.intent
         try:
-            told = await self._door.enter(caller)
+            told = await caller.admitted
             if told is not None:
                 return told
             async with self._turn:

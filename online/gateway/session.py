@@ -7,8 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
-from online.domain.errors import SextantError
-from online.domain.order import OrderReply
+from online.domain.errors import InvalidInput, SextantError
+from online.gateway.door import Caller
 from online.gateway.errands import ReadBars, ReadTicks
 from online.gateway.frames import MAX_TO_GATEWAY_BYTES
 from online.gateway.link import FrameLink
@@ -99,10 +99,11 @@ class Session:
         self._house = house
         self._heartbeat_seconds = heartbeat_seconds
         self._tasks: set[asyncio.Task[None]] = set()
+        self._offered: list[tuple[int, Caller]] = []
         self.role: Role | None = None
         self.epoch = 0
         self.link: FrameLink[ToGateway] = FrameLink(
-            ToGateway, MAX_TO_GATEWAY_BYTES, self._take, self._lost
+            ToGateway, MAX_TO_GATEWAY_BYTES, self._take, self._lost, self._pause
         )
 
     def _take(self, message: ToGateway) -> None:
@@ -112,11 +113,42 @@ class Session:
             self.link.refuse("NO_HELLO", "the first frame must be a Hello")
         elif isinstance(message, Beat):
             pass
-        elif len(self._tasks) >= MAX_OPEN_QUESTIONS:
+        elif len(self._tasks) + len(self._offered) >= MAX_OPEN_QUESTIONS:
             busy = f"{MAX_OPEN_QUESTIONS} questions are open already"
             self.link.say(Failed(message.number, "TOO_MANY_QUESTIONS", busy))
+        elif isinstance(message, Send):
+            self._offer(message)
         else:
             self._answer(message.number, self._serve(message))
+
+    def _offer(self, order: Send) -> None:
+        """Take an order; it is written together with those that came with it."""
+        if not self._house.is_current(self):
+            why = "only the current scorer's session sends orders"
+            self.link.say(Replied(order.number, not_sent(why)))
+            return
+        try:
+            caller = self._house.flow.offer(
+                order.intent,
+                order.patience_milliseconds / _MILLISECONDS,
+                is_wanted=lambda: self.link.alive and self._house.is_current(self),
+                accepted=lambda: self.link.say(Accepted(order.number)),
+            )
+        except InvalidInput as error:
+            self.link.say(Failed(order.number, error.code, str(error)))
+        else:
+            self._offered.append((order.number, caller))
+
+    def _pause(self) -> None:
+        """Have the orders that came together written, then follow each."""
+        if self._offered:
+            self._house.flow.write_offered()
+            offered, self._offered = self._offered, []
+            for number, caller in offered:
+                self._answer(number, self._follow(number, caller))
+
+    async def _follow(self, number: int, caller: Caller) -> None:
+        self.link.say(Replied(number, await self._house.flow.follow(caller)))
 
     def _greet(self, hello: Hello) -> None:
         if self.role is not None:
@@ -154,9 +186,7 @@ class Session:
 
     async def _serve(
         self,
-        message: (
-            Observe | AskStatement | Send | Find | AskStatus | Resume | Climb | AskBars | AskTicks
-        ),
+        message: (Observe | AskStatement | Find | AskStatus | Resume | Climb | AskBars | AskTicks),
     ) -> None:
         house, number = self._house, message.number
         match message:
@@ -165,8 +195,6 @@ class Session:
                 self.link.say(Observed(number, seen))
             case AskStatement():
                 self.link.say(await house.state(number, message.since_ns, message.after_deal))
-            case Send():
-                self.link.say(Replied(number, await self._send(message)))
             case Find():
                 self.link.say(Found(number, await house.flow.find(message.intent)))
             case AskBars():
@@ -194,16 +222,6 @@ class Session:
         else:
             await house.climb(message.by, message.reason, flatten=message.flatten)
         self.link.say(await house.status(number, ""))
-
-    async def _send(self, message: Send) -> OrderReply:
-        if not self._house.is_current(self):
-            return not_sent("only the current scorer's session sends orders")
-        return await self._house.flow.send(
-            message.intent,
-            message.patience_milliseconds / _MILLISECONDS,
-            is_wanted=lambda: self.link.alive and self._house.is_current(self),
-            accepted=lambda: self.link.say(Accepted(message.number)),
-        )
 
     def _lost(self, reason: str) -> None:
         self._house.left(self, reason)

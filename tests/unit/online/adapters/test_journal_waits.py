@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from online.adapters import sqlite_journal
+from online.adapters.journal_batch import Entry
 from online.adapters.sqlite_journal import SqliteJournal, open_journal, verify
+from online.domain.errors import JournalUnavailable
 from online.domain.record import HaltRecord
 
 pytestmark = pytest.mark.lean
@@ -25,15 +27,16 @@ def halt(number: int) -> HaltRecord:
     return HaltRecord(number, f"halted {number}", "test")
 
 
-def commits_of(journal: SqliteJournal) -> list[str]:
+def commits_of(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that will name the thread of every commit."""
     threads: list[str] = []
+    commit = journal._commit
 
-    def note(statement: str) -> None:
-        if statement == "COMMIT":
-            threads.append(threading.current_thread().name)
+    def note(groups: list[tuple[Entry, ...]], *, full: bool) -> JournalUnavailable | None:
+        threads.append(threading.current_thread().name)
+        return commit(groups, full=full)
 
-    journal._connection.set_trace_callback(note)
+    monkeypatch.setattr(journal, "_commit", note)
     return threads
 
 
@@ -43,7 +46,7 @@ def test_what_comes_together_is_committed_together_whoever_waits_for_the_disk(
 ) -> None:
     monkeypatch.setattr(sqlite_journal, "QUICK_SECONDS", math.inf if quick else -1.0)
     journal, _ = open_journal(path)
-    threads = commits_of(journal)
+    threads = commits_of(journal, monkeypatch)
 
     async def together() -> None:
         await asyncio.gather(*(journal.append(halt(n)) for n in range(10)))
@@ -66,7 +69,7 @@ def test_a_disk_that_was_slow_is_waited_for_aside_until_it_is_quick_again(
     )
     monkeypatch.setattr(sqlite_journal, "perf_counter", lambda: next(clock))
     journal, _ = open_journal(path)
-    threads = commits_of(journal)
+    threads = commits_of(journal, monkeypatch)
     for number in range(1, 60):
         asyncio.run(journal.append(halt(number)))
     journal.close()

@@ -16,7 +16,7 @@ from online.gateway.channel import WorkerChannel
 from online.gateway.door import PLACES
 from online.gateway.errands import Errand, Execute, Executed, Result
 from online.gateway.gate import Gate
-from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.inbox import Entry, Inbox, open_inbox
 from online.gateway.market_desk import Health
 from online.gateway.messages import WorkerStatus
 from online.gateway.order_flow import AbsenceRule, OrderFlow
@@ -195,6 +195,25 @@ def test_a_group_the_disk_does_not_take_is_not_sent_and_may_come_again(
         await settle()
         line.worker.answers["entry-1"].set_result(FILLED)
         assert await again == FILLED
+
+    asyncio.run(story())
+
+
+def test_an_order_that_cannot_be_judged_is_refused_by_itself(
+    inbox: CountingInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> tuple[Entry, ...]:
+        raise Unavailable("the disk reads nothing", code="INBOX_UNAVAILABLE")
+
+    async def story() -> None:
+        line = Line(inbox)
+        monkeypatch.setattr(inbox, "unresolved", broken)
+        close, opened = line.send(closing(1, entry(9), 7)), line.send(entry(2))
+        await settle()
+        with pytest.raises(Unavailable):
+            await close
+        line.worker.answers["entry-2"].set_result(FILLED)
+        assert await opened == FILLED
 
     asyncio.run(story())
 
