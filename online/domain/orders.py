@@ -39,27 +39,28 @@ class Order:
 
 
 class Orders:
-    """Folds what a journal says of orders; an order that goes an illegal way is refused.
-
-    Attributes
-    ----------
-    pending
-        Orders whose fate is not known, oldest first.
-    resting
-        Orders that wait at the broker for their price, oldest first.
-    """
+    """Folds what a journal says of orders; an order that goes an illegal way is refused."""
 
     def __init__(self) -> None:
-        self.pending: tuple[Order, ...] = ()
-        self.resting: tuple[Order, ...] = ()
         self._all: dict[str, Order] = {}
         self._pending: dict[str, Order] = {}
         self._resting: dict[str, Order] = {}
+        self._told: tuple[tuple[Order, ...], tuple[Order, ...]] | None = ((), ())
         self._entries: dict[int, Intent] = {}
         self._claims: dict[str, Order] = {}
 
     def __len__(self) -> int:
         return len(self._all)
+
+    @property
+    def pending(self) -> tuple[Order, ...]:
+        """Orders whose fate is not known, oldest first."""
+        return self._tell()[0]
+
+    @property
+    def resting(self) -> tuple[Order, ...]:
+        """Orders that wait at the broker for their price, oldest first."""
+        return self._tell()[1]
 
     @property
     def magics(self) -> AbstractSet[int]:
@@ -126,7 +127,7 @@ class Orders:
             raise JournalCorrupt(f"order {intent.intent_id} is journaled twice")
         order = Order(intent, decision_id, at_ns, Intended().check().log())
         self._all[intent.intent_id] = self._pending[intent.intent_id] = order
-        self.pending = (*self.pending, order)
+        self._told = None
         if intent.purpose is Purpose.ENTRY:
             self._entries[intent.magic] = intent
 
@@ -171,4 +172,10 @@ class Orders:
                 place[intent_id] = told
             else:
                 place.pop(intent_id, None)
-        self.pending, self.resting = tuple(self._pending.values()), tuple(self._resting.values())
+        self._told = None
+
+    def _tell(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+        """Return what is pending and what rests, put together once after each change."""
+        if self._told is None:
+            self._told = tuple(self._pending.values()), tuple(self._resting.values())
+        return self._told

@@ -24,8 +24,8 @@ from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage,
 from online.gateway.inbox_tables import INSERT, OPEN_STAGES, make_tables
 
 _COLUMNS = "intent, state, reply, accepted_at_ns"
-_TIDY_AFTER = 600
-"""Writes that the log takes before it is brought into the tables, some 8 MiB."""
+_TIDY_AFTER = 1_000
+"""Writes that the log takes before it is brought into the tables, some 14 MiB."""
 _IS_ENTRY = msgspec.msgpack.encode("purpose") + msgspec.msgpack.encode(Purpose.ENTRY)
 """Bytes that the stored intent of an entry holds, and no other's."""
 

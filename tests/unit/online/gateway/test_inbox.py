@@ -198,16 +198,16 @@ def test_inbox_of_the_first_version_keeps_its_orders_and_their_fates(tmp_path: P
 def test_log_is_brought_into_the_tables_between_orders_and_written_over(tmp_path: Path) -> None:
     inbox, log = open_inbox(tmp_path / "inbox.db"), tmp_path / "inbox.db-wal"
     sizes: list[int] = []
-    for first in range(1, 1_500, 300):
+    for first in range(1, 2_000, 500):
         assert not inbox.is_untidy
-        inbox.accept([entry(number) for number in range(first, first + 300)], 5)
-        for number in range(first, first + 300):
+        inbox.accept([entry(number) for number in range(first, first + 500)], 5)
+        for number in range(first, first + 500):
             inbox.record(f"entry-{number}", FILLED, 6)
         assert inbox.is_untidy
         sizes.append(log.stat().st_size)
         inbox.tidy()
     assert max(sizes) < 1.5 * sizes[0]
-    assert len(inbox.entry_magics()) == 1_500
+    assert len(inbox.entry_magics()) == 2_000
     inbox.close()
 
 
