@@ -116,7 +116,7 @@ class Comparison:
             f"Luck: deflated Sharpe ratio {self.deflated_sharpe:.2f} for all {self.n_trials} "
             f"trials, {self.deflated_sharpe_effective:.2f} for the {self.effective_trials:.1f} "
             f"they are worth; probability of backtest overfitting {_percent(self.overfitting)} "
-            f"among the thresholds, {searched}."
+            f"among the thresholds; {searched}."
         )
 
     def table(self) -> list[dict[str, str | float | int]]:
@@ -137,10 +137,6 @@ class Comparison:
                     "hit_rate": round(judged.pooled.hit_rate, 4),
                 }
             )
-        rows[0] |= {
-            "deflated_sharpe": round(self.deflated_sharpe, 4),
-            "overfitting": round(self.overfitting, 4),
-        }
         rows.append(
             {
                 "contender": "buy and hold",

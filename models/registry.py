@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -367,17 +368,30 @@ def _mlflow(uri: str) -> Iterator[None]:
 
 @contextmanager
 def _disk() -> Iterator[None]:
-    """Name a full disk."""
+    """Name a full disk, whatever library met it."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+    except Exception as error:  # a database or an artifact store wraps it in errors of its own
+        if not is_disk_full(error):
             raise
         raise Unavailable(
             f"nothing can be written: {error}",
             code="DISK_FULL",
             remedy="Free space and train again; nothing was registered, and a search goes on.",
         ) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error, or one behind it, says that a disk is full."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        code = getattr(behind, "sqlite_errorcode", None)
+        if isinstance(behind, sqlite3.Error) and code == sqlite3.SQLITE_FULL:
+            return True
+        behind = behind.__cause__ or behind.__context__
+    return False
 
 
 def _version(found: Any) -> Version:  # noqa: ANN401 - mlflow publishes no types

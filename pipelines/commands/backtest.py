@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from online.domain.market import NANOSECONDS_PER_SECOND
-from pipelines.commands.environment import mlflow_server, prepare_environment
+from pipelines.commands.environment import flow_servers, prepare_environment
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, rows_table, write_json
 from pipelines.home import Home
@@ -52,12 +52,12 @@ def backtest(
 ) -> None:
     """Trade past bars with registered models through the scorer's own code, and report."""
     prepare_environment(Home(home))
-    from pipelines.backtest import backtest as run
-
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     wanted = names or ["EURUSD.H1.barrier"]
     told = f"backtesting {', '.join(wanted)}"
-    with mlflow_server(Home(home)) as mlflow_uri, notes.status(told):
+    with flow_servers(Home(home)) as mlflow_uri, notes.status(told):
+        from pipelines.backtest import backtest as run
+
         report = run(home, wanted, alias, start_ns, end_ns, mlflow_uri, spread_points, quick)
     if json:
         write_json(report)

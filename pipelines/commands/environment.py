@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
+from online.domain.errors import Unavailable
 from pipelines.home import Home
 from pipelines.platform import services
 from pipelines.platform.ports import choose_port
 from pipelines.platform.service import Service
 from pipelines.platform.state import is_alive, read_state
 
-MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
+MLFLOW_VARIABLE, PREFECT_VARIABLE = "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
+DRAIN_SECONDS = 10.0
+"""Longest wait for what Prefect has still to send, each of its logs and of its events."""
 
 
 def prepare_environment(home: Home) -> None:
@@ -30,7 +35,7 @@ def prepare_environment(home: Home) -> None:
     home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and warns
     urls = running_urls(home)
     if "prefect" in urls:
-        wanted["PREFECT_API_URL"] = f"{urls['prefect']}/api"
+        wanted[PREFECT_VARIABLE] = f"{urls['prefect']}/api"
     if "mlflow" in urls:
         wanted[MLFLOW_VARIABLE] = urls["mlflow"]
     for name, value in wanted.items():
@@ -48,7 +53,8 @@ def running_urls(home: Home) -> Mapping[str, str]:
 @contextmanager
 def online_store(home: Home) -> Iterator[None]:
     """Have the home's online store run within the block; it is started if it does not."""
-    with _with_service(home, None if "valkey" in running_urls(home) else services.valkey(home)):
+    wanted = () if "valkey" in running_urls(home) else (services.valkey(home),)
+    with _with_services(home, *wanted):
         yield
 
 
@@ -64,21 +70,105 @@ def mlflow_server(home: Home) -> Iterator[str]:
         yield given
         return
     service = services.mlflow(home, choose_port(services.MLFLOW_PORT))
-    with _with_service(home, service):
-        os.environ[MLFLOW_VARIABLE] = service.url
-        try:
-            yield service.url
-        finally:
-            del os.environ[MLFLOW_VARIABLE]
+    with _with_services(home, service), _variable(MLFLOW_VARIABLE, service.url):
+        yield service.url
 
 
 @contextmanager
-def _with_service(home: Home, service: Service | None) -> Iterator[None]:
-    if service is None:
+def flow_servers(home: Home) -> Iterator[str]:
+    """Have MLflow and Prefect within the block, for a flow, and yield MLflow's address.
+
+    Servers that the user names or that run on this home are taken; the home's own are started
+    otherwise, together. Left to itself Prefect starts one as soon as a client asks, and tells the
+    next client its address before it answers there: on a busy machine that client fails. Import
+    Prefect within the block: it reads its environment once.
+
+    Raises
+    ------
+    Unavailable
+        If a server is not ready in time, or Prefect's goes away within the block.
+    """
+    wanted: list[Service] = []
+    mlflow_uri, prefect_uri = os.environ.get(MLFLOW_VARIABLE), None
+    if not mlflow_uri:
+        wanted.append(services.mlflow(home, choose_port(services.MLFLOW_PORT)))
+        mlflow_uri = wanted[0].url
+    if not _prefect_is_given():
+        # Not called "prefect": other commands on this home must not lean on what ends with this.
+        own = replace(services.prefect(home, choose_port(services.PREFECT_PORT)), name="flows")
+        wanted.append(own)
+        prefect_uri = own.url
+    with (
+        _with_services(home, *wanted),
+        _variable(MLFLOW_VARIABLE, mlflow_uri),
+        _prefect_at(prefect_uri),
+    ):
+        yield mlflow_uri
+
+
+def _prefect_is_given() -> bool:
+    """Return whether a server of Prefect's was named, in the environment or to Prefect itself."""
+    if os.environ.get(PREFECT_VARIABLE):
+        return True
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.settings import PREFECT_API_URL
+
+    return PREFECT_API_URL.value() is not None
+
+
+@contextmanager
+def _prefect_at(url: str | None) -> Iterator[None]:
+    """Let flows report to a server of ours; None leaves it to Prefect."""
+    if url is None:
+        yield
+        return
+    with _variable(PREFECT_VARIABLE, f"{url}/api"):
+        from httpx import TransportError
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: f"{url}/api"}):
+            try:
+                yield
+            except TransportError as error:
+                raise Unavailable(
+                    f"Prefect's server at {url} does not answer: {error}",
+                    remedy="Run it again; what a search or a study had found is kept.",
+                ) from error
+            finally:
+                _drain_prefect()
+
+
+def _drain_prefect() -> None:
+    """Let Prefect send what waits to be sent while its server runs, but not for ever."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment within the block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextmanager
+def _with_services(home: Home, *wanted: Service) -> Iterator[None]:
+    if not wanted:
         yield
         return
     from pipelines.platform.supervisor import Platform  # needs psutil: not in the lean part
 
     with Platform(home) as platform:
-        platform.start(service)
+        platform.start(*wanted)
         yield

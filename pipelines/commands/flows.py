@@ -11,7 +11,7 @@ import typer
 from online.domain.errors import InvalidInput
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from pipelines.commands import catalogue
-from pipelines.commands.environment import mlflow_server, online_store, prepare_environment
+from pipelines.commands.environment import flow_servers, online_store, prepare_environment
 from pipelines.commands.options import (
     HOME,
     SYMBOL,
@@ -180,7 +180,6 @@ def train(
         parse_training_window,
     )
     from models.targets import parse_target
-    from pipelines.train import train as run_train
 
     words = None if features is None else [word.strip() for word in features.split(",")]
     names = None if words is None else expand(words, Timeframe.parse(timeframe))
@@ -198,10 +197,12 @@ def train(
     )
     start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
-        mlflow_server(Home(home)) as mlflow_uri,
         progress_bar(f"training {family} on {symbol} {timeframe}") as advance,
+        flow_servers(Home(home)) as mlflow_uri,
         listening(lambda step: advance(step.done, step.total, step.what)),
     ):
+        from pipelines.train import train as run_train
+
         report = run_train(
             *(home, symbol, timeframe, start_ns, end_ns, mlflow_uri, recipe),
             scheduler=scheduler,
@@ -238,9 +239,9 @@ def promote(
 ) -> None:
     """Point an alias at a registered model, if its certificate allows it."""
     prepare_environment(Home(home))
-    from pipelines.promote import promote as run_promote
+    with flow_servers(Home(home)) as mlflow_uri, notes.status(f"promoting {name}"):
+        from pipelines.promote import promote as run_promote
 
-    with mlflow_server(Home(home)) as mlflow_uri, notes.status(f"promoting {name}"):
         report = run_promote(home, name, version, alias, mlflow_uri, approve, key)
     if json:
         write_json(report)

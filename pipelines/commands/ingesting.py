@@ -128,13 +128,13 @@ def ingest(
     }
     told = {name: value for name, value in given.items() if value is not None}
     _set(told, settings or [])
+    prepare_environment(Home(home))  # what describes a source imports Prefect
     configs = [describe_source(source, told, place) for place in path or (None,)]
     lengths = parse_timeframes(timeframes or "")
     if lengths and source not in _QUOTES:
         raise InvalidInput(f"--timeframes belongs to --source ticks, not to --source {source}")
     if reference is not None and source in _QUOTES:
         raise InvalidInput(f"--reference belongs to sources of bars, not to --source {source}")
-    prepare_environment(Home(home))
     reports = []
     for config in configs:
         with notes.status(f"ingesting {symbol} from {source}"):

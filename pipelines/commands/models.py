@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.environment import mlflow_server, prepare_environment
+from pipelines.commands.environment import flow_servers, mlflow_server, prepare_environment
 from pipelines.commands.flows import promote
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, rows_table, write_json
@@ -129,9 +129,9 @@ def rollback(
 ) -> None:
     """Move an alias back to the version it pointed at before."""
     prepare_environment(Home(home))
-    from pipelines.promote import rollback as run_rollback
+    with flow_servers(Home(home)) as mlflow_uri, notes.status(f"rolling {alias} back"):
+        from pipelines.promote import rollback as run_rollback
 
-    with mlflow_server(Home(home)) as mlflow_uri, notes.status(f"rolling {alias} back"):
         report = run_rollback(home, name, alias, mlflow_uri)
     if json:
         write_json(report)

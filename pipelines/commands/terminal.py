@@ -47,7 +47,7 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),  # leaves room for the time on a narrow terminal
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
@@ -55,7 +55,7 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
         task = shown.add_task(text, total=None)
 
         def advance(done: int, total: int, what: str) -> None:
-            shown.update(task, completed=done, total=total, description=f"{text}: {what}")
+            shown.update(task, completed=done, total=total, description=what)
 
         yield advance
 

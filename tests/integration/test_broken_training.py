@@ -1,0 +1,135 @@
+"""Training runs that break: bad input, a full disk, a kill; nothing is registered by them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from models.bars import Bars
+from models.dataset import Dataset
+from models.registry import Registry
+from models.version import TRIAL_TAG
+from online.domain.errors import SextantError
+from online.domain.market import PriceSide
+from pipelines.training import conduct
+from pipelines.training_data import TrainingData, TrainPlan
+from tests.broken_training import (
+    KILLED_AFTER,
+    N_TRIALS,
+    NO_NAME_SPACE,
+    SPREAD,
+    OneByOne,
+    load,
+    plan_for,
+    registry_of,
+)
+from tests.unit.models.markets import COSTS, build, make_bars, make_frame
+
+pytestmark = pytest.mark.integration
+Spoil = Callable[[pd.DataFrame, Bars], Dataset]
+
+
+def runs_of(registry: Registry, plan: TrainPlan) -> list[Run]:
+    """Return every run of the plan's experiment, the newest first."""
+    client = MlflowClient(registry.uri)
+    found = client.get_experiment_by_name(plan.experiment)
+    assert found is not None
+    return list(client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"]))
+
+
+def constant(frame: pd.DataFrame, bars: Bars) -> Dataset:
+    return build(frame.assign(noise_a=1.0), bars)
+
+
+def empty(frame: pd.DataFrame, bars: Bars) -> Dataset:
+    return build(frame.assign(noise_a=np.nan), bars)
+
+
+def unknown(frame: pd.DataFrame, bars: Bars) -> Dataset:
+    return build(frame.drop(columns="noise_a"), bars)
+
+
+def few(frame: pd.DataFrame, bars: Bars) -> Dataset:
+    return build(frame[:80], bars.take(np.arange(80)))
+
+
+def one_class(frame: pd.DataFrame, bars: Bars) -> Dataset:
+    steps = np.full(len(bars), 1.0) + 0.05 * np.arange(len(bars))
+    steady = Bars(bars.closed_at_ns, steps, steps + 0.001, steps - 0.001, steps)
+    return build(frame, steady)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return registry_of(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (constant, "CONSTANT_FEATURE"),
+        (empty, "EMPTY_FEATURE"),
+        (unknown, "UNKNOWN_FEATURE"),
+        (few, "TOO_FEW_ROWS"),
+        (one_class, "ONE_CLASS"),
+    ],
+    ids=lambda case: case if isinstance(case, str) else None,
+)
+def test_bad_input_fails_the_run_with_its_reason_and_registers_nothing(
+    tmp_path: Path, registry: Registry, spoil: Spoil, code: str
+) -> None:
+    bars, hint = make_bars(600, 3)
+
+    def load_spoilt(_: TrainPlan) -> TrainingData:
+        return TrainingData(spoil(make_frame(bars, hint, 3), bars), COSTS, PriceSide.ASK, SPREAD)
+
+    plan = plan_for(tmp_path)
+    with pytest.raises(SextantError) as caught:
+        conduct(plan, registry, load_spoilt)
+    assert caught.value.code == code
+    newest = runs_of(registry, plan)[0]
+    assert newest.info.status == "FAILED"
+    assert newest.data.tags["failure"].startswith(f"{code}: ")
+    assert registry.names() == []
+
+
+def test_a_search_on_a_full_disk_fails_by_name_and_one_that_was_killed_goes_on_counted(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "tests.broken_training", str(tmp_path)]
+    broken = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if broken.returncode in (1, NO_NAME_SPACE) and "DISK_FULL" not in broken.stdout:
+        pytest.skip(f"no mount name space here, so no full disk: {broken.stderr[-200:]}")
+    assert broken.returncode == -signal.SIGKILL, broken.stderr
+    assert broken.stdout.startswith("DISK_FULL: nothing can be written: ")
+    plan, registry = plan_for(tmp_path), registry_of(tmp_path)
+    assert registry.names() == []
+    *trials, killed, full = runs_of(registry, plan)
+    assert full.data.tags["failure"].startswith("DISK_FULL: ")
+    assert (full.info.status, killed.info.status) == ("FAILED", "RUNNING")
+    assert len(trials) == KILLED_AFTER
+    # Another search on the same market counts them, whether or not the killed one goes on.
+    assert registry.count_trials(plan.experiment, "another") == KILLED_AFTER + 1
+    report = conduct(plan, registry, load, crew=OneByOne())
+    assert report.luck["search.trials"] == N_TRIALS
+    after = runs_of(registry, plan)
+    assert after[-1].data.tags["failure"].startswith("DISK_FULL: ")
+    assert {run.info.status for run in after} == {"FAILED", "FINISHED"}
+    tags = {run.data.tags[TRIAL_TAG] for run in after if TRIAL_TAG in run.data.tags}
+    assert {run.data.tags[TRIAL_TAG] for run in trials} < tags
+    assert report.trials % len(tags) == 0
+    assert [version.version for version in registry.versions(plan.name)] == ["1"]
