@@ -44,9 +44,9 @@ def main() -> None:
 
     for module, words in COMMANDS:
         known = module.prepare_environment
-        module.prepare_environment = stop  # type: ignore[attr-defined] # as above
+        module.prepare_environment = stop  # type: ignore[attr-defined] # each has imported it
         cli.run([*words, "--home", str(home.root)])
-        module.prepare_environment = known  # type: ignore[attr-defined] # as above
+        module.prepare_environment = known  # type: ignore[attr-defined] # each has imported it
     prepare_environment(home)
     try:
         with flow_servers(home):
