@@ -16,6 +16,7 @@ from models.labels import Outcome, Rows
 from models.progress import Steps
 from models.splits import Fold, inner_split, recent
 from models.weights import balance_directions, weigh
+from online.domain.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 STOPPING_SHARE = 0.2
@@ -97,7 +98,8 @@ def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
     Raises
     ------
     InvalidInput
-        With code ``TOO_FEW_ROWS`` if nothing is left to fit on.
+        With code ``TOO_FEW_ROWS`` if nothing is left to fit on, ``ONE_CLASS`` if all that is left
+        came out alike.
     """
     taken = dataset.take(rows)
     labels = taken.labels
@@ -109,6 +111,15 @@ def training_set(dataset: Dataset, rows: Rows, embargo_ns: int) -> TrainingSet:
         valid_share=STOPPING_SHARE,
         embargo_ns=embargo_ns,
     )
+    known = np.unique(labels.classes[inner_fit])
+    if len(known) < 2:  # noqa: PLR2004 - one class cannot be told from another
+        only = Outcome(int(known[0])).name.lower()
+        raise InvalidInput(
+            f"one class only: each of the {len(inner_fit)} labels of a training set, without "
+            f"those that decide when to stop, is {only}",
+            code="ONE_CLASS",
+            remedy="Train on a longer window, on fewer folds, or with nearer barriers.",
+        )
     unique = weigh(labels.decided_at_ns, labels.ended_at_ns)
     weights = balance_directions(unique, labels.classes)
     return TrainingSet(

@@ -15,7 +15,7 @@ from models.families.build import build_family
 from models.families.xgboost import XgboostConfig
 from models.fit import FoldFit, fit_everything, fit_folds, training_set
 from models.gates import Alias, Evidence, Gate, Verdict, judge
-from models.labels import horizon_ns
+from models.labels import Outcome, horizon_ns
 from models.learn import Study, cut_folds, learn
 from models.recipe import Recipe, parse_training_window
 from models.splits import Fold, walk_forward
@@ -199,6 +199,16 @@ def test_too_few_rows_for_the_folds_are_named() -> None:
     with pytest.raises(InvalidInput) as caught:
         learn(make_dataset(300), Recipe(families=(FAST,), n_folds=9), CONTRACT, RULE, COSTS, 1)
     assert caught.value.code == "TOO_FEW_ROWS"
+
+
+def test_a_training_set_of_one_class_is_named_whatever_the_family() -> None:
+    dataset, embargo = make_dataset(), RECIPE.embargo_ns(RULE)
+    classes = dataset.labels.classes.copy()
+    classes[:500] = Outcome.LONG  # the stopping part of the first 600 knows others
+    labels = dataclasses.replace(dataset.labels, classes=classes)
+    with pytest.raises(InvalidInput, match="long") as caught:
+        training_set(dataclasses.replace(dataset, labels=labels), np.arange(600), embargo)
+    assert caught.value.code == "ONE_CLASS"
 
 
 def test_a_rolling_window_shortens_every_training_set_and_what_serves_alike() -> None:
