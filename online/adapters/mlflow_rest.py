@@ -27,6 +27,8 @@ _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _PROXIED = "mlflow-artifacts:"
 DIGEST_TAG = "bundle_sha256"
 """Tag of a registered version that holds its bundle's digest."""
+MOST_BYTES = 512 * 1024 * 1024
+"""Of all files of a bundle: whoever may move an alias must not fill memory or disk."""
 
 DOWN = (httpx.HTTPError, Unavailable)
 """What says that MLflow does not do its work."""
@@ -142,6 +144,8 @@ class MlflowRegistry:
     async def _download_by(self, client: httpx.AsyncClient, name: str, alias: str) -> FetchedBundle:
         found = await _ask(client, _ALIAS, {"name": name, "alias": alias})
         version = str(_dig(found, "model_version", "version"))
+        if not (version.isascii() and version.isdigit()):
+            raise ModelRefused(f"a version of {name} is a number, MLflow says {version!r}")
         located = await _ask(client, _DOWNLOAD_URI, {"name": name, "version": version})
         location = str(_dig(located, "artifact_uri"))
         if not location.startswith(_PROXIED):
@@ -153,16 +157,20 @@ class MlflowRegistry:
         listed = await _ask(client, _ARTIFACTS, {"path": path})
         files: dict[str, bytes] = {}
         for file in _file_names(listed):
-            answer = await client.get(f"{_ARTIFACTS}/{quote(f'{path}/{file}')}")
-            _check(answer)
-            files[file] = answer.content
+            known = sum(map(len, files.values()))
+            files[file] = await _read(client, f"{_ARTIFACTS}/{quote(f'{path}/{file}')}", known)
         folder = self._write(name, version, files)
         return FetchedBundle(folder, version, f"MLflow at {self._url}", _digest(found))
 
     def _write(self, name: str, version: str, files: dict[str, bytes]) -> Path:
-        """Write files into a folder of their own: the kept bundle stays until this one proves."""
+        """Write files into a folder of their own: the kept bundle stays until this one proves.
+
+        What was fetched before and proved nothing goes: a refused alias is asked for again and
+        again.
+        """
         parent = self._cache / name
         parent.mkdir(parents=True, exist_ok=True)
+        self._prune(name)
         folder = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=parent))
         for file, raw in files.items():
             (folder / file).write_bytes(raw)
@@ -171,8 +179,8 @@ class MlflowRegistry:
     def _prune(self, name: str) -> None:
         """Remove the folders that no alias was verified from."""
         parent = self._cache / name
-        pointers = [msgspec.json.decode(p.read_bytes(), type=_Kept) for p in parent.glob("*.json")]
-        kept = {Path(pointer.folder).name for pointer in pointers}
+        pointers = [_read_pointer(path) for path in parent.glob("*.json")]
+        kept = {Path(pointer.folder).name for pointer in pointers if pointer is not None}
         for folder in parent.iterdir():
             if folder.is_dir() and folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -181,11 +189,32 @@ class MlflowRegistry:
         return self._cache / name / f"{alias}.json"
 
     def _read_kept(self, name: str, alias: str) -> _Kept | None:
-        try:
-            kept = msgspec.json.decode(self._pointer(name, alias).read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError):
-            return None
-        return kept if Path(kept.folder).is_dir() else None
+        kept = _read_pointer(self._pointer(name, alias))
+        return kept if kept is not None and Path(kept.folder).is_dir() else None
+
+
+def _read_pointer(path: Path) -> _Kept | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+async def _read(client: httpx.AsyncClient, path: str, known: int) -> bytes:
+    """Return a file, if it and the `known` bytes of others are no more than `MOST_BYTES`."""
+    async with client.stream("GET", path) as answer:
+        if not answer.is_success:
+            await answer.aread()
+        _check(answer)
+        parts: list[bytes] = []
+        async for part in answer.aiter_bytes():
+            parts.append(part)
+            known += len(part)
+            if known > MOST_BYTES:
+                raise ModelRefused(
+                    f"the bundle has more than {MOST_BYTES:,} bytes", code="BUNDLE_TOO_LARGE"
+                )
+    return b"".join(parts)
 
 
 async def _ask(client: httpx.AsyncClient, path: str, query: dict[str, str]) -> object:
