@@ -224,13 +224,9 @@ def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -
         If a file is missing or changed, is no model, or a golden vector comes out differently:
         then member, row and difference are named.
     """
-    try:
-        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    except OSError as error:
-        raise ModelRefused(f"bundle {folder} cannot be read: {error}") from error
+    files = _read_files(folder)
     manifest, members = _check_files(files, folder)
-    hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
-    found = bundle_digest(hashes)
+    found = _digest(files)
     if digest and found != digest:
         raise ModelRefused(f"bundle {folder} has digest {found}, {digest} was registered")
     model = OnnxModel(manifest, found, alias, version, members)
@@ -240,6 +236,20 @@ def load_bundle(folder: Path, alias: str, version: str = "", digest: str = "") -
     for _ in range(_WARM_UP_RUNS):
         model.score(*zeros)
     return model
+
+
+def digest_bundle(folder: Path) -> str:
+    """Return the digest of a bundle's files; none of them is opened as what it claims to be.
+
+    Raises
+    ------
+    ModelRefused
+        If one cannot be read, or there is none.
+    """
+    try:
+        return _digest(_read_files(folder))
+    except InvalidManifest as error:
+        raise ModelRefused(f"bundle {folder}: {error}") from error
 
 
 def read_proofs(folder: Path) -> dict[str, bytes]:
@@ -266,6 +276,17 @@ def runtime_fingerprint() -> str:
     """
     system = f"{platform.system()} {platform.machine()}"
     return f"onnxruntime {onnxruntime.__version__}, {_processor()}, {system}"
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    try:
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    except OSError as error:
+        raise ModelRefused(f"bundle {folder} cannot be read: {error}") from error
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    return bundle_digest({name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()})
 
 
 def _check_files(files: dict[str, bytes], folder: Path) -> tuple[Manifest, list[bytes]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from online.adapters.bundle_source import BundleSource, FetchedBundle
 from online.adapters.key_files import read_trust
-from online.adapters.onnx_model import OnnxModel, load_bundle, read_proofs
+from online.adapters.onnx_model import OnnxModel, digest_bundle, load_bundle, read_proofs
 from online.adapters.rule_model import RuleModel, read_rules
 from online.api.matching import MatchedFeatures
 from online.domain.certificate import Certificate, needed_policy, permit
@@ -107,6 +107,10 @@ class Loader:
         return Loaded(model, FetchedBundle(self.fallback.parent, model.version, origin), None)
 
     def _verify(self, bundle: FetchedBundle) -> Loaded:
+        """Ask for the certificate first: nothing of a bundle without one is opened or run."""
+        certificate = None
+        if self.trust is not None:
+            certificate = self._permit(bundle.folder, digest_bundle(bundle.folder), self.trust)
         model = load_bundle(bundle.folder, self.alias, bundle.version, bundle.digest)
         found = model.manifest.name
         if found != self.name:
@@ -117,8 +121,10 @@ class Loader:
                 code="NOT_TRADABLE",
                 remedy="Point the alias at a model whose target is barrier or direction.",
             )
-        if self.trust is None:
-            return Loaded(model, bundle, None)
-        proofs, trust = read_proofs(bundle.folder), read_trust(self.trust)
-        policy = needed_policy(self.alias)
-        return Loaded(model, bundle, permit(proofs, found, model.sha256, policy, trust))
+        if certificate is not None and certificate.bundle_sha256 != model.sha256:
+            raise ModelRefused(f"bundle {bundle.folder} was changed while it was loaded")
+        return Loaded(model, bundle, certificate)
+
+    def _permit(self, folder: Path, digest: str, trusted: Path) -> Certificate:
+        proofs, trust = read_proofs(folder), read_trust(trusted)
+        return permit(proofs, self.name, digest, needed_policy(self.alias), trust)

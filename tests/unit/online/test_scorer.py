@@ -226,6 +226,20 @@ def test_any_tampered_file_of_a_certified_bundle_is_refused(tmp_path: Path) -> N
     asyncio.run(scorer.reload())
 
 
+def test_nothing_of_a_bundle_is_opened_before_its_certificate_is_asked_for(tmp_path: Path) -> None:
+    scorer = certified(tmp_path, GOOD)
+    folder = tmp_path / NAME / "1"
+    for file in ("linear.onnx", "golden.npz", "manifest.json"):
+        (folder / file).write_bytes(b"whatever somebody put there")
+    with pytest.raises(ModelRefused) as caught:
+        asyncio.run(scorer.reload())
+    assert caught.value.code == "CERTIFICATE_OF_ANOTHER"
+    (folder / "certificate.json").unlink()
+    with pytest.raises(ModelRefused) as caught:
+        asyncio.run(scorer.reload())
+    assert caught.value.code == "CERTIFICATE_MISSING"
+
+
 def test_a_watching_scorer_sees_a_moved_alias_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
