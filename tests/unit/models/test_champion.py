@@ -192,3 +192,4 @@ def test_the_card_says_what_a_model_must_not_be_used_for(manifest: Manifest, stu
     assert "d" * 64 in card
     assert study.comparison.verdict() in card
     assert "spread of 8 points assumed" in card
+    assert "swap of positions held overnight is not counted" in card
