@@ -61,23 +61,21 @@ class OrderDesk:
             If the pipe broke and the terminal does not come back; the order's fate is unknown.
         """
         until = self._now_seconds() + patience_seconds
-        outcome: Outcome | None = None
-        for _ in range(1 + self._rules.repriced_sends):
-            if outcome is not None and self._now_seconds() >= until:
-                break
+        said: Outcome | None = None
+        resends_left = self._rules.repriced_sends
+        while True:
             sent = self._send(intent)
             if isinstance(sent, OrderReply):
                 # What the server said of an earlier send stands where a fresh price is no good.
-                return sent if outcome is None else _reply(outcome, intent)
+                return sent if said is None else _reply(said, intent)
             outcome, result = sent
             if result is not None and outcome.status in {OrderStatus.ACCEPTED, OrderStatus.DONE}:
                 return _reply(outcome, intent, result.order)
             if outcome.status in {OrderStatus.FILLED, OrderStatus.PARTIAL} and result is not None:
                 return self._prove(intent, outcome, result)
-            if outcome.retcode not in REPRICED:
+            if outcome.retcode not in REPRICED or not resends_left or self._now_seconds() >= until:
                 break
-        if outcome is None:
-            return not_sent("the order's patience ended before it could be sent")
+            said, resends_left = outcome, resends_left - 1
         if outcome.reconnect:
             self._symbols.clear()
             self._reconnect()

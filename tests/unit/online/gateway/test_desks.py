@@ -21,6 +21,7 @@ from online.simulator.metatrader5 import SimulatedMetaTrader5
 from online.simulator.rules import AccountRules, TradingRules
 from online.simulator.server_time import HOUR_NS, ServerTime
 from online.simulator.terminal import SimulatedTerminal
+from online.simulator.trade_tuples import OrderSendResult
 from tests.gateway_world import closing, entry
 
 pytestmark = pytest.mark.lean
@@ -158,6 +159,36 @@ def test_requoted_order_ends_as_the_server_said_when_the_collar_is_left() -> Non
     reply = floor.send()
     assert (reply.status, reply.retcode) == (OrderStatus.REJECTED, 10004)
     assert floor.market.observe("EURUSD", 0).positions == ()
+
+
+@pytest.mark.parametrize(("patience_seconds", "sends"), [(0.0, 1), (60.0, 3)])
+def test_requoted_order_is_sent_again_so_often_and_while_it_has_patience(
+    patience_seconds: float, sends: int
+) -> None:
+    floor = Floor(execution=mt5.SYMBOL_TRADE_EXECUTION_INSTANT)
+    original, sent = floor.package.order_send, []
+
+    def running_away(request: dict[str, object]) -> object:
+        sent.append(request["price"])
+        ahead = 0.0002 * len(sent)
+        floor.quote(1.1 + ahead, 1.1002 + ahead, len(sent))
+        return original(request)
+
+    floor.package.order_send = running_away  # type: ignore[assignment,method-assign]  # as above
+    reply = floor.orders.execute(entry(1), patience_seconds)
+    assert (reply.status, reply.retcode, len(sent)) == (OrderStatus.REJECTED, 10004, sends)
+
+
+@pytest.mark.parametrize("retcode", [mt5.TRADE_RETCODE_PLACED, mt5.TRADE_RETCODE_DONE])
+def test_an_answer_that_names_neither_order_nor_deal_leaves_the_fate_unknown(retcode: int) -> None:
+    floor = Floor()
+
+    def nameless(_: dict[str, object]) -> OrderSendResult:
+        return OrderSendResult(retcode=retcode, comment="taken")
+
+    floor.package.order_send = nameless  # type: ignore[assignment,method-assign]  # it tells little
+    reply = floor.send()
+    assert (reply.status, reply.retcode) == (OrderStatus.UNKNOWN, retcode)
 
 
 @pytest.mark.parametrize("partial", [False, True])
