@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from online.domain.account import RestingOrder
+from online.domain.closing import cancel_order
 from online.domain.errors import InvalidInput, Unavailable
+from online.domain.market import Side
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.trading_state import TradingState
 from online.gateway.dead_man import DeadMan
@@ -132,8 +135,15 @@ class Wire:
         return OrderReply(OrderStatus.FILLED, 10009, 0, 0, intent.position, 1.1, 0.1, "")
 
 
-async def flatten_two(folder: Path, *, blind: str = "", prepare: Prepare | None = None) -> Wire:
-    """Flatten two positions; one symbol may have no quote to be had."""
+async def flatten_two(
+    folder: Path,
+    *,
+    blind: str = "",
+    silent: str = "",
+    resting: tuple[RestingOrder, ...] = (),
+    prepare: Prepare | None = None,
+) -> Wire:
+    """Flatten two positions; a symbol may be `blind`, its quote fails, or `silent`, it has none."""
     symbols, wire = ("EURUSD", "USDJPY"), Wire()
     positions = tuple(
         make_position(ticket=n, magic=entry(n).magic, symbol=symbol)
@@ -143,7 +153,7 @@ async def flatten_two(folder: Path, *, blind: str = "", prepare: Prepare | None 
     async def look(symbol: str) -> Observation:
         if symbol == blind != "":
             raise Unavailable("no quote to be had")
-        return Observation(make_quote(), None, positions, ())
+        return Observation(None if symbol == silent else make_quote(), None, positions, (), resting)
 
     inbox = open_inbox(folder / "inbox.db")
     try:
@@ -161,9 +171,25 @@ async def flatten_two(folder: Path, *, blind: str = "", prepare: Prepare | None 
     return wire
 
 
-def test_a_position_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path) -> None:
-    wire = asyncio.run(flatten_two(tmp_path, blind="EURUSD"))
+@pytest.mark.parametrize("trouble", ["blind", "silent"])
+def test_a_position_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path, trouble: str) -> None:
+    troubles: dict[str, Any] = {trouble: "EURUSD"}
+    wire = asyncio.run(flatten_two(tmp_path, **troubles))
     assert [intent.position for intent in wire.sent] == [2]
+
+
+def test_resting_orders_of_ours_are_taken_back_once_and_no_others(tmp_path: Path) -> None:
+    ours, strangers, going = (
+        RestingOrder(ticket, magic, "EURUSD", Side.BUY, "limit", 0.1, 1.0, 0.0, 0.0, "")
+        for ticket, magic in ((11, entry(1).magic), (12, 99), (13, entry(2).magic))
+    )
+
+    def prepare(inbox: Inbox) -> None:
+        inbox.accept((cancel_order(going, "cancel-13", "sx-3"),), 5)
+
+    resting = (ours, strangers, going)
+    wire = asyncio.run(flatten_two(tmp_path, resting=resting, prepare=prepare))
+    assert [intent.order for intent in wire.sent if intent.order] == [11]
 
 
 def test_only_a_close_under_way_keeps_a_position_from_being_closed(tmp_path: Path) -> None:
