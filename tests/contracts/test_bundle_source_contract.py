@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from models.export import digest_folder
@@ -28,54 +22,17 @@ from online.domain.errors import ModelRefused, NotFound, Unavailable
 from tests.bundles import write_bundle
 from tests.certificates import BAD, GOOD, Signers, put
 from tests.fake_broker import FakeBroker
+from tests.mlflow_server import serve_mlflow
 from tests.unit.online.test_scorer import make_scorer
 
 pytestmark = pytest.mark.integration
 NAME = "EURUSD.H1.barrier"
-PATIENCE_SECONDS = 90.0
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A running MLflow server."""
-
-    url: str
-    process: subprocess.Popen[bytes]
 
 
 @pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, **quiet}, start_new_session=True
-        )
-    server = Server(f"http://127.0.0.1:{port}", process)
-    try:
-        _await_health(server, folder / "log")
-        yield server
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _await_health(server: Server, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{server.url}/health", trust_env=False).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)  # polling a server that starts; the deadline above ends it
-    pytest.fail(f"MLflow did not start: {log.read_text()[-2000:]}")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve_mlflow(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +60,10 @@ def registered(request: pytest.FixtureRequest, tmp_path: Path) -> Registered:
 
         link("paper", bundle)
         return Registered(BundleFolder(root), link)
-    server: Server = request.getfixturevalue("mlflow_server")
-    register(server.url, "paper", bundle)
-    source = MlflowRegistry(server.url, tmp_path / "cache")
-    return Registered(source, lambda alias, folder: register(server.url, alias, folder))
+    url: str = request.getfixturevalue("mlflow_server")
+    register(url, "paper", bundle)
+    source = MlflowRegistry(url, tmp_path / "cache")
+    return Registered(source, lambda alias, folder: register(url, alias, folder))
 
 
 def register(url: str, alias: str, folder: Path, *, digest: str = "") -> None:
@@ -169,14 +126,14 @@ def test_the_version_under_an_alias_is_looked_up_without_fetching(registered: Re
 
 
 def test_a_scorer_starts_from_its_last_verified_bundle_whatever_the_alias_points_at_now(
-    mlflow_server: Server, tmp_path: Path
+    mlflow_server: str, tmp_path: Path
 ) -> None:
     signers, name = Signers(), "EURUSD.H1.barrier"
     trusted = signers.publish(tmp_path / "trusted")
     for made, gates in (("good", (GOOD,)), ("bad", (BAD,))):
         write_bundle(tmp_path / made, names=(made,))
         put(tmp_path / made, signers.certify(digest_folder(tmp_path / made), *gates))
-    register(mlflow_server.url, "asked", tmp_path / "good")
+    register(mlflow_server, "asked", tmp_path / "good")
 
     async def start(url: str) -> Scorer:
         scorer = make_scorer(tmp_path, FakeBroker(), MemoryJournal(), Book())
@@ -187,11 +144,11 @@ def test_a_scorer_starts_from_its_last_verified_bundle_whatever_the_alias_points
         return scorer
 
     async def story() -> None:
-        good = (await start(mlflow_server.url)).loaded
+        good = (await start(mlflow_server)).loaded
         assert good is not None
         assert good.policy == "paper"
-        register(mlflow_server.url, "asked", tmp_path / "bad")
-        again = await start(mlflow_server.url)
+        register(mlflow_server, "asked", tmp_path / "bad")
+        again = await start(mlflow_server)
         down = await start("http://127.0.0.1:9")
         for scorer in (again, down):
             assert scorer.loaded is not None
@@ -206,11 +163,11 @@ def test_a_scorer_starts_from_its_last_verified_bundle_whatever_the_alias_points
 
 
 def test_a_verified_bundle_outlives_a_registry_that_is_down(
-    mlflow_server: Server, tmp_path: Path
+    mlflow_server: str, tmp_path: Path
 ) -> None:
     write_bundle(tmp_path / "made")
-    register(mlflow_server.url, "kept", tmp_path / "made")
-    up = MlflowRegistry(mlflow_server.url, tmp_path / "cache")
+    register(mlflow_server, "kept", tmp_path / "made")
+    up = MlflowRegistry(mlflow_server, tmp_path / "cache")
     first = fetch(up, "kept")
     up.keep(NAME, "kept", first)
     down = MlflowRegistry("http://127.0.0.1:9", tmp_path / "cache")
@@ -226,17 +183,17 @@ def test_a_verified_bundle_outlives_a_registry_that_is_down(
 
 
 def test_an_unverified_download_does_not_replace_the_kept_bundle(
-    mlflow_server: Server, tmp_path: Path
+    mlflow_server: str, tmp_path: Path
 ) -> None:
     write_bundle(tmp_path / "good")
     write_bundle(tmp_path / "bad", names=("worse",))
     (tmp_path / "bad" / "worse.onnx").write_bytes(b"no model")
     cache = tmp_path / "cache"
-    source = MlflowRegistry(mlflow_server.url, cache)
-    register(mlflow_server.url, "swapped", tmp_path / "good")
+    source = MlflowRegistry(mlflow_server, cache)
+    register(mlflow_server, "swapped", tmp_path / "good")
     good = fetch(source, "swapped")
     source.keep(NAME, "swapped", good)
-    register(mlflow_server.url, "swapped", tmp_path / "bad")
+    register(mlflow_server, "swapped", tmp_path / "bad")
     bad = fetch(source, "swapped")
     with pytest.raises(ModelRefused, match="SHA-256"):
         load_bundle(bad.folder, "swapped", bad.version, bad.digest)
@@ -245,9 +202,9 @@ def test_an_unverified_download_does_not_replace_the_kept_bundle(
     load_bundle(kept.folder, "swapped", kept.version, kept.digest)
 
 
-def test_a_digest_that_was_not_registered_is_refused(mlflow_server: Server, tmp_path: Path) -> None:
+def test_a_digest_that_was_not_registered_is_refused(mlflow_server: str, tmp_path: Path) -> None:
     write_bundle(tmp_path / "made")
-    register(mlflow_server.url, "forged", tmp_path / "made", digest="0" * 64)
-    bundle = fetch(MlflowRegistry(mlflow_server.url, tmp_path / "cache"), "forged")
+    register(mlflow_server, "forged", tmp_path / "made", digest="0" * 64)
+    bundle = fetch(MlflowRegistry(mlflow_server, tmp_path / "cache"), "forged")
     with pytest.raises(ModelRefused, match="was registered"):
         load_bundle(bundle.folder, "forged", bundle.version, bundle.digest)

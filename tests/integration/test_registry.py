@@ -7,12 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -26,6 +23,7 @@ from online.domain.certificate import APPROVAL_FILE, Policy
 from online.domain.errors import InvalidInput, ModelRefused, NotFound, Unavailable
 from tests.certificates import Signers, put
 from tests.cut_links import CutLink
+from tests.mlflow_server import serve_mlflow
 from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
@@ -42,34 +40,8 @@ RICH = Gate("positive_net", Policy.LIVE, 4.0, ">", 0.0, "")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An MLflow server that serves its artifacts."""
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
-    url = f"http://127.0.0.1:{port}"
-    quiet = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "1",
-    }
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--workers", "1"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **quiet})
-        try:
-            deadline = time.monotonic() + 120.0
-            while True:
-                try:
-                    with urllib.request.urlopen(f"{url}/health", timeout=1.0):  # noqa: S310 - loopback
-                        break
-                except (URLError, OSError):
-                    if time.monotonic() > deadline or process.poll() is not None:
-                        pytest.fail((folder / "log").read_text())
-            yield url
-        finally:
-            process.terminate()
-            process.wait(30.0)
+    with serve_mlflow(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
 
 
 @pytest.fixture
