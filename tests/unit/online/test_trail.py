@@ -100,15 +100,17 @@ def test_rule_is_ended_by_who_put_it_and_an_unknown_one_is_not_found() -> None:
     assert refused.value.code == "NOT_TRAILED"
 
 
-@pytest.mark.parametrize("way", ["stale", "wide"])
-def test_quote_that_is_stale_or_wide_moves_nothing(way: str) -> None:
+@pytest.mark.parametrize("way", ["stale", "future", "wide"])
+def test_quote_that_is_stale_or_of_the_future_or_wide_moves_nothing(way: str) -> None:
     floor = TestFloor()
     floor.enter()
     put(floor, RULE)
     floor.quote(1.11, 1.1102)
     if way == "stale":
         floor.clock.time_ns += 2 * MINUTE_NS
-    assert move(floor, 30.0 if way == "stale" else 10.0) == ()
+    if way == "future":
+        floor.clock.time_ns -= 1
+    assert move(floor, 10.0 if way == "wide" else 30.0) == ()
 
 
 def test_lost_move_is_not_repeated_until_its_fate_is_known() -> None:

@@ -100,6 +100,19 @@ def test_update_and_delete_are_refused(journal: SqliteJournal, path: Path, state
         change(path, statement)
 
 
+def test_the_disk_is_waited_for_again_after_what_need_not_be_durable(
+    journal: SqliteJournal,
+) -> None:
+    def waits() -> bool:
+        return bool(journal._connection.execute("PRAGMA synchronous").fetchone() == (2,))
+
+    assert waits()
+    asyncio.run(journal.append(halt(1), durable=False))
+    assert not waits()
+    asyncio.run(journal.append(halt(2)))
+    assert waits()
+
+
 def test_a_second_writer_is_refused_while_the_first_lives(
     journal: SqliteJournal, path: Path
 ) -> None:
@@ -158,6 +171,7 @@ def test_the_lock_of_a_killed_writer_is_free_and_its_records_are_whole(path: Pat
         (["UPDATE records SET body = replace(body, '2', '9') WHERE sequence = 2"], "record 2"),
         (["UPDATE records SET body = CAST('{}' AS BLOB) WHERE sequence = 3"], "record 3"),
         (["UPDATE records SET hash = previous_hash WHERE sequence = 2"], "record 2"),
+        (["UPDATE records SET previous_hash = hash WHERE sequence = 2"], "record 2"),
         (["UPDATE records SET body = NULL WHERE sequence = 2"], "record 2"),
         (["DELETE FROM records WHERE sequence = 2"], "record 2 is missing"),
         (["DELETE FROM records WHERE sequence = 1"], "record 1 is missing"),

@@ -90,6 +90,15 @@ def test_a_view_is_stale_beyond_its_age_and_from_the_future(
     assert {veto.reason for veto in found} == expected
 
 
+def test_each_view_has_an_age_of_its_own_and_may_be_just_that_old() -> None:
+    first, second = make_contract().views
+    contract = VectorContract((first, msgspec.structs.replace(second, max_age_seconds=60)))
+    oldest_ns = BAR_NS + first.max_age_seconds * 1_000_000_000
+    (only,) = judge_reading(make_reading(), contract, BAR_NS, oldest_ns)
+    assert (only.reason, only.detail.split()[0]) == (Reason.STALE_FEATURES, second.name)
+    assert len(judge_reading(make_reading(), contract, BAR_NS, oldest_ns + 1)) == 2
+
+
 def test_what_is_not_finite_is_dropped_by_name() -> None:
     reading = make_reading((1.0, INF, NAN, None))
     kept, vetoes = drop_non_finite(reading, make_contract())
