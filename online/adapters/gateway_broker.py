@@ -326,7 +326,11 @@ class GatewayBroker:
         self._greeted.set()
 
     def _check(self, welcome: Welcome, link: FrameLink[ToScorer]) -> None:
-        """Refuse a gateway that is not the one this session began with."""
+        """Refuse a gateway of another version, or not the one this session began with."""
+        if welcome.protocol != PROTOCOL:
+            link.drop("the gateway is of another version")
+            told = f"the gateway speaks protocol {welcome.protocol}, this scorer {PROTOCOL}"
+            raise Unavailable(told, code="WRONG_VERSION", remedy="Update both together.")
         known = self.welcome
         if known is None:
             return

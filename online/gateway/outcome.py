@@ -135,5 +135,6 @@ def _status(retcode: int, intent: Intent | None) -> OrderStatus:
     if retcode == mt5.TRADE_RETCODE_DONE:
         return OrderStatus.FILLED
     if retcode == mt5.TRADE_RETCODE_DONE_PARTIAL:
-        return OrderStatus.PARTIAL
+        trades_now = intent is None or (intent.trades and not intent.rests)
+        return OrderStatus.PARTIAL if trades_now else OrderStatus.UNKNOWN
     return OrderStatus.REJECTED if retcode in _REJECTED else OrderStatus.UNKNOWN

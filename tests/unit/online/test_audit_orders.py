@@ -9,7 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from online.adapters.sqlite_journal import open_journal
 from online.domain.audit import RecordCorrupt, audit
+from online.domain.errors import JournalCorrupt
 from online.domain.operation import Close, Modify
 from online.domain.order import OrderReply, OrderStatus
 from online.domain.record import (
@@ -114,6 +116,15 @@ def test_the_command_names_the_record_and_its_code_and_ends_with_status_1(
     assert run([*asked, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["record"], found["code"]) == (3, "ILLEGAL_TRANSITION")
+
+
+def test_a_scorer_does_not_start_on_an_order_that_went_an_illegal_way_and_names_the_record(
+    tmp_path: Path,
+) -> None:
+    path = write_journal(tmp_path / "j.db", (ordered(), told(S.FILLED), told(S.EXPIRED)))
+    with pytest.raises(JournalCorrupt, match="record 3: order") as caught:
+        open_journal(path)
+    assert caught.value.code == "ILLEGAL_TRANSITION"
 
 
 def test_the_command_tells_how_orders_ended(

@@ -132,6 +132,9 @@ def test_an_unknown_variable_refuses_to_start(token: Path, name: str) -> None:
         ("SEXTANT_FEATURES__TIMEOUT_SECONDS", "inf"),
         ("SEXTANT_LIMITS__MAX_VOLUME_LOTS", "nan"),
         ("SEXTANT_LIMITS__MAX_VOLUME_LOTS", "0"),
+        ("SEXTANT_LIMITS__MAX_VOLUME_LOTS", "-1"),
+        ("SEXTANT_LIMITS__MAX_CONSECUTIVE_LOSSES", "2.5"),
+        ("SEXTANT_LIMITS__NEWS_IMPACT", "huge"),
         ("SEXTANT_LIMITS__ALLOWED_SYMBOLS", "[]"),
         ("SEXTANT_LIMITS__ALLOWED_SYMBOLS", "[EURUSD"),
         ("SEXTANT_CLOCK__KIND", "virtual"),
@@ -168,6 +171,27 @@ def test_a_limit_missing_from_the_file_refuses_to_start(token: Path, tmp_path: P
             load_settings(
                 "paper", environment={"SEXTANT_TOKEN_FILE": str(token)}, config_folder=tmp_path
             )
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("max_volume_lot", "max_volume_lot = 1.0"),
+        ("max_volume_lots", "max_volume_lots = -1.0"),
+        ("max_notional", 'max_notional = "much"'),
+    ],
+)
+def test_a_misspelt_negative_or_textual_limit_in_the_file_refuses_to_start(
+    token: Path, tmp_path: Path, name: str, line: str
+) -> None:
+    lines = (CONFIG_FOLDER / "paper.toml").read_text().splitlines()
+    kept = [each for each in lines if not each.startswith(f"{line.partition(' ')[0]} ")]
+    kept.insert(kept.index("[limits]") + 1, line)
+    (tmp_path / "paper.toml").write_text("\n".join(kept))
+    with pytest.raises(InvalidSettings, match=name):
+        load_settings(
+            "paper", environment={"SEXTANT_TOKEN_FILE": str(token)}, config_folder=tmp_path
+        )
 
 
 def test_a_file_that_is_missing_or_no_toml_refuses_to_start(tmp_path: Path) -> None:
