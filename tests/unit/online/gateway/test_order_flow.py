@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from online.domain.errors import InvalidInput, Unavailable
@@ -112,6 +113,28 @@ def test_orders_that_come_together_are_written_together_and_sent_one_by_one(
             await settle()
         assert [await each for each in sending] == [FILLED] * 3
         assert list(line.worker.answers) == ["entry-1", "entry-2", "entry-3"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("lots", [0.1, 0.04])
+def test_of_closes_of_one_position_that_come_together_the_first_is_sent_and_no_other(
+    inbox: CountingInbox, lots: float
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        part = msgspec.structs.replace(closing(2, entry(1), 7), volume_lots=lots)
+        first, second, other = part, closing(3, entry(1), 7), closing(4, entry(2), 8)
+        sending = [line.send(intent) for intent in (first, second, other, entry(5))]
+        await settle()
+        refused = await sending[1]
+        assert (refused.status, "close-2" in refused.comment) == (OrderStatus.NOT_SENT, True)
+        assert line.stage(second) is None
+        for name in ("close-2", "close-4", "entry-5"):
+            line.worker.answers[name].set_result(FILLED)
+            await settle()
+        assert [(await sending[place]).status for place in (0, 2, 3)] == [OrderStatus.FILLED] * 3
+        assert "close-3" not in line.worker.answers
 
     asyncio.run(story())
 
