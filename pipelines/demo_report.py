@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,14 @@ from pipelines.demo import Result
 from pipelines.home import Home
 from pipelines.page import Page
 from pipelines.performance import Performance, Trade
+from pipelines.replay import Step
 
-_PARTS = ("features", "push", "market", "trade")
+_PARTS: dict[str, Callable[[Step], float]] = {
+    "features": lambda step: step.features_seconds,
+    "push": lambda step: step.push_seconds,
+    "market": lambda step: step.market_seconds,
+    "trade": lambda step: step.trade_seconds,
+}
 _LAST_TRADES = 20
 
 
@@ -197,7 +203,7 @@ def _table_of(page: Page, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _percentiles(result: Result, part: str) -> dict[str, float]:
-    seconds = [getattr(step, f"{part}_seconds") for step in result.steps]
+    seconds = [_PARTS[part](step) for step in result.steps]
     p50, p99 = (np.percentile(seconds, [50, 99]) * 1e3).tolist()
     return {"p50": round(p50, 3), "p99": round(p99, 3)}
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,10 +33,14 @@ from pipelines.window_steps import open_windows, recent_vectors
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One replayed bar and its decision."""
+    """One replayed bar: its decision and how long each part took, seconds."""
 
     bar_closed_at_ns: int
     decision: dict[str, Any]
+    features_seconds: float
+    push_seconds: float
+    market_seconds: float
+    trade_seconds: float
 
 
 class Replay:
@@ -103,13 +108,19 @@ class Replay:
 
     def _step(self, bar: Bar, finished: BidAskBar, upcoming: BidAskBar) -> Step:
         symbol, timeframe = self._market.instrument.symbol, self._market.timeframe
+        marks = [time.perf_counter()]
         while self._arriving and self._arriving[0][1].closed_at_ns <= bar.closed_at_ns:
             self._stream.take(*self._arriving.popleft())
         vector = self._stream.update(bar)
-        self._pusher.push(bar.closed_at_ns, vector, self._windows.update(vector))
+        packed = self._windows.update(vector)
+        marks.append(time.perf_counter())
+        self._pusher.push(bar.closed_at_ns, vector, packed)
+        marks.append(time.perf_counter())
         self._scorer.move_market(symbol, finished, upcoming)
+        marks.append(time.perf_counter())
         decision = self._scorer.trade(symbol, timeframe, bar.closed_at_ns)
-        return Step(bar.closed_at_ns, decision)
+        marks.append(time.perf_counter())
+        return Step(bar.closed_at_ns, decision, *(b - a for a, b in pairwise(marks)))
 
 
 def _by_time(arriving: Mapping[str, BarArrays]) -> deque[tuple[str, Bar]]:

@@ -1,4 +1,4 @@
-"""The demonstration's verdict: equal, and enough of it."""
+"""The demonstration's verdict, equal and enough of it, and the times it reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from online.domain.errors import SextantError
 from pipelines.demo import LEAST_ORDERS, check_parity
+from pipelines.demo_report import _PARTS, _percentiles
 from pipelines.parity import Parity
+from pipelines.replay import Step
 
 
 def result_of(orders: int, vetoed: int, live: str = "same") -> Any:  # noqa: ANN401 - two of many fields
@@ -38,3 +40,9 @@ def test_a_difference_or_too_little_evidence_fails(
     with pytest.raises(SextantError) as refusal:
         check_parity(result_of(orders, vetoed, live))
     assert refusal.value.code == code
+
+
+def test_every_part_of_a_replayed_bar_is_timed_by_itself() -> None:
+    told: Any = SimpleNamespace(steps=[Step(n, {}, 0.001, 0.002, 0.003, 0.004) for n in range(3)])
+    times = {part: _percentiles(told, part)["p50"] for part in _PARTS}
+    assert times == {"features": 1.0, "push": 2.0, "market": 3.0, "trade": 4.0}
