@@ -78,7 +78,8 @@ def test_the_scorer_loads_what_was_trained_and_promoted(home: Home, trained: Tra
     assert manifest.training.n_bars == trained.rows
     assert manifest.min_edge == trained.min_edge
     assert manifest.price_side == "ask"
-    assert manifest.assumed_spread_points == RECIPE.label.assumed_spread_points
+    assert manifest.assumed_spread_points == find_instrument("EURUSD").typical_spread_points
+    assert manifest.spread_source.startswith("declared; ")
 
 
 def test_training_leaves_rules_for_a_scorer_that_has_no_model(

@@ -27,7 +27,14 @@ from models.recipe import Recipe
 from models.trading import trade
 from online.domain.bundle import GOLDEN_TOLERANCE
 from online.domain.errors import ModelRefused
-from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
+from online.domain.manifest import (
+    MANIFEST_SCHEMA,
+    Manifest,
+    Member,
+    Training,
+    decode_manifest,
+    encode_manifest,
+)
 from online.domain.market import PriceSide, Timeframe
 from tests.unit.models.markets import CONTRACT, COSTS, RULE, make_dataset
 
@@ -193,3 +200,14 @@ def test_the_card_says_what_a_model_must_not_be_used_for(manifest: Manifest, stu
     assert study.comparison.verdict() in card
     assert "spread of 8 points assumed" in card
     assert "swap of positions held overnight is not counted" in card
+
+
+def test_the_card_says_where_the_spread_comes_from(manifest: Manifest, study: Study) -> None:
+    declared = msgspec.structs.replace(manifest, spread_source="declared; nobody published one")
+    card = write_card(declared, "d" * 64, study, Verdict(()))
+    assert "spread of 8 points assumed (declared; nobody published one)" in card
+    told = "recorded with each bar, median 9 points, 90% within 14"
+    recorded = msgspec.structs.replace(manifest, assumed_spread_points=None, spread_source=told)
+    assert f"spread recorded ({told})" in write_card(recorded, "d" * 64, study, Verdict(()))
+    assert decode_manifest(encode_manifest(declared)) == declared
+    assert b"spread_source" not in encode_manifest(manifest)
