@@ -1,7 +1,8 @@
 """Fitted models as ONNX files, checked against the library, and bound into a bundle.
 
 What serves is what was fitted: calibration, threshold and every figure rest on the outputs of
-`OnnxScorer`, one row at a time on one thread, exactly as the scorer computes them.
+`OnnxScorer`, one row at a time on one thread, exactly as the scorer computes them; trees are scored
+in batches, whose bits are those of single rows (``tests/laws/test_batch_laws.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import onnxruntime
 
 from models.dataset import Features
 from models.families.family import Exportable
-from models.families.graph import INPUT, OUTPUT
+from models.families.graph import INPUT, OUTPUT, treats_rows_alone
 from models.labels import Outcome
 from models.windows import Inputs
 from online.domain.bundle import (
@@ -33,11 +34,12 @@ from online.domain.manifest import Manifest, Reads, decode_manifest, encode_mani
 
 PARITY_ROWS = 10_000
 GOLDEN_ROWS = 64
+BATCH_ROWS = 1024
 Scores = npt.NDArray[np.float32]
 
 
 class OnnxScorer:
-    """One ONNX file, scored row by row on one thread.
+    """One ONNX file, scored on one thread: row by row, or in batches where the bits are the same.
 
     Parameters
     ----------
@@ -51,14 +53,16 @@ class OnnxScorer:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(raw, options, ["CPUExecutionProvider"])
+        self._at_once = BATCH_ROWS if treats_rows_alone(raw) else 1
 
     def score(self, features: Features) -> Scores:
-        """Return the raw probabilities of each row, scored on its own, shape ``(n_rows, 3)``."""
+        """Return the raw probabilities of each row as if scored on its own, ``(n_rows, 3)``."""
         scores = np.empty((len(features), len(Outcome)), dtype=np.float32)
         rows = np.ascontiguousarray(features, dtype=np.float32)
         run, wanted = self._session.run, [OUTPUT]
-        for row in range(len(rows)):
-            scores[row] = run(wanted, {INPUT: rows[row : row + 1]})[0][0]
+        for start in range(0, len(rows), self._at_once):
+            part = slice(start, start + self._at_once)
+            scores[part] = run(wanted, {INPUT: rows[part]})[0]
         return scores
 
 

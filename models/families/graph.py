@@ -7,6 +7,8 @@ from typing import Any
 from online.domain.errors import ModelRefused
 
 INPUT, OUTPUT = "input", "probabilities"
+_ALONE = frozenset({"TreeEnsembleClassifier", "Cast", "Identity", "Mul"})
+"""Operators that treat each row by itself, in one order of sums however many rows there are."""
 _NEWEST_IR = 10
 
 
@@ -40,3 +42,13 @@ def finish_graph(model: Any) -> bytes:  # noqa: ANN401 - onnx publishes no types
     model.ir_version = min(int(model.ir_version), _NEWEST_IR)
     raw: bytes = model.SerializeToString(deterministic=True)
     return raw
+
+
+def treats_rows_alone(raw: bytes) -> bool:
+    """Tell whether a graph gives a row the same bits in a batch as alone, as trees do.
+
+    Matrix products do not: their order of sums may change with the number of rows.
+    """
+    from onnx import load_model_from_string  # noqa: PLC0415 - the scorers of members alone need it
+
+    return {node.op_type for node in load_model_from_string(raw).graph.node} <= _ALONE
