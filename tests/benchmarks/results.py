@@ -68,12 +68,8 @@ MAIN, YEARS, OTHERS = "EURUSD", (2014, 2015, 2016, 2017, 2018), ("AUDUSD", "GBPU
 OTHERS_TOO = ("USDJPY", "XAUUSD")
 HOLDOUT_NS = int(datetime(2018, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 N_COINS = 5
-OTHER_TIMEFRAMES = {
-    Timeframe.M5: ("xgboost",),
-    Timeframe.M15: ("xgboost", "logistic"),
-    Timeframe.M30: ("xgboost", "logistic"),
-    Timeframe.H4: ("xgboost", "logistic"),
-}
+OTHER_TIMEFRAMES = (Timeframe.M5, Timeframe.M15, Timeframe.M30, Timeframe.H4)
+OTHER_KINDS = ("xgboost", "logistic")
 QUOTED = ("EURUSD", "XAUUSD")
 """Symbols of which OANDA's quotes are at hand, some days of May 2014."""
 QUOTES = FOLDER.parent / "oanda_ticks"
@@ -100,8 +96,8 @@ def main() -> None:
     ]
     length_rows = [
         once(f"{timeframe}-{kind}", lambda t=timeframe, k=kind: walk_timeframe(home, t, k))  # type: ignore[misc] # bound now
-        for timeframe, others in OTHER_TIMEFRAMES.items()
-        for kind in others
+        for timeframe in OTHER_TIMEFRAMES
+        for kind in OTHER_KINDS
     ]
     targets = other_targets(home)
     PAGE.write_text(render(main_rows, length_rows, other_rows, targets))
