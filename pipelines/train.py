@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,11 @@ from pipelines.training_data import TrainingData, TrainPlan, load_training_data
 
 logger = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[1]
+_LIBRARIES = (
+    *("numpy", "scipy", "pandas", "scikit-learn", "xgboost", "lightgbm", "torch"),
+    *("onnx", "onnxmltools", "skl2onnx", "onnxruntime"),
+)
+"""Other versions of them may fit or export the same data to other bytes."""
 _RETRY_DELAYS_SECONDS = [1.0, 5.0, 15.0]
 
 
@@ -121,9 +128,18 @@ def run_study(plan: TrainPlan, data: TrainingData, trials: int) -> Study:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Return the digest of the code that learns."""
+    """Return the digest of the code that learns, and of the versions of the libraries it asks."""
     running = hashlib.sha256()
+    for library in _LIBRARIES:
+        running.update(f"{library} {_version_of(library)}\n".encode())
     for folder in (_ROOT / "models", _ROOT / "online" / "domain"):
         for path in sorted(folder.rglob("*.py")):
             running.update(path.read_bytes())
     return running.hexdigest()
+
+
+def _version_of(library: str) -> str:
+    try:
+        return package_version(library)
+    except PackageNotFoundError:
+        return "absent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from pipelines.retrain import (
     read_receipt,
     write_receipt,
 )
+from pipelines.train import code_digest
 
 REPORT = RetrainReport(
     *("EURUSD.H1.barrier", "3", "a" * 64, "a to b"),
@@ -107,3 +109,14 @@ def test_the_schedule_of_retraining_is_chosen_and_may_be_none(tmp_path: Path) ->
     assert given["training_window"] == "rolling:90"
     never = schedules(None, 90)
     assert never["retrain"] == never["promote"] == never["train"] == []
+
+
+def test_another_version_of_a_library_is_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = code_digest.__wrapped__()
+    assert code_digest.__wrapped__() == known
+
+    def upgraded(library: str) -> str:
+        return "0.0" if library == "xgboost" else version(library)
+
+    monkeypatch.setattr("pipelines.train.package_version", upgraded)
+    assert code_digest.__wrapped__() != known
