@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -68,12 +70,12 @@ def read_rows(
     """
     files = source.files()
     tables = [
-        _within(_read(source, file, folders, columns), first_ns, last_ns)
+        _within(_read(source, file, folders, columns, first_ns, last_ns), first_ns, last_ns)
         for file in files
         if _is_wanted(folders := _folders(source, file), wanted)
     ]
     if not tables:
-        tables = [_read(source, files[0], _folders(source, files[0]), columns).slice(0, 0)]
+        tables = [_read(source, files[0], _folders(source, files[0]), columns, 0, -1)]
     return pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -91,13 +93,23 @@ def _is_wanted(folders: Mapping[str, str], wanted: Mapping[str, frozenset[str]])
 
 
 def _read(
-    source: ParquetSource, file: str, folders: Mapping[str, str], columns: Sequence[str]
+    source: ParquetSource,
+    file: str,
+    folders: Mapping[str, str],
+    columns: Sequence[str],
+    first_ns: int | None,
+    last_ns: int | None,
 ) -> pa.Table:
-    """Return one file's rows; what its folders tell stands for the column of that name."""
+    """Return one file's rows; what its folders tell stands for the column of that name.
+
+    Row groups that tell that all of their times lie outside the bounds are not read.
+    """
     stamps = [source.timestamp, *([source.created] if source.created else [])]
     with pq.ParquetFile(file, memory_map=True) as opened:
         inside = set(opened.schema_arrow.names) - folders.keys()
-        held = opened.read([name for name in dict.fromkeys([*columns, *stamps]) if name in inside])
+        wanted = [name for name in dict.fromkeys([*columns, *stamps]) if name in inside]
+        near = _near(opened.metadata, source.timestamp, first_ns, last_ns)
+        held = opened.read_row_groups(near, wanted)
     made = dict(_columns(held, folders, columns))
     made[AT] = _nanoseconds(held[source.timestamp])
     made[CREATED] = (
@@ -106,6 +118,23 @@ def _read(
         else pa.chunked_array([pa.repeat(pa.scalar(0, pa.int64()), held.num_rows)])
     )
     return pa.table(made)
+
+
+def _near(
+    about: pq.FileMetaData, timestamp: str, first_ns: int | None, last_ns: int | None
+) -> list[int]:
+    """Return the row groups that may hold times within the bounds, by their statistics."""
+    column = about.schema.names.index(timestamp)
+    near = []
+    for place in range(about.num_row_groups):
+        told = about.row_group(place).column(column).statistics
+        if told is not None and told.has_min_max and isinstance(told.min, datetime):
+            begin_ns, end_ns = (pd.Timestamp(at).as_unit(_NS).value for at in (told.min, told.max))
+            late = last_ns is not None and begin_ns > last_ns
+            if late or (first_ns is not None and end_ns < first_ns):
+                continue
+        near.append(place)
+    return near
 
 
 def _columns(

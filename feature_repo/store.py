@@ -107,7 +107,10 @@ def describe_store(paths: StorePaths, project: str = "sextant") -> dict[str, Any
         "project": project,
         "provider": "local",
         "registry": {"registry_type": "sql", "path": registry, "cache_ttl_seconds": 0},
-        "online_store": {"type": "redis", "connection_string": connection},
+        "online_store": {
+            "type": "feature_repo.online_store.SextantOnlineStore",
+            "connection_string": connection,
+        },
         "offline_store": offline,
         "materialization": {"pull_latest_features": True},
         "entity_key_serialization_version": 3,

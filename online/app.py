@@ -282,7 +282,7 @@ def _make_clock(settings: SystemClockSettings | VirtualClockSettings) -> SystemC
         case SystemClockSettings():
             return SystemClock()
         case VirtualClockSettings():
-            return VirtualClock()
+            return VirtualClock(settings.starts_at_ns)
         case _:
             assert_never(settings)
 

@@ -47,6 +47,9 @@ class VirtualClockSettings(_Section):
     """A clock the replaying feed sets; with the simulated broker in replay mode only."""
 
     kind: Literal["virtual"] = Field(default="virtual", description="A clock that the replay sets.")
+    starts_at_ns: int = Field(
+        default=0, ge=0, description="Where it stands before that, nanoseconds since 1970 UTC."
+    )
 
 
 class _AccountTerms(_Section):

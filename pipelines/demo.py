@@ -39,7 +39,7 @@ from pipelines.market import Market, read_market
 from pipelines.parity import Parity, compare
 from pipelines.performance import Performance, measure
 from pipelines.platform import services
-from pipelines.platform.embedded import choose_ports, scorer_settings
+from pipelines.platform.embedded import choose_ports, replay_clock, scorer_settings
 from pipelines.platform.ports import choose_port
 from pipelines.platform.secrets import ensure_token
 from pipelines.platform.supervisor import Platform
@@ -135,7 +135,7 @@ def run_demo(home: Home, view: View) -> Result:
                 APILogHandler().flush()  # while the server is there: later it waits a minute
         with watch.stage("scorer", "Starting the scorer"):
             port = choose_port(ports.scorer)  # it may have been taken since
-            environment = scorer_settings(home, mlflow_uri, port)
+            environment = {**scorer_settings(home, mlflow_uri, port), **replay_clock(home)}
             platform.start(services.scorer(port, environment))
         url = f"http://127.0.0.1:{port}"
         with watch.stage("replay", "Replaying the last quarter through the live chain"):

@@ -30,14 +30,16 @@ from online.adapters.feast_redis import (
     entity_key,
     hash_field,
     stamp_field,
-    transform_field,
 )
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Timeframe
+from online.domain.transform import transform_field
 from online.domain.window import WindowContract
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+    from feature_repo.online_store import SextantOnlineStore
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS_PER_MICROSECOND = 1000
@@ -116,9 +118,9 @@ class VectorPusher:
 
         _require_whole_views(features, timeframe)
         self._config = store.config
-        self._provider = store._get_provider()  # noqa: SLF001 - Feast's writer, less a DataFrame
-        online: Any = self._provider.online_store
-        self._client = online._get_client(self._config.online_store)  # noqa: SLF001 - as above
+        provider = store._get_provider()  # noqa: SLF001 - Feast's writer, less a DataFrame
+        self._online = cast("SextantOnlineStore", provider.online_store)
+        self._client = self._online._get_client(self._config.online_store)  # noqa: SLF001 - as above
         self._client.set_retry(Retry(NoBackoff(), 1))  # else it tries for ten seconds
         self._value = Value
         self._key = entity_key(store.project, JOIN_KEY, symbol)
@@ -255,7 +257,7 @@ class VectorPusher:
             for name, value in row.items()
         }
         data: list[Any] = [(self._entity, protos, at, None)]
-        self._provider.online_write_batch(self._config, view.table, data, progress=None)
+        self._online.write_told(self._config, view.table, data)
 
     def _verify(self, views: list[_View], closed_at_ns: int, rows: dict[_View, _Row]) -> None:
         """Read all views at once, as the scorer does, and compare every bit."""

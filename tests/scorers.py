@@ -21,12 +21,12 @@ from online.adapters.feast_redis import (
     entity_key,
     hash_field,
     stamp_field,
-    transform_field,
 )
 from online.adapters.sqlite_journal import iterate
 from online.api.safety import LimitsSource
 from online.app import create_app
 from online.domain.record import DecisionRecord
+from online.domain.transform import transform_field
 from online.domain.vector import VectorContract
 from online.settings import Settings
 from online.simulator.bars import BidAskBar

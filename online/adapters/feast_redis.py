@@ -28,7 +28,7 @@ import msgspec
 from online.adapters.redis_connection import RedisAddress, RedisConnection, pack_command
 from online.domain.errors import Unavailable
 from online.domain.market import NANOSECONDS_PER_SECOND
-from online.domain.transform import Held
+from online.domain.transform import Held, transform_field
 from online.domain.vector import VectorContract, VectorReading
 
 _STRING_TYPE = 2
@@ -232,11 +232,6 @@ def hash_field(view: str, feature: str) -> bytes:
 def stamp_field(view: str) -> bytes:
     """Return the hash field of a view's event time."""
     return b"_ts:" + view.encode()
-
-
-def transform_field(view: str) -> bytes:
-    """Return the hash field that tells how a view's values are made; it is ours, not Feast's."""
-    return b"_transforms:" + view.encode()
 
 
 def encode_transforms(digests: Mapping[str, str]) -> bytes:

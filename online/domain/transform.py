@@ -34,6 +34,11 @@ class Disagreement(msgspec.Struct, frozen=True):
     untold: tuple[str, ...] = ()
 
 
+def transform_field(view: str) -> bytes:
+    """Return the online store's field that tells how a view's values are made, beside them."""
+    return b"_transforms:" + view.encode()
+
+
 def combine_digests(digests: Mapping[str, str]) -> str:
     """Return the SHA-256 of some features' digests, whatever their order.
 

@@ -20,6 +20,7 @@ import httpx
 
 from online.adapters.journal_shelf import put_aside
 from online.domain.errors import Unavailable
+from online.domain.market import Timeframe
 from pipelines.home import Home
 from pipelines.platform import services
 from pipelines.platform.ports import choose_port
@@ -101,7 +102,7 @@ def run_platform(
             platform.run("bootstrap", command, {**client, **settings})
         say("starting the scorer and the feed")
         put_aside(home.journal)
-        platform.start(services.scorer(ports.scorer, settings))
+        platform.start(services.scorer(ports.scorer, {**settings, **replay_clock(home)}))
         feeding = feed_command(home, ports.scorer, bar_seconds)
         platform.start(services.feed(home, feeding, {**client, **settings}))
         if copying is not None:
@@ -148,6 +149,22 @@ def scorer_settings(home: Home, mlflow_url: str, port: int) -> Mapping[str, str]
         "SEXTANT_MODEL__NAME": MODEL_NAME,
         "SEXTANT_MODEL__ALIAS": MODEL_ALIAS,
         "SEXTANT_JOURNAL__PATH": str(home.journal.resolve()),
+    }
+
+
+def replay_clock(
+    home: Home, symbol: str = "EURUSD", timeframe: Timeframe = Timeframe.H1
+) -> Mapping[str, str]:
+    """Return the settings of a scorer's clock that stands before the replay's first bar.
+
+    What it journals before that bar is then stamped by the replay's time.
+    """
+    from pipelines.feed import find_replay_start_ns  # noqa: PLC0415 - it imports this file
+
+    starts_at_ns = find_replay_start_ns(home, symbol, timeframe) - timeframe.duration_ns
+    return {
+        "SEXTANT_CLOCK__KIND": "virtual",
+        "SEXTANT_CLOCK__STARTS_AT_NS": str(starts_at_ns),
     }
 
 

@@ -13,8 +13,8 @@ from online.adapters.feast_redis import (
     entity_key,
     hash_field,
     stamp_field,
-    transform_field,
 )
+from online.domain.transform import transform_field
 from online.domain.vector import VectorContract
 from tests.scorers import encode_stamp
 

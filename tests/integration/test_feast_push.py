@@ -28,12 +28,11 @@ from online.adapters.feast_redis import (
     FeastRedisReader,
     encode_transforms,
     entity_key,
-    transform_field,
 )
 from online.adapters.redis_connection import RedisAddress
 from online.domain.errors import InvalidInput, InvalidSettings, NotFound, Unavailable
 from online.domain.market import Timeframe
-from online.domain.transform import Held, judge_transforms
+from online.domain.transform import Held, judge_transforms, transform_field
 from online.domain.vector import VectorContract, VectorReading
 from pipelines import feature_steps
 from pipelines.feature_history import load_history
@@ -158,6 +157,30 @@ def test_values_that_somebody_wrote_by_other_formulas_are_not_taken_for_ours(lin
         assert client.hget(key, field) is None
 
 
+def moment(at_ns: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1000)
+
+
+def test_what_feast_alone_writes_is_not_told_of_as_ours(line: Line) -> None:
+    def untold() -> int:
+        return sum(told is None for told in line.read_transforms().values())
+
+    line.push(_CUT)
+    assert untold() == 0
+    feature_steps.compute_offline(line.home, Panel(SYMBOL, Timeframe.H1, line.bars))
+    views = [view.name for view in contract(Timeframe.H1).views]
+    hour = timedelta(hours=1)
+    older, newest = (moment(int(line.bars.closed_at_ns[at])) for at in (_CUT - 9, -1))
+    line.store.materialize(older - hour, older, feature_views=views)
+    assert untold() == 0, "older rows are not written over newer ones"
+    line.store.materialize(newest - hour, newest, feature_views=views)
+    assert untold() == len(views)
+    feature_steps.serve_newest(
+        line.home, Panel(SYMBOL, Timeframe.H1, line.bars), line.store.project
+    )
+    assert untold() == 0
+
+
 def test_the_same_push_twice_is_the_same(line: Line) -> None:
     line.push(_CUT)
     line.push(_CUT)
@@ -222,10 +245,7 @@ def test_materialize_incremental_goes_on_where_the_last_left_off(line: Line) -> 
     bars, features = line.bars, available(line.bars.inputs)
     feature_steps.compute_offline(line.home, Panel(SYMBOL, Timeframe.H1, bars))
     views = [view_name(Timeframe.H1, group) for group in groups(features)]
-    last = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
-        microseconds=int(bars.closed_at_ns[-1]) // 1000
-    )
-    line.store.materialize_incremental(last, feature_views=views)
+    line.store.materialize_incremental(moment(int(bars.closed_at_ns[-1])), feature_views=views)
     assert set(line.read().stamps_ns) == {int(bars.closed_at_ns[-1])}
 
 

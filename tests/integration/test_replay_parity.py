@@ -44,7 +44,7 @@ from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.market import Market, read_market
 from pipelines.parity import compare
-from pipelines.platform.embedded import scorer_settings
+from pipelines.platform.embedded import replay_clock, scorer_settings
 from pipelines.platform.ports import choose_port
 from pipelines.platform.secrets import ensure_token
 from pipelines.platform.services import scorer as scorer_service
@@ -198,6 +198,7 @@ def trade_live(
     port = choose_port(18_100)
     told = {
         **scorer_settings(home, "http://127.0.0.1:1", port),
+        **replay_clock(home, SYMBOL, TIMEFRAME),
         "SEXTANT_FEATURES__PROJECT": project,
         "SEXTANT_MODELS__KIND": "folder",
         "SEXTANT_MODELS__ROOT": str(bundle_folder(home).parents[1]),
@@ -231,8 +232,11 @@ def trade_live(
 def test_what_traded_live_is_bit_for_bit_what_the_backtest_says(
     home: Home, market: Market, batch: tuple[Record, ...]
 ) -> None:
-    parity = compare(trade_live(home, market, "plain"), batch)
+    live = trade_live(home, market, "plain")
+    parity = compare(live, batch)
     assert parity.first == []
+    first_ns = find_replay_start_ns(home, SYMBOL, TIMEFRAME) - TIMEFRAME.duration_ns
+    assert min(record.at_ns for record in live) >= first_ns, "also what came before the first bar"
     assert parity.total_different == 0
     assert parity.compared["vector"] == BARS - 1
     across = {r.features[-4:] for r in batch if isinstance(r, DecisionRecord) and r.features}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from online.adapters.feast_redis import encode_transforms, entity_key, transform_field
+from online.adapters.feast_redis import encode_transforms, entity_key
+from online.domain.transform import transform_field
 from tests.scorers import BEARER, PROJECT, Caller, Store, assert_problem, reasons, tell
 
 pytestmark = pytest.mark.integration
