@@ -129,7 +129,7 @@ def _near(
     for place in range(about.num_row_groups):
         told = about.row_group(place).column(column).statistics
         if told is not None and told.has_min_max and isinstance(told.min, datetime):
-            begin_ns, end_ns = (pd.Timestamp(at).as_unit(_NS).value for at in (told.min, told.max))
+            begin_ns, end_ns = (pd.Timestamp(at).as_unit("ns").value for at in (told.min, told.max))
             late = last_ns is not None and begin_ns > last_ns
             if late or (first_ns is not None and end_ns < first_ns):
                 continue

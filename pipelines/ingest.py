@@ -141,11 +141,7 @@ def report_quality(
     quarantine = pd.concat([checked.quarantine, _conflicts(checked, written)], ignore_index=True)
     counts = {str(k): int(n) for k, n in quarantine["reason"].value_counts().items()}
     name = f"{symbol}-{checked.timeframe}-{checked.file_sha256[:12]}"
-    kept = (
-        Lake(home.lake).write_quarantine(symbol, checked.timeframe, name, quarantine)
-        if len(quarantine)
-        else None
-    )
+    kept = Lake(home.lake).write_quarantine(symbol, checked.timeframe, name, quarantine)
     reports = home.lake / "reports"
     report = IngestReport(
         symbol=symbol,

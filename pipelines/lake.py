@@ -283,8 +283,10 @@ class Lake(LakePart):
 
     def write_quarantine(
         self, symbol: str, timeframe: Timeframe | Literal["ticks"], name: str, frame: pd.DataFrame
-    ) -> Path:
+    ) -> Path | None:
         """Keep the rows that were not fit, in place of an earlier table of that name.
+
+        Where there are none, the earlier table goes and there is no path.
 
         Parameters
         ----------
@@ -298,6 +300,9 @@ class Lake(LakePart):
         series = f"symbol={safe_name(symbol)}/timeframe={timeframe}"
         folder = self.root / "quarantine" / series
         path = folder / f"{safe_name(name)}.parquet"
+        if frame.empty:
+            path.unlink(missing_ok=True)
+            return None
         write_parquet(path, pa.Table.from_pandas(frame, preserve_index=False))
         return path
 

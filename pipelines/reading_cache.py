@@ -17,6 +17,7 @@ from prefect.context import TaskRunContext
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
 from online.domain.errors import NotFound
+from online.instruments import find_instrument
 from pipelines.sources.source import open_source
 from pipelines.sources.terminal import TerminalConfig
 
@@ -25,7 +26,7 @@ BYTES_MAX = 128 * 1024**2
 
 
 def name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    """Return the cache key of a reading: settings, symbol, the files' bytes, our code, the day.
+    """Return the cache key of a reading: settings, instrument, the files' bytes, our code, the day.
 
     The day is in it because bars that close in the future are refused. None, which is never
     cached, if a file cannot be read: the task then says so itself; nor is a reading cached whose
@@ -37,10 +38,11 @@ def name_of_content(_context: TaskRunContext, parameters: dict[str, Any]) -> str
         return None
     try:
         contents = [_sha256(path) for path in open_source(source).files()]
+        instrument = repr(find_instrument(parameters["symbol"]))
     except (OSError, NotFound):
         return None
     day = str(time.time_ns() // (86_400 * 10**9))
-    named = [source.model_dump_json(), parameters["symbol"], *contents, _code_digest(), day]
+    named = [source.model_dump_json(), instrument, *contents, _code_digest(), day]
     return PREFIX + hashlib.sha256("|".join(named).encode()).hexdigest()
 
 

@@ -98,7 +98,10 @@ def test_a_row_that_contradicts_the_lake_is_quarantined_and_the_lake_stays(
     assert "1.19" in refused["raw_text"].iloc[0]
     kept = Lake(Home(tmp_path).lake).read_bars("EURUSD", "M1")
     assert kept["close"].tolist() == [1.15] * 4
+    table = Path(str(report.quarantine))
+    assert table.exists()
     ranked = ingest(tmp_path, other, "EURUSD", priority=1)
+    assert not table.exists(), "what was refused has been taken"
     assert (ranked.replaced, ranked.quarantined) == (1, {})
 
 
