@@ -202,13 +202,23 @@ _NUMBERS_OF_QUOTE: Final = _numbers(Quote)
 _NUMBERS_OF_ORDER: Final = _numbers(RestingOrder)
 
 
-def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
+def keep_finite(
+    told: Observation, before: Observation | None = None
+) -> tuple[Observation, tuple[Veto, ...]]:
     """Return what the broker told without what is not finite, and a veto for each thing dropped.
 
     A number that is none would make every comparison false and the journal unreadable. A sum is
     finite only if everything in it is, which is quicker to see.
+
+    Parameters
+    ----------
+    told
+        By the broker.
+    before
+        What was returned earlier: positions that are the same object were looked at then.
     """
     quote, account, positions, deals = told.quote, told.account, told.positions, told.deals
+    rates, orders = told.rates, told.orders
     doubts = []
     if quote is not None and not isfinite(quote.bid + quote.ask):
         doubts.append(Veto(Reason.CROSSED_QUOTE, f"bid {quote.bid}, ask {quote.ask}"))
@@ -219,17 +229,16 @@ def keep_finite(told: Observation) -> tuple[Observation, tuple[Veto, ...]]:
         detail = f"equity is {account.equity}, balance {account.balance}, margin {account.margin}"
         doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, detail))
         account = None
-    if positions and not _is_finite(positions, _NUMBERS_OF_POSITION):
+    known = before is not None and positions is before.positions
+    if positions and not known and not _is_finite(positions, _NUMBERS_OF_POSITION):
         doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"a position is not finite: {positions}"))
         positions = None
     if deals and not _is_finite(deals, _NUMBERS_OF_DEAL):
         doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"a deal is not finite: {deals}"))
         deals = ()
-    rates = told.rates
     if rates and not _is_finite(rates, _NUMBERS_OF_QUOTE):
         doubts.append(Veto(Reason.NO_CONVERSION_RATE, f"a rate is not finite: {rates}"))
         rates = ()
-    orders = told.orders
     if orders and not _is_finite(orders, _NUMBERS_OF_ORDER):
         doubts.append(Veto(Reason.ACCOUNT_UNAVAILABLE, f"an order is not finite: {orders}"))
         orders = None

@@ -13,28 +13,28 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
-from online.domain.account import Position
+from online.domain.account import Deal, Position
 from online.domain.barriers import barrier_prices, deadline_ns
 from online.domain.book import Book
 from online.domain.circumstances import is_weekend_near, judge_circumstances
 from online.domain.closing import close_position
 from online.domain.conversion import conversion_symbols, read_rates
-from online.domain.decision import Action, Decision, decide
+from online.domain.decision import HOLD, Action, Decision, decide
 from online.domain.ensemble import speak, validate
 from online.domain.errors import NotFound, SextantError, Unavailable
 from online.domain.limits import Limits
 from online.domain.market import Instrument, Side
 from online.domain.naming import name_decision, name_intent
-from online.domain.news import NO_NEWS, NewsCalendar, NewsEvent
-from online.domain.order import Intent, OrderReply, Purpose, make_magic
+from online.domain.news import NO_NEWS, NewsCalendar
+from online.domain.order import CLOSE, ENTRY, Intent, OrderReply, make_magic
 from online.domain.reasons import Reason, Veto, features_reason
 from online.domain.record import DealRecord, DecisionRecord, Request
 from online.domain.risk import judge_order, size_entry
-from online.domain.risk_facts import RiskFacts, RiskState
+from online.domain.risk_facts import RiskFacts
 from online.domain.signal import Signal
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import (
@@ -49,6 +49,7 @@ from online.ports import (
 from online.sending import append, send
 
 LIVE_ALIAS = "champion"
+_TIME_IS_OUT = Decision(Action.CLOSE)
 _NOTHING_SEEN = Observation(None, None, None, ())
 T = TypeVar("T")
 
@@ -77,6 +78,8 @@ class Desk:
         Of the account; tells which conversion pairs are asked for.
     news
         The calendar of events that forbid entries; swapped whole, never changed.
+    seen
+        What the broker told last, as far as it was finite.
     """
 
     features: FeatureReader
@@ -91,6 +94,7 @@ class Desk:
     live: bool = False
     currency: str = "USD"
     news: NewsCalendar = NO_NEWS
+    seen: Observation = field(default=_NOTHING_SEEN, init=False)
     _pairs: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _paired: Limits | None = field(default=None, init=False)
 
@@ -100,11 +104,13 @@ class Desk:
             self._pairs, self._paired = {}, self.limits
         found = self._pairs.get(symbol)
         if found is None:
-            traded = (symbol, *self.limits.allowed_symbols)
-            known = [self.instruments[name] for name in traded if name in self.instruments]
-            found = conversion_symbols(known, self.currency, self.instruments)
-            self._pairs[symbol] = found
+            found = self._pairs[symbol] = self._find_pairs(symbol)
         return found
+
+    def _find_pairs(self, symbol: str) -> tuple[str, ...]:
+        traded = (symbol, *self.limits.allowed_symbols)
+        known = [self.instruments[name] for name in traded if name in self.instruments]
+        return conversion_symbols(known, self.currency, self.instruments)
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -115,36 +121,24 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What was known when a decision was taken; `judge` needs nothing else of the world."""
+    """What was known when a decision was taken; `judge` needs nothing else of the world.
 
-    now_ns: int
+    Parameters
+    ----------
+    risk
+        What the risk rules judge.
+    reading
+        The vector; None where the store did not answer.
+    deals
+        Told by the broker and not on record yet.
+    troubles
+        What did not answer, and what was told and is not finite.
+    """
+
+    risk: RiskFacts
     reading: VectorReading | None
-    observation: Observation
-    state: RiskState
-    news: tuple[NewsEvent, ...] | None
+    deals: tuple[Deal, ...]
     troubles: tuple[Veto, ...]
-
-    def for_risk(self, request: Request, model: Model) -> RiskFacts:
-        """Return what of them the risk rules judge."""
-        seen, manifest = self.observation, model.manifest
-        unit = None
-        if self.reading is not None:
-            unit = self.reading.values[manifest.vector.index(manifest.barriers.unit_feature)]
-        return RiskFacts(  # by place, which is quicker: this is built for every decision
-            self.now_ns,
-            seen.told_at_ns,
-            request.bar_closed_at_ns,
-            manifest.name,
-            model.sha256,
-            unit,
-            seen.quote,
-            seen.account,
-            seen.positions,
-            seen.orders,
-            seen.rates,
-            self.news,
-            self.state,
-        )
 
 
 async def consider(request: Request, desk: Desk) -> Outcome:
@@ -161,16 +155,21 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     model, limits, number = desk.model, desk.limits, desk.book.allocate()
     facts = await gather(request, desk, model, limits)
     record = judge(request, facts, number, desk, model, limits)
-    deals = desk.book.claim(facts.observation.deals) if facts.observation.deals else ()
+    intent = record.intent if request.send else None
+    deals = desk.book.claim(facts.deals) if facts.deals else ()
     try:
-        told = [DealRecord(facts.now_ns, deal) for deal in deals] if deals else ()
-        await append(desk, *told, record, durable=record.intent is not None and request.send)
+        told = tell_deals(deals, record.at_ns) if deals else ()
+        await append(desk, *told, record, durable=intent is not None)
     except Unavailable:
         desk.book.disclaim()
         raise
-    if record.intent is None or not request.send:
-        return Outcome(record, None)
-    return Outcome(record, await send(record.intent, record.decision_id, desk))
+    reply = None if intent is None else await send(intent, record.decision_id, desk)
+    return Outcome(record, reply)
+
+
+def tell_deals(deals: tuple[Deal, ...], at_ns: int) -> tuple[DealRecord, ...]:
+    """Return the records of deals that the broker told."""
+    return tuple([DealRecord(at_ns, deal) for deal in deals])
 
 
 def check_request(request: Request, desk: Desk) -> None:
@@ -196,106 +195,123 @@ def check_request(request: Request, desk: Desk) -> None:
 
 async def gather(request: Request, desk: Desk, model: Model, limits: Limits) -> Facts:
     """Ask the broker and the online store; what does not answer becomes a veto."""
-    troubles: list[Veto] = []
-    observation, reading, symbol = _NOTHING_SEEN, None, request.symbol
-    contract = model.manifest.vector
+    troubles: tuple[Veto, ...] = ()
+    seen, reading, unit = _NOTHING_SEEN, None, None
+    symbol, manifest, book = request.symbol, model.manifest, desk.book
     try:
-        told = await desk.broker.observe(symbol, desk.book.last_deal, desk.pairs(symbol))
-        observation, doubts = keep_finite(told)
-        troubles += doubts
+        told = await desk.broker.observe(symbol, book.last_deal, desk.pairs(symbol))
+        seen, troubles = keep_finite(told, desk.seen)
+        desk.seen = seen
     except Unavailable as error:
-        troubles.append(Veto(Reason.ACCOUNT_UNAVAILABLE, str(error)))
+        troubles = (Veto(Reason.ACCOUNT_UNAVAILABLE, str(error)),)
     try:
-        held = await desk.features.read(symbol, contract)
-        reading, lost = drop_non_finite(held, contract)
+        held = await desk.features.read(symbol, manifest.vector)
+        reading, lost = drop_non_finite(held, manifest.vector)
+        unit = reading.values[manifest.unit_place]
         troubles += lost
     except Unavailable as error:
-        troubles.append(Veto(features_reason(error), str(error)))
-    now_ns = desk.clock.now_ns()
-    state = desk.book.state(
-        symbol,
+        troubles += (Veto(features_reason(error), str(error)),)
+    now_ns, deals = desk.clock.now_ns(), seen.deals
+    risk = RiskFacts(  # by place, which is quicker: this is built for every decision
         now_ns,
-        limits,
-        observation.positions or (),
-        observation.quote,
-        observation.deals,
+        seen.told_at_ns,
+        request.bar_closed_at_ns,
+        manifest.name,
+        model.sha256,
+        unit,
+        seen.quote,
+        seen.account,
+        seen.positions,
+        seen.orders,
+        seen.rates,
+        desk.news.in_force(desk.instruments[symbol], now_ns),
+        book.state(symbol, now_ns, limits, seen.positions or (), seen.quote, deals),
     )
-    news = desk.news.in_force(desk.instruments[symbol], now_ns)
-    return Facts(now_ns, reading, observation, state, news, tuple(troubles))
+    return Facts(risk, reading, deals, troubles)
 
 
 def judge(
     request: Request, facts: Facts, number: int, desk: Desk, model: Model, limits: Limits
 ) -> DecisionRecord:
     """Turn facts into a decision record, pure: the same facts give the same record."""
-    manifest, seen = model.manifest, facts.observation
-    instrument = desk.instruments[request.symbol]
-    position = None
-    for held in seen.positions or ():
-        if held.symbol == request.symbol:
-            if desk.book.entry(held.magic) is not None:  # a stranger's hides none of ours
-                position = held
-                break
-            position = position or held
+    manifest, risk, reading = model.manifest, facts.risk, facts.reading
     vetoes = facts.troubles
-    if facts.reading is not None:
-        vetoes += judge_reading(
-            facts.reading, manifest.vector, request.bar_closed_at_ns, facts.now_ns
-        )
-    signal, score_vetoes = score(facts.reading if not vetoes else None, model)
+    if reading is not None:
+        vetoes += judge_reading(reading, manifest.vector, request.bar_closed_at_ns, risk.now_ns)
+    signal, score_vetoes = score(None if vetoes else reading, model)
     vetoes += score_vetoes
-    risk = facts.for_risk(request, model)
-    vetoes += judge_circumstances(instrument, risk, limits)
+    vetoes += judge_circumstances(desk.instruments[request.symbol], risk, limits)
     if desk.live and model.alias != LIVE_ALIAS:
         detail = f"alias {model.alias!r}; live orders need {LIVE_ALIAS!r}"
         vetoes += (Veto(Reason.MODEL_NOT_APPROVED, detail),)
 
-    intent = close_when_due(request, facts, number, desk, position, limits)
-    refusals = () if intent is None else judge_order(intent, risk, desk.instruments, limits)
+    position = find_position(request.symbol, risk.positions, desk.book) if risk.positions else None
+    intent = None
+    refusals: tuple[Veto, ...] = ()
+    if position is not None:
+        intent = close_when_due(request, risk, number, desk, position, limits)
+        if intent is not None:
+            refusals = judge_order(intent, risk, desk.instruments, limits)
     if intent is not None and not refusals:
-        decision = Decision(Action.CLOSE)
+        decision = _TIME_IS_OUT
     else:
         intent = None
-        vetoes += tuple([veto for veto in refusals if veto not in vetoes])
+        if refusals:
+            vetoes += without(refusals, vetoes)
         decision = decide(signal, manifest.min_edge, position)
-        if not vetoes and (side := decision.action.side) is not None:
+        side = None if vetoes or decision.action is HOLD else decision.action.side
+        if side is not None:
             intent, vetoes = enter(side, request, risk, number, desk, model, limits)
         if vetoes:
-            decision, intent = Decision(Action.HOLD, decision.reasons), None
-    reading = facts.reading
+            decision, intent = Decision(HOLD, decision.reasons), None
     return DecisionRecord(  # by place, which is quicker
         name_decision(request, number),
         number,
-        facts.now_ns,
+        risk.now_ns,
         request,
         model.sha256,
         None if reading is None else reading.values,
         None if reading is None else reading.stamps_ns,
-        seen.quote,
-        seen.account,
-        seen.positions,
-        facts.state,
+        risk.quote,
+        risk.account,
+        risk.positions,
+        risk.state,
         signal,
         decision,
         vetoes,
         intent,
         None if reading is None else reading.window,
         None if reading is None else reading.window_stamp_ns,
-        seen.told_at_ns,
-        seen.rates,
-        facts.news,
-        seen.orders,
+        risk.told_at_ns,
+        risk.rates,
+        risk.news,
+        risk.orders,
     )
+
+
+def without(refusals: tuple[Veto, ...], vetoes: tuple[Veto, ...]) -> tuple[Veto, ...]:
+    """Return the refusals that are not among the vetoes."""
+    return tuple([veto for veto in refusals if veto not in vetoes])
+
+
+def find_position(symbol: str, positions: tuple[Position, ...], book: Book) -> Position | None:
+    """Return the first position of a symbol that is ours, else the first that is not."""
+    found = None
+    for held in positions:
+        if held.symbol == symbol:
+            if book.orders.entry(held.magic) is not None:  # a stranger's hides none of ours
+                return held
+            found = found or held
+    return found
 
 
 def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, tuple[Veto, ...]]:
     """Return the model's signal for a reading that was judged sound, or why there is none."""
     if reading is None:
         return None, ()
-    values = cast("tuple[float, ...]", reading.values)  # judged sound: none is missing
-    outputs = model.score(values, reading.window)
+    values: tuple[float, ...] = reading.values  # type: ignore[assignment]  # sound: none is missing
     manifest = model.manifest
-    signal, vetoes = speak(outputs, manifest)
+    signal, vetoes = speak(model.score(values, reading.window), manifest)
     if signal is None or manifest.validators is None:
         return signal, vetoes
     return validate(signal, values, manifest)
@@ -303,10 +319,10 @@ def score(reading: VectorReading | None, model: Model) -> tuple[Signal | None, t
 
 def close_when_due(
     request: Request,
-    facts: Facts,
+    risk: RiskFacts,
     number: int,
     desk: Desk,
-    position: Position | None,
+    position: Position,
     limits: Limits,
 ) -> Intent | None:
     """Return the order that closes a position whose time is out; None while it lives on.
@@ -315,18 +331,15 @@ def close_when_due(
     no features and no model: it is asked for whenever there is a price, unless an earlier order of
     the symbol has an unknown fate.
     """
-    quote = facts.observation.quote
-    if position is None or quote is None or request.symbol in facts.state.unresolved:
+    quote, entry = risk.quote, desk.book.orders.entry(position.magic)
+    if entry is None or quote is None or request.symbol in risk.state.unresolved:
         return None
-    entry, now_ns = desk.book.orders.entry(position.magic), facts.now_ns
-    early_hours = limits.flatten_before_weekend_hours
-    weekend = early_hours > 0.0 and is_weekend_near(
-        desk.instruments[request.symbol], now_ns, early_hours
-    )
-    timed_out = entry is not None and 0 < entry.expires_at_ns <= now_ns
-    if entry is None or not (timed_out or weekend):
-        return None
-    intent_id = f"{name_intent(request, Purpose.CLOSE)}-{number}"
+    if not 0 < entry.expires_at_ns <= risk.now_ns:
+        early_hours = limits.flatten_before_weekend_hours
+        instrument = desk.instruments[request.symbol]
+        if not (early_hours and is_weekend_near(instrument, risk.now_ns, early_hours)):
+            return None
+    intent_id = f"{name_intent(request, CLOSE)}-{number}"
     return close_position(position, quote, intent_id, f"sx-{number}")
 
 
@@ -351,10 +364,10 @@ def enter(
     entry = quote.price_to_open(side)
     stop, target = barrier_prices(side, entry, unit, manifest.barriers, instrument.scale)
     intent = Intent(
-        intent_id=name_intent(request, Purpose.ENTRY),
+        intent_id=name_intent(request, ENTRY),
         magic=make_magic(desk.strategy, number),
         comment=f"sx-{number}",
-        purpose=Purpose.ENTRY,
+        purpose=ENTRY,
         symbol=request.symbol,
         side=side,
         volume_lots=size_entry(account, entry, stop, instrument, limits, rates),

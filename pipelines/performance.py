@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from online.domain.account import Deal
-from online.domain.decision import Action
+from online.domain.decision import HOLD, Action
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import OrderStatus
 from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecord
+
+_FILLED = OrderStatus.FILLED
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 _DAYS_PER_YEAR, _TRADING_DAYS_PER_YEAR = 365.25, 252.0
@@ -151,19 +153,19 @@ def measure(
                 if record.vetoes:
                     vetoed += 1
                     vetoes.update({veto.reason.value for veto in record.vetoes})
-                if record.decision.action is Action.HOLD:
+                if record.decision.action is HOLD:
                     held += 1
                 else:
                     actions[record.decision.action.value] += 1
                 if record.account is not None:
                     equity.append((record.at_ns, record.account.equity))
             case ResultRecord():
-                fills += record.reply.status is OrderStatus.FILLED
+                fills += record.reply.status is _FILLED
             case DealRecord():
                 all_deals[record.deal.ticket] = record.deal
             case _:
                 pass
-    actions[Action.HOLD.value] = held
+    actions[HOLD.value] = held
     all_deals.update({deal.ticket: deal for deal in deals})
     if last is not None:
         equity.append(last)

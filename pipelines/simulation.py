@@ -10,9 +10,12 @@ several symbols in the alphabet's order, of bars that closed before in the order
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +36,9 @@ from online.trade import Desk, consider, run_to_completion
 from pipelines.column_reader import ColumnReader
 from pipelines.market import Market
 from pipelines.performance import Performance, measure
+
+_NEVER_NS = 2**63 - 1
+_CLOSING = attrgetter("closes_at_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,19 @@ def simulate(
     return simulate_portfolio([lane], limits, terms, instruments, progress)
 
 
+@contextmanager
+def _garbage_left_alone() -> Iterator[None]:
+    """Collect none: a run makes no cycles, and its records are many to walk over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_garbage_left_alone()
 def simulate_portfolio(
     lanes: Sequence[Lane],
     limits: Limits,
@@ -186,28 +205,38 @@ def simulate_portfolio(
 
 
 class _Track:
-    """A market under way: which of its bars is open, and which was finished last."""
+    """A market under way: which of its bars is open, and which was finished last.
+
+    Attributes
+    ----------
+    closes_at_ns
+        When the open bar closes; later than ever while none is open.
+    """
+
+    __slots__ = ("_bars", "_desk", "_finished_ns", "_open", "_symbol", "closes_at_ns", "market")
 
     def __init__(self, market: Market, desk: Desk | None = None) -> None:
         self.market = market
-        self.open: BidAskBar | None = None
-        self._symbol, self._timeframe = market.instrument.symbol, market.timeframe
+        self.closes_at_ns = _NEVER_NS
+        self._open: BidAskBar | None = None
+        self._symbol = market.instrument.symbol
         self._finished_ns = 0
         self._bars = iter(market.quotes)
         self._desk = desk
 
     def begin(self, terminal: SimulatedTerminal) -> None:
         """Open the next bar; the terminal refuses one that opens before the last has closed."""
-        if self.open is not None:
+        if self._open is not None:
             self.finish(terminal)
         bar = next(self._bars)
         terminal.begin_bar(self._symbol, bar)
-        self.open = bar
+        self._open, self.closes_at_ns = bar, bar.closed_at_ns
 
     def finish(self, terminal: SimulatedTerminal) -> None:
         """Close the open bar."""
-        bar, self.open = self.open, None
+        bar = self._open
         if bar is not None:
+            self._open, self.closes_at_ns = None, _NEVER_NS
             terminal.finish_bar(self._symbol, bar)
             self._finished_ns = bar.closed_at_ns
 
@@ -215,22 +244,18 @@ class _Track:
         """Decide about the bar that was finished last; tell whether there was a decision."""
         if not self._finished_ns or self._desk is None:
             return False
-        request = Request(self._symbol, self._timeframe, self._finished_ns, send=True)
+        request = Request(self._symbol, self.market.timeframe, self._finished_ns, send=True)
         run_to_completion(consider(request, self._desk))
         return True
 
 
 def _finish(terminal: SimulatedTerminal, tracks: Sequence[_Track], until_ns: int) -> None:
     """Close every bar that closes up to an instant, those that closed first at first."""
-    due = [t for t in tracks if t.open is not None and t.open.closed_at_ns <= until_ns]
-    if len(due) > 1:
-        due.sort(key=_closing)
-    for track in due:
-        track.finish(terminal)
-
-
-def _closing(track: _Track) -> int:
-    return 0 if track.open is None else track.open.closed_at_ns
+    if len(tracks) > 1:
+        tracks = sorted(tracks, key=_CLOSING)  # those at one instant stay in their order
+    for track in tracks:
+        if track.closes_at_ns <= until_ns:
+            track.finish(terminal)
 
 
 def _instants(tracks: Sequence[_Track]) -> Iterator[tuple[int, Sequence[_Track]]]:

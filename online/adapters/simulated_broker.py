@@ -22,6 +22,8 @@ from online.simulator.terminal import SimulatedTerminal
 from online.simulator.told import tell_deal, tell_order, tell_position
 from online.simulator.trade_tuples import OrderSendResult, TradeOrder, TradeRequest
 
+_ACCEPTED, _DONE = OrderStatus.ACCEPTED, OrderStatus.DONE
+
 _RULES = OrderRules(deviation_points=0)
 _NO_ERROR = (1, "Success")
 
@@ -51,7 +53,7 @@ class SimulatedBroker:
         terminal, clock = self._terminal, self._clock
         market, server = terminal.markets.get(symbol), terminal.server
         return Observation(
-            None if market is None else market.quote,
+            None if market is None else market.as_told(),
             server.ledger.as_told(),
             server.book.as_told(),
             server.history.trades_after(after_deal),
@@ -113,7 +115,7 @@ class SimulatedBroker:
             self._terminal.server.history.deals,
         )
         position = deals[result.deal - 1].position if result.deal else intent.position
-        is_taken = outcome.status in {OrderStatus.ACCEPTED, OrderStatus.DONE}
+        is_taken = outcome.status in {_ACCEPTED, _DONE}
         return OrderReply(
             status=outcome.status,
             retcode=result.retcode,

@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from online.domain.errors import InvalidManifest
-from online.domain.market import Side, Timeframe, to_tick
+from online.domain.market import BUY, Side, Timeframe, to_tick
 
 
 class Exit(StrEnum):
@@ -21,6 +21,9 @@ class Exit(StrEnum):
     STOP = "stop"
     TARGET = "target"
     TIMEOUT = "timeout"
+
+
+_STOP, _TARGET = Exit.STOP, Exit.TARGET
 
 
 class BarrierRule(msgspec.Struct, frozen=True):
@@ -90,10 +93,11 @@ def barrier_prices(
     tuple of float
         Stop and target, each rounded to the instrument's step; a target of 0.0 is none.
     """
-    stop = to_tick(entry - side.sign * rule.stop_units * unit, scale)
+    sign = side.sign
+    stop = to_tick(entry - sign * rule.stop_units * unit, scale)
     if not rule.has_target:
         return stop, 0.0 * stop
-    target = to_tick(entry + side.sign * rule.target_units * unit, scale)
+    target = to_tick(entry + sign * rule.target_units * unit, scale)
     return stop, target
 
 
@@ -102,12 +106,12 @@ def touches_stop(side: Side, stop: float, high: float, low: float) -> bool:
 
     `high` and `low` are of the side the position closes at: bid for a buy, ask for a sell.
     """
-    return low <= stop if side is Side.BUY else high >= stop
+    return low <= stop if side is BUY else high >= stop
 
 
 def touches_target(side: Side, target: float, high: float, low: float) -> bool:
     """Tell whether a bar reaches the target; `high` and `low` as in `touches_stop`."""
-    return high >= target if side is Side.BUY else low <= target
+    return high >= target if side is BUY else low <= target
 
 
 def exit_at_open(
@@ -119,9 +123,9 @@ def exit_at_open(
     A target fills at its price, never better: what a gap would add is not counted.
     """
     if touches_stop(side, stop, opened, opened):
-        return Exit.STOP, opened
+        return _STOP, opened
     if touches_target(side, target, opened, opened):
-        return Exit.TARGET, target
+        return _TARGET, target
     return None
 
 
@@ -145,9 +149,9 @@ def exit_within_bar(
     if at_open is not None:
         return at_open
     if touches_stop(side, stop, high, low):
-        return Exit.STOP, stop
+        return _STOP, stop
     if touches_target(side, target, high, low):
-        return Exit.TARGET, target
+        return _TARGET, target
     return None
 
 

@@ -12,7 +12,7 @@ from online.domain.limits import Limits
 from online.domain.loss_streak import LossStreak
 from online.domain.market import NANOSECONDS_PER_SECOND, Quote
 from online.domain.operation import Operation
-from online.domain.order import Intent, OrderStatus, Purpose
+from online.domain.order import ENTRY, Intent, OrderStatus
 from online.domain.order_state import Proof
 from online.domain.orders import Order, Orders
 from online.domain.pace import Pace
@@ -37,6 +37,9 @@ from online.domain.record import (
 from online.domain.risk_facts import RiskState
 from online.domain.trading_state import TradingState
 from online.domain.trailing import BY as TRAILING
+
+_DAILY_LOSS_LIMIT = Reason.DAILY_LOSS_LIMIT
+_ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 _OPEN = frozenset({OrderStatus.UNKNOWN, OrderStatus.ACCEPTED, OrderStatus.FILLING})
@@ -68,15 +71,15 @@ class Book:
     """
 
     def __init__(self) -> None:
-        self.trading = TradingState.ACTIVE
+        self.trading = _ACTIVE
         self.halted = ""
         self.limits: Limits | None = None
         self.last_number = 0
         self.last_deal = 0
         self.day_start_equity = 0.0
         self.peak_equity = 0.0
-        self._day = -1
-        self._loss_day = -1
+        self._day_starts_ns = self._day_ends_ns = -1
+        self._loss_day_starts_ns = -_DAY_NS
         self.equity = 0.0
         self.orders = Orders()
         self._pace = Pace()
@@ -167,18 +170,19 @@ class Book:
         deals
             Told by the broker and not on record yet.
         """
-        today, orders = now_ns // _DAY_NS, self.orders
+        orders = self.orders
         pending, resting = orders.pending, orders.resting
         foreign: tuple[int, ...] = ()
         for position in positions:
-            if position.magic not in orders.magics:
+            if orders.entry(position.magic) is None:
                 foreign += (position.ticket,)
         lately = self._pace.lately(symbol, now_ns, limits)
+        same_day = self._day_starts_ns <= now_ns < self._day_ends_ns
         return RiskState(  # by place, which is quicker: this is built for every decision
             self.trading,
             self.halted,
-            self._loss_day == today,
-            self.day_start_equity if self._day == today else 0.0,
+            0 <= now_ns - self._loss_day_starts_ns < _DAY_NS,
+            self.day_start_equity if same_day else 0.0,
             self.peak_equity,
             self._streak.after(deals, self.last_deal) if deals else self._streak.length,
             lately.entries,
@@ -203,9 +207,10 @@ class Book:
         """
         if self._began_at_ns < 0:
             self._began_at_ns = record.at_ns
+        if isinstance(record, DecisionRecord):  # most are, and a pattern takes longer to match
+            self._apply_decision(record)
+            return
         match record:
-            case DecisionRecord():  # first: most are
-                self._apply_decision(record)
             case ResultRecord():
                 self.orders.hear(record.intent_id, record.reply)
                 self._settle(record)
@@ -253,7 +258,8 @@ class Book:
         """Go on with an empty account; orders keep their ids, so that none is sent again."""
         self.last_deal = self._claimed_deal = 0
         self.day_start_equity = self.peak_equity = self.equity = 0.0
-        self._day = self._loss_day = -1
+        self._day_starts_ns = self._day_ends_ns = -1
+        self._loss_day_starts_ns = -_DAY_NS
         self._began_at_ns = at_ns
         self._streak.reset()
         self.holdings = Holdings()
@@ -275,10 +281,10 @@ class Book:
     def _apply_decision(self, record: DecisionRecord) -> None:
         if record.number > self.last_number:  # noqa: PLR1730 - quicker than a call, every time
             self.last_number = record.number
-        if record.account is not None:
-            self._observe_equity(record.account.equity, record.at_ns)
-            self.profits.observe(record.account.balance)
-        quote = record.quote
+        account, quote = record.account, record.quote
+        if account is not None:
+            self._observe_equity(account.equity, record.at_ns)
+            self.profits.observe(account.balance)
         if quote is not None and 0.0 < quote.bid <= quote.ask:
             self._prices[record.request.symbol] = (quote.bid + quote.ask) / 2.0
         if record.vetoes:
@@ -301,7 +307,7 @@ class Book:
 
     def _apply_halt(self, record: HaltRecord) -> None:
         self.trading, self.halted = record.trading, record.reason
-        if record.trading is TradingState.ACTIVE:  # resumed by hand: what was lost is accepted
+        if record.trading is _ACTIVE:  # resumed by hand: what was lost is accepted
             self.peak_equity = self.equity
             self._streak.reset()
             self.accepted |= {each for each in self.findings if each.kind not in PASSING}
@@ -320,18 +326,19 @@ class Book:
 
     def _latch(self, vetoes: tuple[Veto, ...], at_ns: int) -> None:
         for veto in vetoes:
-            if veto.reason is Reason.DAILY_LOSS_LIMIT:
-                self._loss_day = at_ns // _DAY_NS
-            elif veto.reason in _LATCHES and self.trading is TradingState.ACTIVE:
-                self.trading = TradingState.REDUCING
+            if veto.reason is _DAILY_LOSS_LIMIT:
+                self._loss_day_starts_ns = at_ns // _DAY_NS * _DAY_NS
+            elif veto.reason in _LATCHES and self.trading is _ACTIVE:
+                self.trading = _REDUCING
                 self.halted = f"{_LATCHES[veto.reason]}: {veto.detail}"
 
     def _observe_equity(self, equity: float, at_ns: int) -> None:
         if not equity > 0.0:  # a terminal that is not synchronised yet tells of no money
             return
-        day = at_ns // _DAY_NS
-        if day != self._day:
-            self._day, self.day_start_equity = day, equity
+        if not self._day_starts_ns <= at_ns < self._day_ends_ns:
+            self._day_starts_ns = at_ns // _DAY_NS * _DAY_NS
+            self._day_ends_ns = self._day_starts_ns + _DAY_NS
+            self.day_start_equity = equity
         self.equity = equity
         if equity > self.peak_equity:  # noqa: PLR1730 - quicker than a call, every time
             self.peak_equity = equity
@@ -342,7 +349,7 @@ def _symbols(orders: tuple[Order, ...]) -> tuple[str, ...]:
 
 
 def _under_way(orders: tuple[Order, ...]) -> tuple[OrderUnderWay, ...]:
-    intents = (order.intent for order in orders if order.intent.purpose is Purpose.ENTRY)
+    intents = (order.intent for order in orders if order.intent.purpose is ENTRY)
     return tuple(
         OrderUnderWay(i.magic, i.symbol, i.side, i.volume_lots, i.price if i.rests else i.quoted)
         for i in intents

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from online.domain.account import Position, RestingOrder
 from online.domain.market import Quote
-from online.domain.order import Intent, Purpose
+from online.domain.order import CANCEL, CLOSE, Intent
 
 
 def close_position(
@@ -36,7 +36,7 @@ def close_position(
         intent_id=intent_id,
         magic=position.magic if magic is None else magic,
         comment=comment,
-        purpose=Purpose.CLOSE,
+        purpose=CLOSE,
         symbol=position.symbol,
         side=side,
         volume_lots=position.volume_lots if volume_lots is None else volume_lots,
@@ -54,7 +54,7 @@ def cancel_order(resting: RestingOrder, intent_id: str, comment: str) -> Intent:
         intent_id=intent_id,
         magic=resting.magic,
         comment=comment,
-        purpose=Purpose.CANCEL,
+        purpose=CANCEL,
         symbol=resting.symbol,
         side=resting.side,
         volume_lots=resting.volume_lots,

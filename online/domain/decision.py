@@ -8,7 +8,7 @@ from functools import lru_cache
 import msgspec
 
 from online.domain.account import Position
-from online.domain.market import Side
+from online.domain.market import BUY, SELL, Side
 from online.domain.reasons import Reason, Veto
 from online.domain.rules import candidate
 from online.domain.signal import Signal
@@ -25,9 +25,12 @@ class Action(StrEnum):
     @property
     def side(self) -> Side | None:
         """Direction of an entry; None for the rest."""
-        if self is Action.BUY:
-            return Side.BUY
-        return Side.SELL if self is Action.SELL else None
+        if self is _GO_LONG:
+            return BUY
+        return SELL if self is _GO_SHORT else None
+
+
+HOLD, _GO_LONG, _GO_SHORT = Action.HOLD, Action.BUY, Action.SELL
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -45,10 +48,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     reasons: tuple[Veto, ...] = ()
 
 
+_NO_EDGE = Reason.NO_EDGE
+_NO_SIGNAL, _LONG, _SHORT = Decision(HOLD), Decision(_GO_LONG), Decision(_GO_SHORT)
+
+
 @lru_cache(maxsize=64, typed=True)
 def _keep(ticket: int, side: Side, volume_lots: float) -> Decision:
     held = f"position {ticket}, {side} {volume_lots} lots"
-    return Decision(Action.HOLD, (Veto(Reason.POSITION_OPEN, held),))
+    return Decision(HOLD, (Veto(Reason.POSITION_OPEN, held),))
 
 
 def decide(signal: Signal | None, min_edge: float, position: Position | None) -> Decision:
@@ -64,12 +71,12 @@ def decide(signal: Signal | None, min_edge: float, position: Position | None) ->
         The symbol's open position, if any.
     """
     if signal is None:
-        return Decision(Action.HOLD)
+        return _NO_SIGNAL
     if position is not None:
         return _keep(position.ticket, position.side, position.volume_lots)
     edge = signal.edge
     side = candidate(edge, min_edge)
     if side is None:
         detail = f"edge {edge:+.6f}, at least {min_edge:.6f} either way is traded"
-        return Decision(Action.HOLD, (Veto(Reason.NO_EDGE, detail),))
-    return Decision(Action.BUY if side is Side.BUY else Action.SELL)
+        return Decision(HOLD, (Veto(_NO_EDGE, detail),))
+    return _LONG if side is BUY else _SHORT

@@ -9,7 +9,7 @@ import msgspec
 
 from online.domain.account import Account, Position, RestingOrder
 from online.domain.conversion import Rates, highest_rate
-from online.domain.market import Instrument, Side
+from online.domain.market import BUY, Instrument, Side
 from online.domain.order import Intent
 
 
@@ -134,7 +134,7 @@ def measure_worst_case(
         return None
     total = _Total(intent.symbol, asked)
     sums = [_Net(c) for c in (own.base_currency, own.profit_currency) if c != currency]
-    signed = asked if intent.side is Side.BUY else -asked
+    signed = asked if intent.side is BUY else -asked
     for net in sums:
         net.allow(own, signed)
     margin = _add_margin(account.margin, asked, own, account)
@@ -147,7 +147,7 @@ def measure_worst_case(
         total.add(symbol, value)
         held[position.magic] = held.get(position.magic, 0.0) + volume
         for net in sums:
-            net.hold(instruments[symbol], value if position.side is Side.BUY else -value)
+            net.hold(instruments[symbol], value if position.side is BUY else -value)
     for order in under_way:
         filled = held.get(order.magic, 0.0) if order.magic else 0.0
         left = max(order.volume_lots - filled, 0.0)
@@ -157,7 +157,7 @@ def measure_worst_case(
         total.add(order.symbol, value)
         instrument = instruments[order.symbol]
         for net in sums:
-            net.allow(instrument, value if order.side is Side.BUY else -value)
+            net.allow(instrument, value if order.side is BUY else -value)
         margin = _add_margin(margin, value, instrument, account)
     worst = tuple((net.currency, net.worst) for net in sums)
     return WorstCase(asked, total.symbol, total.gross, worst, margin)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from online.domain.account import Deal
-from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
+from online.domain.order import CLOSE, ENTRY, Intent, OrderReply, OrderStatus
+
+_FILLED, _UNKNOWN = OrderStatus.FILLED, OrderStatus.UNKNOWN
 
 SAME_VOLUME = 1e-9
 """Lots below which two volumes are one."""
@@ -46,15 +48,15 @@ class Holdings:
 
     def settle(self, intent: Intent, reply: OrderReply, at_ns: int) -> None:
         """Take note of what was told of an order at `at_ns`."""
-        if reply.status is OrderStatus.UNKNOWN:
+        if reply.status is _UNKNOWN:
             return
         if reply.deal and reply.deal not in self.deals:
             self.replied_at_ns[reply.deal] = at_ns
-        if intent.purpose is Purpose.CLOSE:
+        if intent.purpose is CLOSE:
             left = abs(self.lots.get(intent.position, 0.0)) - intent.volume_lots
-            if reply.status is OrderStatus.FILLED and left < SAME_VOLUME:
+            if reply.status is _FILLED and left < SAME_VOLUME:
                 self.closing.add(intent.position)
-        elif intent.purpose is Purpose.ENTRY:
+        elif intent.purpose is ENTRY:
             if reply.status in _NOTHING_OPENED:
                 self.refused.add(intent.magic)
             else:

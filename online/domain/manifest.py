@@ -11,7 +11,7 @@ import msgspec
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidManifest
 from online.domain.market import PriceSide, Timeframe
-from online.domain.signal import Calibration
+from online.domain.signal import Calibration, Mixture
 from online.domain.validators import Validators
 from online.domain.vector import VectorContract
 
@@ -167,14 +167,15 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
             raise InvalidManifest(f"members {', '.join(lost)} read a window, the vector has none")
 
     @cached_property
-    def calibrations(self) -> tuple[Calibration, ...]:
-        """Of every member, in order."""
-        return tuple(member.calibration for member in self.members)
+    def mixture(self) -> Mixture:
+        """Of the members, in order."""
+        members = self.members
+        return Mixture(tuple(m.calibration for m in members), tuple(m.weight for m in members))
 
     @cached_property
-    def weights(self) -> tuple[float, ...]:
-        """Of every member, in order."""
-        return tuple(member.weight for member in self.members)
+    def unit_place(self) -> int:
+        """Place in the vector of the barriers' unit."""
+        return self.vector.index(self.barriers.unit_feature)
 
     @cached_property
     def name(self) -> str:

@@ -22,12 +22,19 @@ class Purpose(StrEnum):
     CANCEL = "cancel"
 
 
+ENTRY, CLOSE, MODIFY, CANCEL = Purpose.ENTRY, Purpose.CLOSE, Purpose.MODIFY, Purpose.CANCEL
+"""The purposes by names of their own, as the sides have them (`online.domain.market.BUY`)."""
+
+
 class OrderKind(StrEnum):
     """How an entry is filled: now, or when the market reaches its price."""
 
     MARKET = "market"
     LIMIT = "limit"
     STOP = "stop"
+
+
+_MARKET = OrderKind.MARKET
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +86,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     @property
     def rests(self) -> bool:
         """True if the order waits at the broker for its price."""
-        return self.kind is not OrderKind.MARKET
+        return self.kind is not _MARKET
 
     @property
     def trades(self) -> bool:

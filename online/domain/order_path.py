@@ -28,6 +28,8 @@ from online.domain.order_state import (
     Unknown,
 )
 
+_NOT_SENT = OrderStatus.NOT_SENT
+
 
 class IllegalTransition(JournalCorrupt):
     """An order cannot have gone that way: whoever wrote it did not follow the states."""
@@ -64,7 +66,7 @@ def follow(state: State, status: OrderStatus, proof: Proof = Proof.EVIDENCE) -> 
         return state
     found: State | None = None
     match state:
-        case Logged() | HandedOff() if status is OrderStatus.NOT_SENT:
+        case Logged() | HandedOff() if status is _NOT_SENT:
             found = state.withdraw()
         case Logged():
             found = follow(state.hand_off().begin_sending(), status)

@@ -8,8 +8,8 @@ from bisect import bisect_left, bisect_right, insort
 import msgspec
 
 from online.domain.limits import Limits
-from online.domain.market import NANOSECONDS_PER_SECOND, Side
-from online.domain.order import Intent, Purpose
+from online.domain.market import BUY, NANOSECONDS_PER_SECOND, Side
+from online.domain.order import ENTRY, Intent
 from online.domain.risk_facts import SentEntry
 
 _KEPT_NS = 86_400 * NANOSECONDS_PER_SECOND
@@ -58,7 +58,7 @@ class Pace:
     def send(self, intent: Intent, at_ns: int) -> None:
         """Take notice of an order that is about to be sent."""
         self._lately.clear()
-        if intent.purpose is not Purpose.ENTRY:
+        if intent.purpose is not ENTRY:
             _insert(self._closes_ns, at_ns)
             return
         _insert(self._entries_ns, at_ns)
@@ -111,7 +111,7 @@ class Pace:
         )
 
     def _of(self, side: Side) -> dict[str, _Sent]:
-        return self._bought if side is Side.BUY else self._sold
+        return self._bought if side is BUY else self._sold
 
 
 class _Sent:

@@ -9,7 +9,7 @@ import msgspec
 
 from online.domain.account import Account, Deal, Position
 from online.domain.conversion import Rates, highest_rate
-from online.domain.market import Instrument, Quote, Side
+from online.domain.market import BUY, SELL, Instrument, Quote, Side
 
 _SAME_VOLUME = 1e-9
 
@@ -235,7 +235,7 @@ def _worth(
 
 
 def _side(held: OpenVolume) -> Side:
-    return Side.BUY if held.lots > 0.0 else Side.SELL
+    return BUY if held.lots > 0.0 else SELL
 
 
 def _compare(profits: Profits, positions: tuple[Position, ...]) -> tuple[VolumeDifference, ...]:

@@ -10,11 +10,13 @@ from online.domain.circumstances import judge_circumstances
 from online.domain.conversion import Rates, highest_rate, read_rates
 from online.domain.exposure import WorstCase, all_under_way, measure_worst_case
 from online.domain.limits import Limits
-from online.domain.market import Instrument, Quote, Side
-from online.domain.order import Intent, Purpose
+from online.domain.market import BUY, Instrument, Quote
+from online.domain.order import ENTRY, Intent
 from online.domain.reasons import Reason, Veto
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.trading_state import TradingState
+
+_HALTED = TradingState.HALTED
 
 _ROUNDING = 1e-6  # points, of a difference of two prices
 _SAME_VOLUME = 1e-9  # lots
@@ -38,7 +40,7 @@ def judge_order(
     limits
         In force.
     """
-    if intent.purpose is not Purpose.ENTRY:
+    if intent.purpose is not ENTRY:
         return judge_close(facts.state, limits)
     instrument = instruments.get(intent.symbol)
     if instrument is None:
@@ -54,7 +56,7 @@ def judge_close(state: RiskState, limits: Limits) -> tuple[Veto, ...]:
 
     Entries never use up what closes may: theirs is a budget of its own.
     """
-    if state.trading is TradingState.HALTED:
+    if state.trading is _HALTED:
         return (Veto(Reason.HALTED, state.halted),)
     if state.closes_in_window >= limits.max_closes_per_window:
         detail = f"{state.closes_in_window} closes within {limits.order_window_seconds} s"
@@ -229,7 +231,7 @@ def _judge_repetition(intent: Intent, facts: RiskFacts, limits: Limits) -> list[
             crossed = f"order {order.magic}"
     if crossed:
         vetoes.append(Veto(Reason.OWN_ORDER_CROSSED, f"{side} against {crossed}"))
-    repeats = state.buys_in_window if side is Side.BUY else state.sells_in_window
+    repeats = state.buys_in_window if side is BUY else state.sells_in_window
     if repeats >= limits.max_repeats_per_window:
         detail = f"{repeats} times {side} within {limits.repeat_window_seconds} s"
         vetoes.append(Veto(Reason.REPEATED_EXECUTION, detail))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from online.domain.market import Side
+from online.domain.market import BUY, SELL, Side
 from online.domain.signal import Probabilities
 from online.domain.vector import VectorContract
 
@@ -70,4 +70,4 @@ def candidate(edge: float, min_edge: float) -> Side | None:
     """
     if edge == 0.0 or abs(edge) < min_edge:
         return None
-    return Side.BUY if edge > 0.0 else Side.SELL
+    return BUY if edge > 0.0 else SELL

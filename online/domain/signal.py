@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import exp, isfinite, log
 
 import msgspec
@@ -133,20 +132,31 @@ def combine(
     return Signal(outputs, _weigh([output.raw for output in outputs], calibrations, weights))
 
 
-@lru_cache(maxsize=64)
-def mix(
-    raws: tuple[Probabilities, ...],
-    calibrations: tuple[Calibration, ...],
-    weights: tuple[float, ...],
-) -> Probabilities | None:
-    """Return the weighted mean of calibrated outputs; None if one of them is no distribution.
+class Mixture:
+    """The weighted mean of calibrated outputs of the same members.
 
-    Rules, and trees at times, say the same again: what was worked out lately is kept.
+    Rules, and trees at times, say the same again: what was worked out last is kept.
+
+    Parameters
+    ----------
+    calibrations, weights
+        One a member, as in `combine`.
     """
-    for raw in raws:
-        if not is_distribution(raw):
-            return None
-    return _weigh(raws, calibrations, weights)
+
+    __slots__ = ("_calibrations", "_last", "_weights")
+
+    def __init__(self, calibrations: tuple[Calibration, ...], weights: tuple[float, ...]) -> None:
+        self._calibrations, self._weights = calibrations, weights
+        self._last: tuple[tuple[Probabilities, ...], Probabilities | None] = ((), None)
+
+    def of(self, raws: tuple[Probabilities, ...]) -> Probabilities | None:
+        """Return the mean; None if one of the members' raw outputs is no distribution."""
+        known, mean = self._last
+        if raws != known:
+            sound = all(map(is_distribution, raws))
+            mean = _weigh(raws, self._calibrations, self._weights) if sound else None
+            self._last = (raws, mean)
+        return mean
 
 
 def _weigh(

@@ -92,7 +92,7 @@ def is_traded(texts: tuple[str, ...], utc_ns: int) -> bool:
     InvalidSettings
         As `parse_hours`.
     """
-    whole = _whole_hour(texts, utc_ns // _HOUR_NS)
+    whole = _whole_hour(texts, utc_ns // NANOSECONDS_PER_SECOND // _HOUR_SECONDS)
     return parse_hours(texts).is_open(utc_ns) if whole is None else whole
 
 

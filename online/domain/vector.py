@@ -170,10 +170,11 @@ def judge_reading(
         The clock, nanoseconds UTC.
     """
     stamps_ns, values = reading.stamps_ns, reading.values
+    n_values, n_views = contract.lengths
     if (
         contract.window is None
-        and (len(values), len(stamps_ns)) == contract.lengths
-        and stamps_ns.count(bar_closed_at_ns) == len(stamps_ns)
+        and len(values) == n_values
+        and stamps_ns.count(bar_closed_at_ns) == len(stamps_ns) == n_views
         and 0 <= now_ns - bar_closed_at_ns <= contract.least_age_ns
         and None not in values
     ):
@@ -205,12 +206,16 @@ def judge_reading(
             if value is None
         ]
     if contract.window is not None:
-        newest = tuple([values[p] if p >= 0 else None for p in contract.window_places])
+        newest = _newest(values, contract.window_places)
         vetoes += judge_window(
             *(reading.window, reading.window_stamp_ns, contract.window, newest),
             *(bar_closed_at_ns, now_ns),
         )
     return tuple(vetoes)
+
+
+def _newest(values: tuple[float | None, ...], places: tuple[int, ...]) -> tuple[float | None, ...]:
+    return tuple([values[place] if place >= 0 else None for place in places])
 
 
 def vector_bits(values: tuple[float | None, ...]) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from online.domain.order import Intent, OrderStatus, Purpose
+from online.domain.order import MODIFY, Intent, OrderStatus
 from online.simulator import constants as mt5
 from online.simulator.trade_tuples import OrderSendResult
 
+_FILLED = OrderStatus.FILLED
 _REJECTED = frozenset(
     {
         mt5.TRADE_RETCODE_REQUOTE,
@@ -129,11 +130,11 @@ def judge_answer(
 def _status(retcode: int, intent: Intent | None) -> OrderStatus:
     if intent is not None and retcode in _TAKEN and (intent.rests or not intent.trades):
         return OrderStatus.ACCEPTED if intent.rests else OrderStatus.DONE
-    is_modify = intent is not None and intent.purpose is Purpose.MODIFY
+    is_modify = intent is not None and intent.purpose is MODIFY
     if is_modify and retcode == mt5.TRADE_RETCODE_NO_CHANGES:
         return OrderStatus.DONE  # the position has these exits already
     if retcode == mt5.TRADE_RETCODE_DONE:
-        return OrderStatus.FILLED
+        return _FILLED
     if retcode == mt5.TRADE_RETCODE_DONE_PARTIAL:
         trades_now = intent is None or (intent.trades and not intent.rests)
         return OrderStatus.PARTIAL if trades_now else OrderStatus.UNKNOWN

@@ -12,9 +12,11 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 import msgspec
 
 from online.domain.errors import InvalidInput
-from online.domain.market import Side
+from online.domain.market import BUY, Side
 from online.domain.order import (
+    CANCEL,
     COMMENT_LIMIT,
+    MODIFY,
     SEQUENCE_BITS,
     STRATEGY_BITS,
     Intent,
@@ -147,10 +149,10 @@ def build_request(
         "magic": int(intent.magic),
         "comment": str(intent.comment),
     }
-    if intent.purpose is Purpose.CANCEL:
+    if intent.purpose is CANCEL:
         return {**marks, "action": mt5.TRADE_ACTION_REMOVE, "order": int(intent.order)}
     exits = {"sl": to_tick_size(intent.stop, symbol), "tp": to_tick_size(intent.target, symbol)}
-    if intent.purpose is Purpose.MODIFY:
+    if intent.purpose is MODIFY:
         position = int(intent.position)
         return {**marks, **exits, "action": mt5.TRADE_ACTION_SLTP, "position": position}
     if intent.rests:
@@ -170,7 +172,7 @@ def build_request(
         **exits,
         "action": mt5.TRADE_ACTION_DEAL,
         "volume": floor_to_step(intent.volume_lots, symbol.volume_step),
-        "type": mt5.ORDER_TYPE_BUY if intent.side is Side.BUY else mt5.ORDER_TYPE_SELL,
+        "type": mt5.ORDER_TYPE_BUY if intent.side is BUY else mt5.ORDER_TYPE_SELL,
         "price": to_tick_size(price, symbol),
         "deviation": int(rules.deviation_points),
         "position": int(intent.position),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from online.domain.account import Account
-from online.domain.market import Side
+from online.domain.market import BUY, Side
 from online.simulator.markets import Market, Pulse
 from online.simulator.records import DealRow, HeldPosition
 from online.simulator.rules import AccountRules
+
+_ROUNDER = 1.5 * 2.0**52  # added to a number it leaves no bits for what follows the point
+_CLEAR_OF_HALVES, _EXACT_BELOW = 0.49, 1e12
 
 
 class Ledger:
@@ -32,7 +35,7 @@ class Ledger:
         self._open_profit = 0.0
         self._priced = -1
         self._pulse = Pulse()
-        self._digits = rules.currency_digits
+        self._digits, self._scale = rules.currency_digits, 10.0**rules.currency_digits
         for market in markets.values():
             market.pulse = self._pulse
 
@@ -61,28 +64,35 @@ class Ledger:
         self.margin = self.round(self.margin + change)
 
     def round(self, amount: float) -> float:
-        """Round an amount to the account's currency."""
+        """Round an amount to the account's currency, halves as `round` does.
+
+        Away from halves and zero a division gives the same bits as `round`, in a third of the time.
+        """
+        scale = self._scale
+        scaled = amount * scale
+        whole = (scaled + _ROUNDER) - _ROUNDER
+        if abs(scaled - whole) < _CLEAR_OF_HALVES and 0.0 < abs(whole) < _EXACT_BELOW:
+            return whole / scale
         return round(amount, self._digits)
 
     @property
     def equity(self) -> float:
         """Balance, open profit and accrued swap."""
-        if not self._positions:
-            return self.balance
-        if self._priced != self._pulse.quotes:
-            self._open_profit = self._value()
-            self._priced = self._pulse.quotes
-        return self.balance + self._open_profit
+        return self.balance + self._value() if self._positions else self.balance
 
     def _value(self) -> float:
-        positions = self._positions
+        """Return what the open positions are worth, worked out once for each quote."""
+        quotes, positions = self._pulse.quotes, self._positions
+        if self._priced == quotes:
+            return self._open_profit
         if len(positions) == 1:
             (position,) = positions.values()
-            if position.swap == 0.0:  # its profit is rounded already
-                market, side = self._markets[position.symbol], position.side
-                price = market.bid if side is Side.BUY else market.ask
-                return self.profit(market, side, position.volume, position.price, price) + 0.0
-        return self.round(sum(map(self.open_profit, positions.values())))
+            worth = self.open_profit(position)
+            self._open_profit = self.round(worth) if position.swap else worth  # profit is rounded
+        else:
+            self._open_profit = self.round(sum(map(self.open_profit, positions.values())))
+        self._priced = quotes
+        return self._open_profit
 
     @property
     def free_margin(self) -> float:
@@ -103,13 +113,13 @@ class Ledger:
         """Return the account in the words of the domain."""
         if not self._positions:
             return self._told
-        equity, rules = round(self.equity, self._digits), self.rules
+        rules, equity = self.rules, self.round(self.balance + self._value())
         return Account(rules.currency, self.balance, equity, self.margin, rules.leverage)
 
     def open_profit(self, position: HeldPosition) -> float:
         """Return profit and swap of a position at the prices that would close it."""
         market, side = self._markets[position.symbol], position.side
-        price = market.bid if side is Side.BUY else market.ask
+        price = market.bid if side is BUY else market.ask
         return self.profit(market, side, position.volume, position.price, price) + position.swap
 
     def profit(
@@ -130,11 +140,11 @@ class Ledger:
         """
         instrument = market.instrument
         move = closed - opened
-        if side is Side.SELL:
+        if side is not BUY:
             move = -move
         amount = move * volume * instrument.contract_size
         if instrument.profit_currency == self.rules.currency:
-            return round(amount, self._digits)
+            return self.round(amount)
         if instrument.base_currency == self.rules.currency:
             return self.round(amount / closed)
         return self.round(amount * self.rate_of_profit(market))

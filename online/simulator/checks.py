@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from online.domain.market import Instrument, Side, to_tick
+from online.domain.market import BUY, SELL, Instrument, Side, to_tick
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
 from online.simulator.markets import Market
@@ -68,8 +68,8 @@ def check_trade_mode(side: Side, market: Market, *, opens: bool) -> int:
     if mode == mt5.SYMBOL_TRADE_MODE_CLOSEONLY:
         return mt5.TRADE_RETCODE_CLOSE_ONLY
     if mode == mt5.SYMBOL_TRADE_MODE_LONGONLY:
-        return 0 if side is Side.BUY else mt5.TRADE_RETCODE_LONG_ONLY
-    return 0 if side is Side.SELL else mt5.TRADE_RETCODE_SHORT_ONLY
+        return 0 if side is BUY else mt5.TRADE_RETCODE_LONG_ONLY
+    return 0 if side is SELL else mt5.TRADE_RETCODE_SHORT_ONLY
 
 
 def check_open(market: Market, server_ns: int) -> int:

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 
 from online.domain.account import Deal
-from online.domain.market import Side
+from online.domain.market import BUY, SELL
 from online.simulator import constants as mt5
 from online.simulator.records import DealRow, Order
 
@@ -91,7 +91,7 @@ def _as_told(deal: DealRow) -> Deal:
         position=deal.position,
         magic=deal.magic,
         symbol=deal.symbol,
-        side=Side.SELL if deal.type == mt5.DEAL_TYPE_SELL else Side.BUY,
+        side=SELL if deal.type == mt5.DEAL_TYPE_SELL else BUY,
         entry=deal.entry == mt5.DEAL_ENTRY_IN,
         reason=_REASONS[deal.reason],
         volume_lots=deal.volume,

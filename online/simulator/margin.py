@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from online.domain.market import Side
+from online.domain.market import BUY, SELL, Side
 from online.simulator.account import Ledger
 from online.simulator.markets import Market
 from online.simulator.positions import PositionBook
@@ -45,8 +45,8 @@ def watch(markets: Mapping[str, Market], ledger: Ledger) -> None:
         if not market.positions:
             market.rebound()
             continue
-        longs = _sensitivity(market, ledger, Side.BUY)
-        shorts = _sensitivity(market, ledger, Side.SELL)
+        longs = _sensitivity(market, ledger, BUY)
+        shorts = _sensitivity(market, ledger, SELL)
         falls = market.bid - _reach(room, longs, market.bid)
         rises = market.ask + _reach(room, shorts, market.ask)
         market.rebound(falls, rises)

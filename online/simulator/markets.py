@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from online.domain.market import Instrument, Quote, Side
+from online.domain.market import BUY, Instrument, Quote, Side
 from online.simulator.records import HeldPosition, Order
 from online.simulator.rules import TradingRules
 
@@ -75,9 +75,8 @@ class Market:
         self._price_bounds = (-math.inf, math.inf, -math.inf, math.inf)
         self.disturb()
 
-    @property
-    def quote(self) -> Quote | None:
-        """Latest quote; None before the first."""
+    def as_told(self) -> Quote | None:
+        """Return the latest quote; None before the first."""
         if self._quote is None and self.at_ns >= 0:
             self._quote = Quote(self.instrument.symbol, self.bid, self.ask, self.at_ns)
         return self._quote
@@ -91,22 +90,22 @@ class Market:
 
     def opening_price(self, side: Side) -> float:
         """Return the price at which an order of `side` fills now."""
-        return self.ask if side is Side.BUY else self.bid
+        return self.ask if side is BUY else self.bid
 
     def closing_price(self, side: Side) -> float:
         """Return the price at which a position of `side` closes now."""
-        return self.bid if side is Side.BUY else self.ask
+        return self.bid if side is BUY else self.ask
 
     def offered(self, side: Side, volume: float) -> float:
         """Return how much of a volume the latest quote still offers an order of `side`, lots."""
         if self.rules.depth_lots == math.inf:
             return volume
-        left = self.rules.depth_lots - (self.bought if side is Side.BUY else self.sold)
+        left = self.rules.depth_lots - (self.bought if side is BUY else self.sold)
         return min(volume, self.instrument.floor_volume(left))
 
     def take(self, side: Side, volume: float) -> None:
         """Take volume from the latest quote."""
-        if side is Side.BUY:
+        if side is BUY:
             self.bought += volume
         else:
             self.sold += volume
@@ -146,15 +145,13 @@ class Market:
         bid_falls, ask_falls = [-math.inf], [-math.inf]
         bid_rises, ask_rises = [math.inf], [math.inf]
         for held in self.positions:
-            if held.side is Side.BUY:
+            if held.side is BUY:
                 bid_falls.append(held.stop_level)
                 bid_rises.append(held.target_level)
             else:
                 ask_rises.append(held.stop_level)
                 ask_falls.append(held.target_level)
         for order in self.orders:
-            falls, rises = (
-                (ask_falls, ask_rises) if order.side is Side.BUY else (bid_falls, bid_rises)
-            )
+            falls, rises = (ask_falls, ask_rises) if order.side is BUY else (bid_falls, bid_rises)
             (falls if order.waits_for_fall else rises).append(order.price)
         return max(bid_falls), min(bid_rises), max(ask_falls), min(ask_rises)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from online.domain.market import Side
+from online.domain.market import BUY, Side
 from online.simulator import checks
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
@@ -82,7 +82,7 @@ class Matching:
         order = Order(
             ticket=self._desk.ticket(),
             symbol=held.symbol,
-            type=mt5.ORDER_TYPE_SELL if held.side is Side.BUY else mt5.ORDER_TYPE_BUY,
+            type=mt5.ORDER_TYPE_SELL if held.side is BUY else mt5.ORDER_TYPE_BUY,
             state=mt5.ORDER_STATE_STARTED,
             volume=held.volume,
             remaining=held.volume,
@@ -148,7 +148,7 @@ class Matching:
         held = self._book.find(request.position)
         if held is None:
             return mt5.TRADE_RETCODE_POSITION_CLOSED
-        closing = mt5.ORDER_TYPE_SELL if held.side is Side.BUY else mt5.ORDER_TYPE_BUY
+        closing = mt5.ORDER_TYPE_SELL if held.side is BUY else mt5.ORDER_TYPE_BUY
         if held.symbol != request.symbol or request.type != closing:
             return mt5.TRADE_RETCODE_INVALID
         if request.volume > held.volume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from online.domain.market import NANOSECONDS_PER_SECOND, Side
+from online.domain.market import BUY, NANOSECONDS_PER_SECOND, Side
 from online.simulator import checks
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
@@ -142,7 +142,7 @@ class PendingOrders:
             When the bar closes.
         """
         for order in tuple(market.orders):
-            high, low = ask if order.side is Side.BUY else bid
+            high, low = ask if order.side is BUY else bid
             if order.reached(high, low) and self._activate(order, high, low, market):
                 self._execute(order, order.price, market, now_ns)
 

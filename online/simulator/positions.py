@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from online.domain.account import Position
-from online.domain.market import Side
+from online.domain.market import BUY, Side
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
 from online.simulator.history import History
@@ -223,7 +223,7 @@ class PositionBook:
             order=order.ticket,
             position=held.identifier,
             at_ns=at_ns,
-            type=mt5.DEAL_TYPE_BUY if side is Side.BUY else mt5.DEAL_TYPE_SELL,
+            type=mt5.DEAL_TYPE_BUY if side is BUY else mt5.DEAL_TYPE_SELL,
             entry=entry,
             reason=order.reason,
             magic=order.magic,

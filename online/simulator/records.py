@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from online.domain.account import Position
-from online.domain.market import Side
+from online.domain.market import BUY, SELL, Side
 from online.simulator import constants as mt5
 
 _LIMITS = frozenset({mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_SELL_LIMIT})
@@ -61,12 +61,12 @@ class Order:
     @property
     def side(self) -> Side:
         """What the order does when it fills; even types buy."""
-        return Side.SELL if self.type % 2 else Side.BUY
+        return SELL if self.type % 2 else BUY
 
     @property
     def waits_for_fall(self) -> bool:
         """True if a fall of its side's price triggers the order, False if a rise does."""
-        return (self.type in _LIMITS) is (self.side is Side.BUY)
+        return (self.type in _LIMITS) is (self.side is BUY)
 
     def reached(self, high: float, low: float) -> bool:
         """Tell whether prices trigger the order.

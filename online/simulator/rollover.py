@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from online.domain.market import Side
+from online.domain.market import BUY
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
 from online.simulator.markets import Market
@@ -56,7 +56,7 @@ class Rollover:
     def _charge(self, ended_day: int) -> None:
         for held in self._book.open.values():
             market = self._markets[held.symbol]
-            points = market.rules.swap_points(long=held.side is Side.BUY)
+            points = market.rules.swap_points(long=held.side is BUY)
             if not points:
                 continue
             nights = 3 if ended_day == market.rules.triple_swap_day else 1

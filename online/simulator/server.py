@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from online.domain.barriers import Exit, exit_at_open, exit_within_bar
-from online.domain.market import NANOSECONDS_PER_SECOND, Side
+from online.domain.market import BUY, NANOSECONDS_PER_SECOND
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
 from online.simulator.amendments import Amendments
@@ -147,7 +147,7 @@ class TradeServer:
         """
         now_ns = bar.closed_at_ns
         for held in tuple(market.positions):
-            buys = held.side is Side.BUY
+            buys = held.side is BUY
             opened = bar.bid_open if buys else bar.ask_open
             high, low = (bar.bid_high, bar.bid_low) if buys else (bar.ask_high, bar.ask_low)
             stop, target = held.stop_level, held.target_level
@@ -160,7 +160,7 @@ class TradeServer:
             bid, ask = (bar.bid_high, bar.bid_low), (bar.ask_high, bar.ask_low)
             self.pending.trigger_within(market, bid, ask, now_ns)
             for held in [p for p in market.positions if p.ticket not in known]:
-                high, low = bid if held.side is Side.BUY else ask
+                high, low = bid if held.side is BUY else ask
                 never = held.side.sign * math.inf
                 ended = exit_within_bar(held.side, held.stop_level, never, held.price, high, low)
                 if ended is not None:

@@ -208,7 +208,7 @@ class SimulatedTerminal:
     def quote(self, symbol: str) -> Quote | None:
         """Return the latest quote of a symbol; None if there is none."""
         market = self.markets.get(symbol)
-        return None if market is None else market.quote
+        return None if market is None else market.as_told()
 
     def account(self) -> Account:
         """Return balance and equity."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from online.domain.market import Side
+from online.domain.market import BUY
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
 from online.simulator.client import ClientTerminal
@@ -29,7 +29,7 @@ def tell_position(held: HeldPosition, market: Market, ledger: Ledger) -> TradePo
         time_msc=opened_ns // _MILLISECOND_NS,
         time_update=updated_ns // _SECOND_NS,
         time_update_msc=updated_ns // _MILLISECOND_NS,
-        type=mt5.POSITION_TYPE_BUY if held.side is Side.BUY else mt5.POSITION_TYPE_SELL,
+        type=mt5.POSITION_TYPE_BUY if held.side is BUY else mt5.POSITION_TYPE_SELL,
         magic=held.magic,
         identifier=held.identifier,
         reason=held.reason,
