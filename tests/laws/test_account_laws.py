@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from hypothesis import given, settings
@@ -18,7 +19,9 @@ from online.domain.market import (
     Timeframe,
 )
 from online.domain.order import Intent, OrderStatus, Purpose, make_magic
+from online.simulator.account import Ledger
 from online.simulator.bars import BidAskBar, two_sided
+from online.simulator.rules import AccountRules
 from online.simulator.terminal import SimulatedTerminal
 from online.trade import run_to_completion
 
@@ -152,3 +155,16 @@ def test_every_position_ends_as_its_label_says(
     deals = terminal.deals_after(0)
     booked = sum(deal.profit + deal.commission for deal in deals)
     assert round(terminal.account().balance - 10_000.0 - booked, 6) == 0.0
+
+
+@given(
+    st.one_of(st.floats(), st.integers(-(10**9), 10**9).map(lambda halves: halves * 0.005)),
+    st.sampled_from([0, 2, 3]),
+)
+def test_money_is_rounded_to_the_bits_that_round_gives(amount: float, digits: int) -> None:
+    ledger = Ledger(AccountRules(currency_digits=digits), {})
+    try:
+        expected = round(amount, digits)
+    except OverflowError:
+        return
+    assert struct.pack("<d", ledger.round(amount)) == struct.pack("<d", expected)

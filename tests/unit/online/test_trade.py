@@ -327,6 +327,15 @@ def test_the_observation_is_kept_as_it_was_told_when_all_is_finite() -> None:
     assert keep_finite(told) == (told, ())
 
 
+def test_positions_that_are_not_finite_are_dropped_again_after_they_were_dropped_once() -> None:
+    odd = msgspec.structs.replace(make_position(), opened_price=NAN)
+    told = Observation(make_quote(), make_account(), (odd,), ())
+    first, doubts = keep_finite(told)
+    assert (first.positions, len(doubts)) == (None, 1)
+    again, doubts = keep_finite(told, first)
+    assert (again.positions, len(doubts)) == (None, 1)
+
+
 def test_a_resting_order_that_is_not_finite_is_not_told_and_stops_entries() -> None:
     world = World()
     odd = RestingOrder(4, 0, "EURUSD", Side.BUY, "limit", 0.1, NAN, 0.0, 0.0, "")
