@@ -43,7 +43,7 @@ CREATE TRIGGER IF NOT EXISTS records_refuse_update BEFORE UPDATE ON records
 CREATE TRIGGER IF NOT EXISTS records_refuse_delete BEFORE DELETE ON records
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only: no DELETE'); END;
 """
-QUICK_SECONDS = 0.0005
+QUICK_SECONDS = 0.001
 """A disk that takes no longer is waited for in the event loop."""
 _RELIEF = 0.75
 """How much of a slow wait is still remembered after the next."""

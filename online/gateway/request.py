@@ -7,6 +7,7 @@ request is built here alone, from closed fields, each of its exact type.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 import msgspec
@@ -72,55 +73,65 @@ def check_intent(intent: Intent) -> None:
     InvalidInput
         Naming the field, what was expected and what came.
     """
-    levels = (intent.stop, intent.target, intent.quoted, intent.price)
-    is_entry, trades = intent.purpose is Purpose.ENTRY, intent.trades
-    faults = (
-        (not intent.intent_id, "intent_id must not be empty"),
-        (
-            not 0 <= intent.magic < 1 << (STRATEGY_BITS + SEQUENCE_BITS),
-            f"magic must be within 63 bits, got {intent.magic}",
+    for is_wrong, tell in _FAULTS:
+        if is_wrong(intent):
+            raise InvalidInput(tell(intent), code="INVALID_INTENT")
+
+
+def _levels(intent: Intent) -> tuple[float, float, float, float]:
+    return intent.stop, intent.target, intent.quoted, intent.price
+
+
+_Fault = tuple[Callable[[Intent], bool], Callable[[Intent], str]]
+_FAULTS: tuple[_Fault, ...] = (
+    (lambda i: not i.intent_id, lambda _: "intent_id must not be empty"),
+    (
+        lambda i: not 0 <= i.magic < 1 << (STRATEGY_BITS + SEQUENCE_BITS),
+        lambda i: f"magic must be within 63 bits, got {i.magic}",
+    ),
+    (
+        lambda i: not i.comment.isascii() or not 0 < len(i.comment) <= COMMENT_LIMIT,
+        lambda i: f"comment must be 1 to {COMMENT_LIMIT} ASCII characters, got {i.comment!r}",
+    ),
+    (
+        lambda i: not 0 < len(i.symbol) <= SYMBOL_LIMIT,
+        lambda i: f"symbol must have 1 to {SYMBOL_LIMIT} characters, got {i.symbol!r}",
+    ),
+    (
+        lambda i: not math.isfinite(i.volume_lots) or (i.trades and not i.volume_lots > 0.0),
+        lambda i: f"volume_lots must be finite and positive, got {i.volume_lots}",
+    ),
+    (
+        lambda i: not all(0.0 <= level < math.inf for level in _levels(i)),
+        lambda i: (
+            f"stop, target, quoted and price must be finite and not negative, got {_levels(i)}"
         ),
-        (
-            not intent.comment.isascii() or not 0 < len(intent.comment) <= COMMENT_LIMIT,
-            f"comment must be 1 to {COMMENT_LIMIT} ASCII characters, got {intent.comment!r}",
-        ),
-        (
-            not 0 < len(intent.symbol) <= SYMBOL_LIMIT,
-            f"symbol must have 1 to {SYMBOL_LIMIT} characters, got {intent.symbol!r}",
-        ),
-        (
-            not math.isfinite(intent.volume_lots) or (trades and not intent.volume_lots > 0.0),
-            f"volume_lots must be finite and positive, got {intent.volume_lots}",
-        ),
-        (
-            not all(math.isfinite(level) and level >= 0.0 for level in levels),
-            f"stop, target, quoted and price must be finite and not negative, got {levels}",
-        ),
-        (
-            min(intent.position, intent.order, intent.rests_until_ns) < 0,
-            "position, order and rests_until_ns must not be negative",
-        ),
-        (is_entry and not intent.stop > 0.0, "an entry needs a stop loss at the broker"),
-        (
-            intent.rests is not (intent.price > 0.0) or (intent.rests and not is_entry),
-            f"a resting entry, and it alone, has a price; got {intent.kind} at {intent.price}",
-        ),
-        (
-            intent.purpose is Purpose.CLOSE and not intent.position,
-            "a close needs the position's ticket: without it a hedging account opens another",
-        ),
-        (
-            intent.purpose is Purpose.MODIFY and not (intent.position and intent.stop > 0.0),
-            "a modify needs the position's ticket and leaves it with a stop loss",
-        ),
-        (
-            (intent.purpose is Purpose.CANCEL) is not (intent.order > 0),
-            f"a cancel, and it alone, names a resting order; got {intent.order}",
-        ),
-    )
-    for wrong, message in faults:
-        if wrong:
-            raise InvalidInput(message, code="INVALID_INTENT")
+    ),
+    (
+        lambda i: min(i.position, i.order, i.rests_until_ns) < 0,
+        lambda _: "position, order and rests_until_ns must not be negative",
+    ),
+    (
+        lambda i: i.purpose is Purpose.ENTRY and not i.stop > 0.0,
+        lambda _: "an entry needs a stop loss at the broker",
+    ),
+    (
+        lambda i: i.rests is not (i.price > 0.0) or (i.rests and i.purpose is not Purpose.ENTRY),
+        lambda i: f"a resting entry, and it alone, has a price; got {i.kind} at {i.price}",
+    ),
+    (
+        lambda i: i.purpose is Purpose.CLOSE and not i.position,
+        lambda _: "a close needs the position's ticket: without it a hedging account opens another",
+    ),
+    (
+        lambda i: i.purpose is Purpose.MODIFY and not (i.position and i.stop > 0.0),
+        lambda _: "a modify needs the position's ticket and leaves it with a stop loss",
+    ),
+    (
+        lambda i: (i.purpose is Purpose.CANCEL) is not (i.order > 0),
+        lambda i: f"a cancel, and it alone, names a resting order; got {i.order}",
+    ),
+)
 
 
 def build_request(
