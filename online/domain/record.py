@@ -66,14 +66,8 @@ class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
 class LimitsRecord(msgspec.Struct, frozen=True, tag="limits"):
     """These limits are in force from now on.
 
-    Parameters
-    ----------
-    limits
-        All of them.
-    by
-        Who or what put them in force.
-    previous
-        What they replace; null where this journal knows of none.
+    `by` is who or what put them in force, `previous` what they replace; null where this journal
+    knows of none.
     """
 
     at_ns: int
