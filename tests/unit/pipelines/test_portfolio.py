@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import msgspec
@@ -90,6 +91,27 @@ def test_a_market_with_holes_is_decided_upon_when_its_own_next_bar_opens() -> No
     assert len(mine) == len(holed) - 1
     opens = {bar.closed_at_ns - Timeframe.H1.duration_ns for bar in holed}
     assert {record.at_ns for record in mine} <= opens
+
+
+def test_a_run_leaves_no_garbage_and_the_collector_as_it_was() -> None:
+    run(lane_of("EURUSD"))
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        found = run(lane_of("EURUSD"), lane_of("GBPUSD", seed=4))
+        assert found.performance.trades
+        assert not gc.isenabled()
+        gc.collect()
+        modules = [type(each).__module__ for each in gc.garbage]
+        assert not [name for name in modules if name.startswith(("online.", "pipelines."))]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    with pytest.raises(InvalidInput):
+        run()
+    assert gc.isenabled()
 
 
 def test_two_models_of_one_symbol_and_no_model_at_all_are_refused() -> None:
