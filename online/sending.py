@@ -75,6 +75,10 @@ async def resolve_pending(desk: Sender) -> tuple[Intent, ...]:
 
 async def append(desk: Sender, *records: Record, durable: bool = True) -> None:
     """Journal records, then fold them into the book; before an order is sent, `durable`."""
+    if len(records) == 1:  # mostly; to spread one record takes longer than all the rest of this
+        await desk.journal.append(records[0], durable=durable)
+        desk.book.apply(records[0])
+        return
     await desk.journal.append(*records, durable=durable)
     apply = desk.book.apply
     for record in records:

@@ -158,8 +158,11 @@ async def consider(request: Request, desk: Desk) -> Outcome:
     intent = record.intent if request.send else None
     deals = desk.book.claim(facts.deals) if facts.deals else ()
     try:
-        told = tell_deals(deals, record.at_ns) if deals else ()
-        await append(desk, *told, record, durable=intent is not None)
+        if deals:
+            told = tell_deals(deals, record.at_ns)
+            await append(desk, *told, record, durable=intent is not None)
+        else:
+            await append(desk, record, durable=intent is not None)
     except Unavailable:
         desk.book.disclaim()
         raise

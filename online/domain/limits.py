@@ -132,7 +132,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sha256
             The bundle's digest, hexadecimal.
         """
-        return _allows(self.allowed_models, name, sha256)
+        allowed = self.allowed_models
+        return EVERY_MODEL in allowed or _allows(allowed, name, sha256)
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from online.domain.order_path import IllegalTransition, follow
 from online.domain.order_state import ENDED, RESTING, Intended, Proof, Stage, State
 
 _KNOWN = ENDED | RESTING
+_LOGGED = Intended().check().log()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Orders:
         """
         if intent.intent_id in self._all:
             raise JournalCorrupt(f"order {intent.intent_id} is journaled twice")
-        order = Order(intent, decision_id, at_ns, Intended().check().log())
+        order = Order(intent, decision_id, at_ns, _LOGGED)
         self._all[intent.intent_id] = self._pending[intent.intent_id] = order
         self._told = None
         if intent.purpose is Purpose.ENTRY:

@@ -243,6 +243,8 @@ def to_tick_size(price: float, symbol: SymbolInfo) -> float:
     >>> to_tick_size(1.123456, SymbolInfo(trade_tick_size=0.00001, digits=5))
     1.12346
     """
+    if symbol.trade_tick_size == 10.0**-symbol.digits and price == round(price, symbol.digits):
+        return float(price)  # on the tick already, as what was decided on a quote mostly is
     tick = Decimal(str(symbol.trade_tick_size or 10.0**-symbol.digits))
     steps = (Decimal(str(price)) / tick).to_integral_value(ROUND_HALF_UP)
     return round(float(steps * tick), symbol.digits)
