@@ -62,7 +62,7 @@ def follow(state: State, status: OrderStatus, proof: Proof = Proof.EVIDENCE) -> 
     >>> follow(Logged(), OrderStatus.UNKNOWN).stage, follow(Unknown(), OrderStatus.FILLED).stage
     (<Stage.UNKNOWN: 'unknown'>, <Stage.FILLED: 'filled'>)
     """
-    if state.stage.value == status.value:
+    if str(state.stage) == str(status):
         return state
     found: State | None = None
     match state:

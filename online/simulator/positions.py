@@ -63,7 +63,8 @@ class PositionBook:
 
         An order without a position opens one; on a netting account it changes the symbol's.
         """
-        order.remaining = round(order.remaining - volume, _VOLUME_DECIMALS)
+        left = order.remaining - volume
+        order.remaining = round(left, _VOLUME_DECIMALS) if left else 0.0
         held = self.affected_by(order)
         if held is None:
             return self._open(order, volume, price, at_ns)

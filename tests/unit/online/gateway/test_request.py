@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -122,3 +123,17 @@ def test_intent_no_terminal_could_take_is_named(changes: dict[str, Any], field: 
 def test_close_without_its_position_is_refused() -> None:
     with pytest.raises(InvalidInput, match="ticket"):
         check_intent(closing(2, entry(1), 0))
+
+
+@given(
+    st.one_of(
+        st.floats(0.0, 200_000.0),
+        st.integers(0, 2_000_000_000).map(lambda points: points / 100_000.0),
+    ),
+    st.sampled_from([5, 3, 2]),
+)
+def test_a_price_on_its_tick_is_told_as_decimals_would_round_it(price: float, digits: int) -> None:
+    tick = Decimal(1).scaleb(-digits)
+    expected = float(Decimal(str(price)).quantize(tick, ROUND_HALF_UP))
+    symbol = SymbolInfo(trade_tick_size=10.0**-digits, digits=digits)
+    assert to_tick_size(price, symbol) == expected
