@@ -30,6 +30,7 @@ class FakeBroker:
     deals: list[Deal] = field(default_factory=list)
     sent: list[Intent] = field(default_factory=list)
     down: bool = False
+    real: bool = False
     loses: bool = False
     answers: OrderReply | None = None
     when_sent: Callable[[Intent], None] | None = None
@@ -64,7 +65,7 @@ class FakeBroker:
     async def identify(self) -> AccountIdentity:
         if self.down:
             raise Unavailable("the terminal is down")
-        return AccountIdentity("1@Fake", lasting=True)
+        return AccountIdentity("1@Fake", lasting=True, real=self.real)
 
     async def send(self, intent: Intent) -> OrderReply:
         if self.when_sent is not None:

@@ -138,7 +138,8 @@ class GatewayBroker:
         await self._connected()
         if self.welcome is None or not self.welcome.login:
             raise Unavailable("the gateway told no account", code="NO_GATEWAY")
-        return AccountIdentity(f"{self.welcome.login}@{self.welcome.server}", lasting=True)
+        name = f"{self.welcome.login}@{self.welcome.server}"
+        return AccountIdentity(name, lasting=True, real=self.welcome.real)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, once; without a connection it is not sent.

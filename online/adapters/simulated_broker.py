@@ -76,7 +76,7 @@ class SimulatedBroker:
 
     async def identify(self) -> AccountIdentity:
         """Return the account: it begins and ends with this object."""
-        return AccountIdentity("simulated", lasting=False)
+        return AccountIdentity("simulated", lasting=False, real=False)
 
     async def send(self, intent: Intent) -> OrderReply:
         """Send an order, a change or a cancel, once, and return what came back."""

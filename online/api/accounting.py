@@ -1,4 +1,4 @@
-"""Whose account a journal is of: told once, and compared before anything is sent."""
+"""Whose account is traded, and of what money: asked before anything is sent."""
 
 from __future__ import annotations
 
@@ -13,6 +13,25 @@ class OtherAccount(Unavailable):
 
     code = "OTHER_ACCOUNT"
     remedy = "Connect the account that the message names, or set journal.path to a new file."
+
+
+class RealAccount(OtherAccount):
+    """Orders would spend real money, and only mode live may."""
+
+    code = "REAL_ACCOUNT"
+    remedy = "Log the terminal in to a demo account, or start the scorer in mode live."
+
+
+def check_money(identity: AccountIdentity, mode: str) -> None:
+    """Refuse an account of real money to every mode but live; live may rehearse on a demo.
+
+    Raises
+    ------
+    RealAccount
+        If the money is real and the mode is not live.
+    """
+    if identity.real and mode != "live":
+        raise RealAccount(f"account {identity.name} holds real money and the mode is {mode!r}")
 
 
 def judge_account(identity: AccountIdentity, book: Book, at_ns: int) -> AccountRecord | None:

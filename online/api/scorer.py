@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from online.api.accounting import OtherAccount, judge_account
+from online.api.accounting import OtherAccount, check_money, judge_account
 from online.api.loading import Loaded
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedModel
@@ -359,13 +359,14 @@ class Scorer:
         Raises
         ------
         OtherAccount
-            If it is not the journal's.
+            If it is not the journal's, or holds real money in a mode that must not spend any.
         Unavailable
             If the broker does not tell.
         """
         if self.parts.identify is None or self._account_known:
             return
         told = await self.parts.identify()
+        check_money(told, self.parts.mode)
         record = judge_account(told, self.parts.book, self.parts.clock.now_ns())
         if record is not None:
             await self._record(record)

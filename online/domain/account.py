@@ -40,10 +40,13 @@ class AccountIdentity(msgspec.Struct, frozen=True, gc=False):
         For example ``12345@Broker-Live``.
     lasting
         False if the account begins and ends with this process: a simulated one.
+    real
+        True if its money is real, and where nobody says that it is not.
     """
 
     name: str
     lasting: bool
+    real: bool
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -111,10 +111,11 @@ class ReadTicks(_Errand, frozen=True):
 
 
 class Ready(_Errand, frozen=True):
-    """The worker is connected to the terminal, to this account."""
+    """The worker is connected to the terminal, to this account; `real` unless it is told not."""
 
     login: int
     server: str
+    real: bool
 
 
 class Executed(_Errand, frozen=True):

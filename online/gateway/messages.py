@@ -17,7 +17,7 @@ from online.domain.trading_state import TradingState
 from online.gateway.price_desk import PricePage
 from online.ports import Observation
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised by every change of a message that an older peer would misread."""
 
 
@@ -64,7 +64,9 @@ class Welcome(_Message, frozen=True):
     inbox
         Identity of the gateway's durable inbox.
     login, server
-        The account.
+        The account; 0 and empty before a worker is connected.
+    real
+        True unless the terminal says that the account is a demo's or a contest's.
     heartbeat_seconds
         Both ends say something at least this often.
     """
@@ -75,6 +77,7 @@ class Welcome(_Message, frozen=True):
     inbox: str
     login: int
     server: str
+    real: bool
     heartbeat_seconds: float
 
 

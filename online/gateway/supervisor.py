@@ -112,9 +112,9 @@ class Gateway:
 
     def welcome(self, session: Session, hello: Hello) -> Welcome | None:
         """Take a session in; a new scorer fences the one before it."""
-        account = self._account()
+        told = self._orders.account
         if hello.role is Role.SCORER:
-            if account is None:
+            if told is None:
                 trouble = self._orders.status.trouble or "no worker is connected yet"
                 session.link.refuse("TERMINAL_UNAVAILABLE", trouble)
                 return None
@@ -123,14 +123,14 @@ class Gateway:
                 return None
         else:
             epoch = int(self._inbox.fact("epoch") or "0")
-        login, server = account or (0, "")
         return Welcome(
             protocol=PROTOCOL,
             epoch=epoch,
             gateway=self._number,
             inbox=self._inbox.fact("inbox"),
-            login=login,
-            server=server,
+            login=0 if told is None else told.login,
+            server="" if told is None else told.server,
+            real=told is None or told.real,
             heartbeat_seconds=self._settings.heartbeat_seconds,
         )
 

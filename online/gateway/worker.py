@@ -49,8 +49,10 @@ from online.gateway.terminal import Terminal
 from online.gateway.terminal_choice import connect, open_terminal
 from online.gateway.terminal_lock import hold_lock
 from online.gateway.translation import Translation
+from online.simulator import constants as mt5
 
 _CHUNK_BYTES = 65_536
+_NO_MONEY = frozenset({mt5.ACCOUNT_TRADE_MODE_DEMO, mt5.ACCOUNT_TRADE_MODE_CONTEST})
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +78,7 @@ def main() -> int:
         terminal = open_terminal(setup.terminal)
         if setup.record:
             terminal = record_calls(terminal, Path(setup.record))
-        ready = _ready(terminal)
+        ready = greet(terminal)
         say(ready)
     except SextantError as error:
         say(Trouble(error.code, str(error)))
@@ -150,14 +152,21 @@ def _read(errand: ReadBars | ReadTicks, prices: PriceDesk) -> PricePage:
     return prices.bars(errand.symbol, errand.timeframe, errand.position, errand.count)
 
 
-def _ready(terminal: Terminal) -> Ready:
+def greet(terminal: Terminal) -> Ready:
+    """Return the account that a terminal is logged in to, and whether its money is real.
+
+    Raises
+    ------
+    Unavailable
+        If the terminal does not tell.
+    """
     account = terminal.account_info()
     if account is None:
         code, words = terminal.last_error()
         raise Unavailable(
             f"the terminal tells no account: {words} ({code})", code="TERMINAL_UNAVAILABLE"
         )
-    return Ready(account.login, account.server)
+    return Ready(account.login, account.server, real=account.trade_mode not in _NO_MONEY)
 
 
 if __name__ == "__main__":

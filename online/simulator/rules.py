@@ -97,6 +97,8 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
         Greatest rate at which the server answers; 0 for none.
     zone
         The server's clock.
+    trade_mode
+        Of the terminal's constants: a demo's, a contest's or a real account.
     """
 
     currency: str = "USD"
@@ -109,6 +111,7 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
     limit_orders: int = 200
     requests_per_second: int = 0
     zone: ServerTime = UTC
+    trade_mode: int = mt5.ACCOUNT_TRADE_MODE_DEMO
 
     def __post_init__(self) -> None:
         if not (self.leverage > 0.0 and self.commission_per_lot >= 0.0):

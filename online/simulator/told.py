@@ -122,7 +122,7 @@ def tell_account(client: ClientTerminal) -> AccountInfo:
     hedging = mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING
     return AccountInfo(
         login=client.login,
-        trade_mode=mt5.ACCOUNT_TRADE_MODE_DEMO,
+        trade_mode=rules.trade_mode,
         leverage=round(rules.leverage),
         limit_orders=rules.limit_orders,
         margin_so_mode=mt5.ACCOUNT_STOPOUT_MODE_PERCENT,

@@ -95,4 +95,5 @@ def test_a_statement_tells_the_whole_account_and_its_balance_is_the_sum_of_its_d
 def test_account_has_a_name_that_stays(desk: Standing) -> None:
     told = run(desk.broker.identify())
     assert told.name
+    assert not told.real  # a simulation and a fake hold no money
     assert run(desk.broker.identify()) == told

@@ -21,7 +21,16 @@ from online.gateway.tls import TlsFiles, gateway_context
 from tests.gateway_world import entry
 
 pytestmark = pytest.mark.integration
-WELCOME = Welcome(PROTOCOL, 1, 1, "inbox", 7, "Server", 30.0)
+WELCOME = Welcome(
+    protocol=PROTOCOL,
+    epoch=1,
+    gateway=1,
+    inbox="inbox",
+    login=7,
+    server="Server",
+    real=False,
+    heartbeat_seconds=30.0,
+)
 Speech = Callable[[FrameWriter], bytes]
 
 

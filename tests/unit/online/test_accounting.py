@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from online.adapters.simulated_broker import SimulatedBroker
-from online.api.accounting import OtherAccount, judge_account
+from online.api.accounting import OtherAccount, RealAccount, check_money, judge_account
 from online.domain.account import AccountIdentity
 from online.domain.book import Book
 from online.domain.market import Quote
@@ -19,8 +19,9 @@ from tests.fakes import EURUSD
 from tests.floors import FailingBroker, TestFloor
 
 pytestmark = pytest.mark.lean
-LIVE, OTHER = AccountIdentity("1@Broker", lasting=True), AccountIdentity("2@Broker", lasting=True)
-SIMULATED = AccountIdentity("simulated", lasting=False)
+LIVE = AccountIdentity("1@Broker", lasting=True, real=True)
+OTHER = AccountIdentity("2@Broker", lasting=True, real=True)
+SIMULATED = AccountIdentity("simulated", lasting=False, real=False)
 
 
 def test_the_first_account_is_recorded_and_the_same_one_is_no_news() -> None:
@@ -38,6 +39,16 @@ def test_another_account_than_the_journals_is_refused(other: AccountIdentity) ->
     with pytest.raises(OtherAccount, match="1@Broker") as refused:
         judge_account(other, book, 6)
     assert refused.value.code == "OTHER_ACCOUNT"
+
+
+@pytest.mark.parametrize("mode", ["paper", "replay"])
+def test_real_money_is_for_mode_live_alone(mode: str) -> None:
+    with pytest.raises(RealAccount, match="1@Broker holds real money") as refused:
+        check_money(LIVE, mode)
+    assert refused.value.code == "REAL_ACCOUNT"
+    check_money(LIVE, "live")
+    check_money(SIMULATED, mode)
+    check_money(SIMULATED, "live")  # a rehearsal
 
 
 def test_a_journal_of_a_simulation_is_not_gone_on_with_on_a_real_account() -> None:

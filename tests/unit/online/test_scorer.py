@@ -12,7 +12,7 @@ import pytest
 from online.adapters.bundle_folder import BundleFolder
 from online.adapters.memory_journal import MemoryJournal
 from online.adapters.onnx_model import load_bundle
-from online.api.accounting import OtherAccount
+from online.api.accounting import OtherAccount, RealAccount
 from online.api.messages import MarketStep
 from online.api.metrics import Meters, TimedBroker, TimedJournal
 from online.api.parts import Parts
@@ -341,6 +341,20 @@ def test_while_the_account_is_not_known_it_is_decided_and_nothing_is_sent(tmp_pa
     assert len(broker.sent) == 1
     told = [record.account for record in journal.records() if isinstance(record, AccountRecord)]
     assert told == ["1@Fake"]
+
+
+def test_a_paper_scorer_neither_starts_nor_trades_on_an_account_of_real_money(
+    tmp_path: Path,
+) -> None:
+    write_bundle(tmp_path / NAME / "paper")
+    broker, journal = FakeBroker(real=True), MemoryJournal()
+    scorer = make_scorer(tmp_path, broker, journal, Book())
+    scorer.parts.identify = broker.identify
+    for story in (scorer.start(), scorer.trade(REQUEST)):
+        with pytest.raises(RealAccount, match="real money and the mode is"):
+            asyncio.run(story)
+    assert broker.sent == []
+    assert not [record for record in journal.records() if isinstance(record, AccountRecord)]
 
 
 def test_another_account_than_the_journals_stops_the_start_and_every_trade(tmp_path: Path) -> None:
