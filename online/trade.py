@@ -37,15 +37,7 @@ from online.domain.risk import judge_order, size_entry
 from online.domain.risk_facts import RiskFacts
 from online.domain.signal import Signal
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
-from online.ports import (
-    Broker,
-    Clock,
-    FeatureReader,
-    Journal,
-    Model,
-    Observation,
-    keep_finite,
-)
+from online.ports import Broker, Clock, FeatureReader, Journal, Model, Observation, keep_finite
 from online.sending import append, send
 
 LIVE_ALIAS = "champion"
