@@ -180,7 +180,9 @@ def train(
         parse_training_window,
     )
     from models.targets import parse_target
+    from online.instruments import find_instrument
 
+    find_instrument(symbol)  # a wrong name is told before servers are started
     words = None if features is None else [word.strip() for word in features.split(",")]
     names = None if words is None else expand(words, Timeframe.parse(timeframe))
     families = on_device(parse_families(family), parse_device(device))
