@@ -46,8 +46,8 @@ def generated_minutes(count: int, seed: int = 7) -> BarArrays:
     return BarArrays(
         minutes.asi8,
         opened,
-        np.maximum(opened, close) + reach[0],
-        np.minimum(opened, close) - reach[1],
+        np.round(np.maximum(opened, close) + reach[0], 5),
+        np.round(np.minimum(opened, close) - reach[1], 5),
         close,
         told[0].copy(),
         told,
