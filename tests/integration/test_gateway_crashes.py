@@ -112,10 +112,10 @@ def test_reply_lost_after_the_fill_is_found_once(
         return await broker.send(intent), await fate_of(broker, intent), await broker.send(intent)
 
     sent, found, repeated = asyncio.run(world.run(story))
+    assert terminal.deals_of(intent.magic) == 1, f"{sent.comment}; {found.comment}"
     assert sent.status is OrderStatus.UNKNOWN
     assert found.status is OrderStatus.FILLED
     assert repeated == found
-    assert terminal.deals_of(intent.magic) == 1
 
 
 def test_terminal_that_changes_comment_magic_or_code_still_tells_the_fate(
