@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import NamedTuple
 
+from online.domain.audit import columns_of
 from online.domain.errors import JournalUnavailable
 from online.domain.record import Record, encode_record
 
@@ -50,5 +51,4 @@ def settle(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None
 
 def make_entry(record: Record) -> Entry:
     """Return a record as it is written."""
-    kind = str(record.__struct_config__.tag)
-    return Entry(kind, getattr(record, "decision_id", None) or None, encode_record(record))
+    return Entry(*columns_of(record), encode_record(record))

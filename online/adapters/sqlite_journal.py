@@ -23,6 +23,7 @@ from time import perf_counter
 
 from online.adapters.journal_batch import Batch, Entry, make_entry, settle, tell
 from online.adapters.journal_syncer import JournalSyncer
+from online.domain.audit import columns_of
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, JournalCorrupt, JournalUnavailable, NotFound
 from online.domain.record import GENESIS, Record, chain, decode_record
@@ -48,7 +49,9 @@ QUICK_SECONDS = 0.001
 _RELIEF = 0.75
 """How much of a slow wait is still remembered after the next."""
 _INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)"
-_ROWS = "SELECT sequence, body, previous_hash, hash FROM records ORDER BY sequence"
+_ROWS = """
+SELECT sequence, kind, decision_id, body, previous_hash, hash FROM records ORDER BY sequence
+"""
 _HEAD = "SELECT sequence, hash FROM records ORDER BY sequence DESC LIMIT 1"
 _OF_DECISION = "SELECT body FROM records WHERE decision_id = ? ORDER BY sequence"
 
@@ -357,7 +360,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
     previous, expected = GENESIS, 1
-    for sequence, body, before, sealed in connection.execute(_ROWS):
+    for sequence, kind, decision_id, body, before, sealed in connection.execute(_ROWS):
         if sequence != expected:
             raise JournalCorrupt(f"journal {path}: record {expected} is missing")
         intact = isinstance(body, bytes) and chain(previous, body) == sealed
@@ -367,8 +370,14 @@ def _verified(connection: sqlite3.Connection, path: Path) -> Iterator[Record]:
                 f"its hash does not follow from the one before"
             )
         try:
-            yield decode_record(body)
+            record = decode_record(body)
         except JournalCorrupt as error:
             told = f"journal {path}: record {sequence}: {error}"
             raise JournalCorrupt(told, code=error.code, remedy=error.remedy) from error
+        if (kind, decision_id) != columns_of(record):
+            raise JournalCorrupt(
+                f"journal {path}: record {sequence} is not as it was written: it is stored as "
+                f"{kind!r} of decision {decision_id!r}, its body says {columns_of(record)}"
+            )
+        yield record
         previous, expected = sealed, expected + 1

@@ -312,6 +312,11 @@ def check_link(previous: Anchor, sealed: SealedRecord) -> Anchor:
     return Anchor(expected, sealed.hash)
 
 
+def columns_of(record: Record) -> tuple[str, str | None]:
+    """Return the kind and the decision that are stored beside a record's body, to find it by."""
+    return str(record.__struct_config__.tag), getattr(record, "decision_id", None) or None
+
+
 def check_body(sealed: SealedRecord) -> Record:
     """Read a record's body and check the columns beside it against it.
 
@@ -329,8 +334,7 @@ def check_body(sealed: SealedRecord) -> Record:
         ) from error
     if not 0 <= record.at_ns < _END_OF_TIME_NS:
         raise RecordCorrupt(sealed.sequence, f"its instant is no time: {record.at_ns} ns")
-    kind = str(record.__struct_config__.tag)
-    decision_id = getattr(record, "decision_id", None) or None
+    kind, decision_id = columns_of(record)
     if (sealed.kind, sealed.decision_id) != (kind, decision_id):
         raise RecordCorrupt(
             sealed.sequence,

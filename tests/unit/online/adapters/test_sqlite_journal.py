@@ -173,6 +173,8 @@ def test_the_lock_of_a_killed_writer_is_free_and_its_records_are_whole(path: Pat
         (["UPDATE records SET hash = previous_hash WHERE sequence = 2"], "record 2"),
         (["UPDATE records SET previous_hash = hash WHERE sequence = 2"], "record 2"),
         (["UPDATE records SET body = NULL WHERE sequence = 2"], "record 2"),
+        (["UPDATE records SET kind = 'deal' WHERE sequence = 2"], "record 2 is not as it was"),
+        (["UPDATE records SET decision_id = 'other' WHERE sequence = 3"], "record 3 is not as"),
         (["DELETE FROM records WHERE sequence = 2"], "record 2 is missing"),
         (["DELETE FROM records WHERE sequence = 1"], "record 1 is missing"),
     ],
