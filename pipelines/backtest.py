@@ -29,9 +29,9 @@ from pipelines.market import Market, read_market
 from pipelines.news import read_calendar
 from pipelines.performance import Performance
 from pipelines.promote import parse_alias
+from pipelines.registries import open_registry
 from pipelines.simulation import AccountTerms, Backtest, Lane
 from pipelines.stress import World, stress
-from pipelines.training import open_registry
 
 _log = logging.getLogger(__name__)
 

@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> int:
     try:
         status = app(arguments, prog_name="sextant", standalone_mode=False)
     except TyperException as error:
-        return _fail(error.format_message(), "", error.exit_code)
+        return _fail(error.format_message(), _usage(error), error.exit_code)
     except SextantError as error:
         return _fail(f"{error.code}: {error}", error.remedy, error.exit_status)
     except ModuleNotFoundError as error:
@@ -103,6 +103,15 @@ def run(arguments: list[str]) -> int:
             1,
         )
     return status if isinstance(status, int) else 0
+
+
+def _usage(error: TyperException) -> str:
+    """Return how the command is called, where the error knows its command; else nothing."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return ""
+    usage = " ".join(context.get_usage().split())
+    return f"{usage}. What each means: {context.command_path} --help"
 
 
 def _fail(message: str, remedy: str, status: int) -> int:

@@ -18,7 +18,7 @@ from online.domain.certificate import Trust
 from online.domain.errors import InvalidInput, ModelRefused
 from pipelines.certify import approve
 from pipelines.home import Home
-from pipelines.training import open_registry
+from pipelines.registries import open_registry
 
 logger = logging.getLogger(__name__)
 

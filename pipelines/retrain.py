@@ -24,9 +24,10 @@ from online.domain.errors import InvalidInput, NotFound
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.registries import open_registry
 from pipelines.train import code_digest, load_data, run_study
 from pipelines.train_report import show_in_prefect
-from pipelines.training import conduct, open_registry
+from pipelines.training import conduct
 from pipelines.training_data import TrainingData, TrainPlan
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,9 @@ from models.recipe import Recipe
 from online.domain.errors import Unavailable
 from online.domain.market import Timeframe
 from pipelines.dask_crew import open_crew
+from pipelines.registries import open_registry
 from pipelines.train_report import TrainReport, show_in_prefect
-from pipelines.training import conduct, open_registry, study
+from pipelines.training import conduct, study
 from pipelines.training_data import TrainingData, TrainPlan, load_training_data
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import shutil
 import subprocess
 import tempfile
@@ -32,7 +31,6 @@ from online.domain.errors import ModelRefused, NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from pipelines.certify import certify, renew
 from pipelines.fallback import write_fallback
-from pipelines.home import Home
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
 from pipelines.training_data import (
@@ -109,15 +107,6 @@ def weigh(found: Study, search: SearchLuck | None) -> Study:
     """Return the study with the search before it weighed."""
     weighed = count_search(found.comparison, found.threshold, search)
     return replace(found, comparison=weighed)
-
-
-def open_registry(home: Home, mlflow_uri: str | None) -> Registry:
-    """Return the registry behind `mlflow_uri`, else of the environment, else of the home."""
-    uri = mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri:
-        return Registry(uri, home.mlflow / "artifacts")
-    home.mlflow.mkdir(parents=True, exist_ok=True)
-    return Registry(f"sqlite:///{(home.mlflow / 'mlflow.db').resolve()}", home.mlflow / "artifacts")
 
 
 def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bundle:

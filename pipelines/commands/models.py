@@ -26,7 +26,9 @@ def add_to(app: typer.Typer) -> None:
     group.command("promote", epilog=f"Example: sextant models promote {NAME} --alias paper")(
         promote
     )
-    group.command("rollback", epilog=f"Example: sextant models rollback {NAME} paper")(rollback)
+    group.command("rollback", epilog=f"Example: sextant models rollback {NAME} --alias paper")(
+        rollback
+    )
     app.add_typer(group, name="models")
 
 
@@ -35,7 +37,7 @@ def list_registered(home: HomeOption = HOME, json: JsonOption = False) -> None:
     prepare_environment(Home(home))
     from online.adapters.key_files import read_trust
     from pipelines.model_views import list_models
-    from pipelines.training import open_registry
+    from pipelines.registries import open_registry
 
     with mlflow_server(Home(home)) as mlflow_uri:
         trust = read_trust(Home(home).trusted)
@@ -61,7 +63,7 @@ def compare(
     prepare_environment(Home(home))
     from online.adapters.key_files import read_trust
     from pipelines.model_views import compare_versions
-    from pipelines.training import open_registry
+    from pipelines.registries import open_registry
 
     with mlflow_server(Home(home)) as mlflow_uri:
         registry, trust = open_registry(Home(home), mlflow_uri), read_trust(Home(home).trusted)
@@ -86,7 +88,7 @@ def card(
     """Print a version's model card, as Markdown."""
     prepare_environment(Home(home))
     from pipelines.model_views import read_card
-    from pipelines.training import open_registry
+    from pipelines.registries import open_registry
 
     with mlflow_server(Home(home)) as mlflow_uri:
         text = read_card(open_registry(Home(home), mlflow_uri), name, version)
@@ -103,7 +105,7 @@ def certificate(
     prepare_environment(Home(home))
     from online.adapters.key_files import read_trust
     from pipelines.model_views import read_proof
-    from pipelines.training import open_registry
+    from pipelines.registries import open_registry
 
     with mlflow_server(Home(home)) as mlflow_uri:
         registry = open_registry(Home(home), mlflow_uri)
@@ -123,7 +125,7 @@ def certificate(
 
 def rollback(
     name: NameArgument = NAME,
-    alias: Annotated[str, typer.Argument(help="champion, challenger or paper.")] = "champion",
+    alias: Annotated[str, typer.Option(help="champion, challenger or paper.")] = "champion",
     home: HomeOption = HOME,
     json: JsonOption = False,
 ) -> None:

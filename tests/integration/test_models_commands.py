@@ -19,7 +19,7 @@ from pipelines.cli import run
 from pipelines.home import Home
 from pipelines.model_views import CARD
 from pipelines.promote import sign_approval
-from pipelines.training import open_registry
+from pipelines.registries import open_registry
 
 pytestmark = [
     pytest.mark.integration,
@@ -115,7 +115,7 @@ def test_the_card_is_printed_as_it_was_kept(home: Home, capsys: pytest.CaptureFi
 def test_an_alias_is_moved_and_rolled_back(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     ask(home, capsys, "promote", NAME, "--alias", "paper")
     assert open_registry(home, None).aliases(NAME) == {"paper": "2"}
-    told = json.loads(ask(home, capsys, "rollback", NAME, "paper", "--json"))
+    told = json.loads(ask(home, capsys, "rollback", NAME, "--alias", "paper", "--json"))
     assert (told["version"], told["before"]) == ("1", "2")
     assert open_registry(home, None).aliases(NAME) == {"paper": "1"}
 

@@ -32,12 +32,13 @@ from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.promote import promote
 from pipelines.quality import check
+from pipelines.registries import open_registry
 from pipelines.retrain import retrain
 from pipelines.sources.demo import DemoConfig
 from pipelines.sources.source import open_source
 from pipelines.train import train
 from pipelines.train_report import TrainReport
-from pipelines.training import conduct, open_registry
+from pipelines.training import conduct
 from pipelines.training_data import TrainPlan, load_training_data
 from tests.planted_leaks import LEAKS, Planted
 

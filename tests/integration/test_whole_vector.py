@@ -36,7 +36,8 @@ from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.market import read_market
 from pipelines.push import VectorPusher
-from pipelines.training import conduct, open_registry
+from pipelines.registries import open_registry
+from pipelines.training import conduct
 from pipelines.training_data import TrainPlan, load_training_data
 from tests.integration.feast_homes import served_home
 from tests.laws.panels import OWN, random_panel, real_panel

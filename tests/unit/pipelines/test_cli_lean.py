@@ -187,6 +187,17 @@ def test_wrong_arguments_are_one_sentence_and_status_2(
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("arguments", [["models", "rollback", "a", "b"], ["explain"]])
+def test_wrong_arguments_are_answered_with_how_the_command_is_called(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(arguments)
+    words = " ".join(arguments[:2] if arguments[0] == "models" else arguments[:1])
+    told = capsys.readouterr().err
+    assert f"Usage: sextant {words} [OPTIONS]" in told
+    assert f"sextant {words} --help" in told
+
+
 def test_settings_in_force_are_shown_without_credentials(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
