@@ -69,3 +69,20 @@ def find_instrument(symbol: str, known: Mapping[str, Instrument] | None = None) 
             "add others to infra/config/instruments.toml",
             code="UNKNOWN_SYMBOL",
         ) from None
+
+
+def spell_symbols(tables: Mapping[str, object]) -> dict[str, object]:
+    """Return tables by symbol in the symbols' own spelling: a variable's name has no capitals.
+
+    Of two tables for one symbol the later one is laid over the earlier.
+    """
+    known = {symbol.lower(): symbol for symbol in load_instruments()}
+    spelt: dict[str, object] = {}
+    for name, table in tables.items():
+        symbol = known.get(name.lower(), name)
+        below = spelt.get(symbol)
+        if isinstance(below, dict) and isinstance(table, dict):
+            spelt[symbol] = {**below, **table}
+        else:
+            spelt[symbol] = table
+    return spelt

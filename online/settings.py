@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from online.domain.errors import InvalidSettings, SextantError
 from online.domain.limits import Limits
-from online.instruments import CONFIG_FOLDER
+from online.instruments import CONFIG_FOLDER, load_instruments, spell_symbols
 from online.settings_layers import join, nest, read_secrets, read_toml
 from online.settings_news import NewsSettings, NoNewsSettings
 
@@ -228,9 +228,14 @@ def _read_limits(given: object) -> Limits:
     if isinstance(given, Limits):
         return given
     try:
-        return msgspec.convert(given, Limits, strict=False)
+        told = msgspec.convert(given, dict[str, object])
+        if isinstance(tables := told.get("symbols"), dict):
+            told = {**told, "symbols": spell_symbols(tables)}
+        limits = msgspec.convert(told, Limits, strict=False)
+        limits.check_symbols(load_instruments())
     except (msgspec.ValidationError, SextantError) as error:
         raise ValueError(str(error)) from error
+    return limits
 
 
 class Settings(_Section):
@@ -275,7 +280,7 @@ class Settings(_Section):
         default=1, ge=0, le=65535, description="Upper bits of every magic number."
     )
     limits: Annotated[Limits, PlainValidator(_read_limits)] = Field(
-        description="Pre-trade limits; none has a default."
+        description="Pre-trade limits; none has a default, symbols' own apart."
     )
 
     @model_validator(mode="after")

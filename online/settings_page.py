@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from online.domain.limits import Limits
+from online.domain.symbol_limits import SymbolLimits
 from online.instruments import CONFIG_FOLDER
 from online.settings import PREFIX, Settings
 
@@ -71,12 +72,17 @@ def _rows(section: type[BaseModel], path: tuple[str, ...], only: str = "") -> li
 
 
 def _limit_rows(place: tuple[str, ...]) -> list[str]:
-    meanings = _meanings(inspect.getdoc(Limits) or "")
-    hints = inspect.get_annotations(Limits, eval_str=True)
-    return [
-        _cells((*place, name), _type_name(hint), "required", meanings[name])
-        for name, hint in hints.items()
-    ]
+    rows = []
+    for kind, path in ((Limits, place), (SymbolLimits, (*place, "symbols", "SYMBOL"))):
+        meanings = _meanings(inspect.getdoc(kind) or "")
+        hints = inspect.get_annotations(kind, eval_str=True)
+        default = "required" if kind is Limits else "what holds for all"
+        rows += [
+            _cells((*path, name), _type_name(hint), default, meanings[name])
+            for name, hint in hints.items()
+            if name != "symbols"
+        ]
+    return rows
 
 
 def _meanings(docstring: str) -> dict[str, str]:

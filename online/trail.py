@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from online.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from online.domain.limits import Limits
 from online.domain.market import Instrument, Quote
 from online.domain.operation import Modify, Sight
 from online.domain.record import TrailRecord
+from online.domain.symbol_limits import SymbolBounds
 from online.domain.trailing import BY, trail
 from online.operate import Carried, Floor, Refusal, Wish, carry_out, find_instrument_of
 from online.ports import keep_finite
@@ -36,22 +38,20 @@ async def put_under_trail(record: TrailRecord, floor: Floor) -> None:
     await append(floor, record)
 
 
-async def move_stops(
-    floor: Floor, max_age_ns: int, max_spread_points: float
-) -> tuple[Carried, ...]:
+async def move_stops(floor: Floor, limits: Limits) -> tuple[Carried, ...]:
     """Move the stops of all trailed positions that the market has left behind.
 
     A stop that the broker did not take is asked for again after its pause.
 
     Parameters
     ----------
-    max_age_ns, max_spread_points
-        A quote that is older or wider moves nothing.
+    limits
+        A quote that is older or wider than they let an entry be decided on moves nothing.
     """
     moved = []
     for record in tuple(floor.book.trails.values()):
         try:
-            carried = await _move_stop(record, floor, max_age_ns, max_spread_points)
+            carried = await _move_stop(record, floor, limits)
         except (NotFound, InvalidInput, Conflict, Unavailable) as error:
             refusal = Refusal(error.code, str(error))
             carried = Carried("", Modify(record.position, 0.0, 0.0), None, refusal)
@@ -60,9 +60,7 @@ async def move_stops(
     return tuple(moved)
 
 
-async def _move_stop(
-    record: TrailRecord, floor: Floor, max_age_ns: int, max_spread_points: float
-) -> Carried | None:
+async def _move_stop(record: TrailRecord, floor: Floor, limits: Limits) -> Carried | None:
     told, _ = keep_finite(await floor.broker.observe(record.symbol, floor.book.last_deal))
     sight = Sight(told.positions, told.orders, told.quote)
     try:
@@ -75,7 +73,7 @@ async def _move_stop(
     instrument, quote = find_instrument_of(record.symbol, floor), sight.quote
     if record.rule is None or quote is None or floor.book.orders.in_flight(held.ticket):
         return None
-    if not _is_sound(quote, instrument, floor.clock.now_ns(), max_age_ns, max_spread_points):
+    if not _is_sound(quote, instrument, floor.clock.now_ns(), limits.of(record.symbol)):
         return None
     stop = trail(held, quote, record.rule, instrument)
     if stop is None or not floor.book.pauses.are_over(record, floor.clock.now_ns()):
@@ -87,8 +85,7 @@ async def _move_stop(
     return Carried(name, operation, reply)
 
 
-def _is_sound(
-    quote: Quote, instrument: Instrument, now_ns: int, max_age_ns: int, max_spread_points: float
-) -> bool:
+def _is_sound(quote: Quote, instrument: Instrument, now_ns: int, own: SymbolBounds) -> bool:
     spread_points = (quote.ask - quote.bid) * instrument.scale
-    return 0 <= now_ns - quote.at_ns <= max_age_ns and spread_points <= max_spread_points + 1e-6
+    is_fresh = 0 <= now_ns - quote.at_ns <= own.max_quote_age_milliseconds * 1_000_000
+    return is_fresh and spread_points <= own.max_spread_points + 1e-6

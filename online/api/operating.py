@@ -167,9 +167,7 @@ class Operating:
         parts = self.parts
         if not parts.book.trails:
             return
-        max_age_ns = parts.limits.max_quote_age_milliseconds * 1_000_000
-        widest = parts.limits.max_spread_points
-        for each in await move_stops(parts, max_age_ns, widest):
+        for each in await move_stops(parts, parts.limits):
             if each.reply is not None:
                 self.meters.count_operation(each.operation, each.reply)
                 self._warn_of_pause(each, each.reply)

@@ -54,12 +54,13 @@ def judge_quote(
     if not 0.0 < bid <= ask < math.inf:
         return (Veto(Reason.CROSSED_QUOTE, f"bid {bid}, ask {ask}"),)
     vetoes = []
+    own = limits.of(instrument.symbol)
     age_ns = now_ns - quote.at_ns
-    allowed_ns = limits.max_quote_age_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    allowed_ns = own.max_quote_age_milliseconds * _NANOSECONDS_PER_MILLISECOND
     if not 0 <= age_ns <= allowed_ns:
         detail = (
             f"quote is {age_ns / _NANOSECONDS_PER_MILLISECOND:.3f} ms old, "
-            f"0 to {limits.max_quote_age_milliseconds} ms are allowed"
+            f"0 to {own.max_quote_age_milliseconds} ms are allowed"
         )
         vetoes.append(Veto(Reason.STALE_QUOTE, detail))
     spread_points = (ask - bid) * instrument.scale
@@ -68,12 +69,12 @@ def judge_quote(
         detail = f"typical_spread_points of {instrument.symbol} is {typical}"
         vetoes.append(Veto(Reason.TYPICAL_SPREAD_UNKNOWN, detail))
     elif not (
-        spread_points <= limits.max_spread_points + _ROUNDING
-        and spread_points <= limits.max_spread_ratio * typical + _ROUNDING
+        spread_points <= own.max_spread_points + _ROUNDING
+        and spread_points <= own.max_spread_ratio * typical + _ROUNDING
     ):
         detail = (
-            f"spread {spread_points:.1f} points, caps {limits.max_spread_points:g} and "
-            f"{limits.max_spread_ratio:g} times the typical {typical:g}"
+            f"spread {spread_points:.1f} points, caps {own.max_spread_points:g} and "
+            f"{own.max_spread_ratio:g} times the typical {typical:g}"
         )
         vetoes.append(Veto(Reason.SPREAD_TOO_WIDE, detail))
     return tuple(vetoes) if vetoes else ()

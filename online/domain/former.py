@@ -43,7 +43,7 @@ class FormerLimitsRecord(msgspec.Struct, frozen=True, tag="limits"):
     @property
     def untold(self) -> tuple[str, ...]:
         """Today's limits that it does not state."""
-        return tuple(name for name in Limits.__struct_fields__ if name not in self.limits)
+        return tuple(name for name in _REQUIRED_LIMITS if name not in self.limits)
 
     @property
     def forgotten(self) -> tuple[str, ...]:
@@ -94,5 +94,6 @@ def complete_state(told: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...
     return {**told, **added}, untold
 
 
-_KINDS = get_type_hints(Limits)
+_KINDS = {**get_type_hints(Limits), "symbols": dict[str, dict[str, float | None]]}
+_REQUIRED_LIMITS = [f.encode_name for f in msgspec.structs.fields(Limits) if f.required]
 _NEEDED_STATE = {field.encode_name for field in msgspec.structs.fields(RiskState) if field.required}

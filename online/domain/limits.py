@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 
 import msgspec
 
 from online.domain.errors import InvalidSettings
+from online.domain.market import Instrument
 from online.domain.news import Impact
+from online.domain.symbol_limits import SymbolBounds, SymbolLimits, check_bound
 
 _WEEK_HOURS = 168.0
 EVERY_MODEL = "*"
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """The limits in force. None has a default: who trades states them all.
+
+    What is of another size on each market (points, lots, values) holds for every symbol that has
+    none of its own in `symbols`.
 
     Parameters
     ----------
@@ -76,6 +82,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Positions are closed so long before the week's close; 0 keeps them, below 168.
     news_impact
         Least impact of an event of the news calendar that stops entries: low, medium or high.
+    symbols
+        What a symbol has of its own, by symbol; none where it is not said.
     """
 
     allowed_symbols: tuple[str, ...]
@@ -107,6 +115,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     no_entry_before_weekend_hours: float
     flatten_before_weekend_hours: float
     news_impact: Impact
+    symbols: dict[str, SymbolLimits] = {}
 
     def __post_init__(self) -> None:
         for name in ("allowed_symbols", "allowed_models"):
@@ -121,6 +130,60 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             hours = getattr(self, name)
             if not 0.0 <= hours < _WEEK_HOURS:
                 raise InvalidSettings(f"limit {name} must be 0 or more and below 168: {hours}")
+        for name in SymbolLimits.__struct_fields__:
+            check_bound(name, getattr(self, name))
+
+    def of(self, symbol: str) -> SymbolBounds:
+        """Return what is in force for one symbol: its own, and else what holds for all."""
+        return self._own.get(symbol) or self._shared
+
+    @cached_property
+    def _shared(self) -> SymbolBounds:
+        names = SymbolBounds.__struct_fields__
+        return SymbolBounds(**{name: getattr(self, name) for name in names})
+
+    @cached_property
+    def _own(self) -> dict[str, SymbolBounds]:
+        return {
+            symbol: msgspec.structs.replace(self._shared, **_stated(own))
+            for symbol, own in self.symbols.items()
+        }
+
+    def by_name(self) -> dict[str, object]:
+        """Return every limit by its path, for example ``symbols.XAUUSD.max_spread_points``."""
+        told = msgspec.structs.asdict(self)
+        del told["symbols"]
+        for symbol, own in self.symbols.items():
+            for name, value in _stated(own).items():
+                told[f"symbols.{symbol}.{name}"] = value
+        return told
+
+    def check_symbols(self, instruments: Mapping[str, Instrument]) -> None:
+        """Refuse what no symbol can be traded by.
+
+        Parameters
+        ----------
+        instruments
+            Every symbol that is known.
+
+        Raises
+        ------
+        InvalidSettings
+            If a symbol is not known, or a spread as wide as it usually is would refuse each entry.
+        """
+        for place, named in (("symbols", self.symbols), ("allowed_symbols", self.allowed_symbols)):
+            for symbol in named:
+                if symbol not in instruments:
+                    known = ", ".join(sorted(instruments))
+                    raise InvalidSettings(f"{place}: {symbol!r} is no known symbol ({known})")
+        for symbol in self.allowed_symbols:
+            typical, own = instruments[symbol].typical_spread_points, self.of(symbol)
+            cap = min(own.max_spread_points, own.max_spread_ratio * typical)
+            if typical > 0.0 and cap < typical:
+                raise InvalidSettings(
+                    f"{symbol} usually has a spread of {typical:g} points, at most {cap:g} are "
+                    f"allowed: state max_spread_points of its own in symbols.{symbol}"
+                )
 
     def allows_model(self, name: str, sha256: str) -> bool:
         """Tell whether a bundle may trade.
@@ -136,6 +199,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return EVERY_MODEL in allowed or _allows(allowed, name, sha256)
 
 
+def _stated(own: SymbolLimits) -> dict[str, float]:
+    told = msgspec.structs.asdict(own)
+    return {name: value for name, value in told.items() if value is not None}
+
+
 @lru_cache(maxsize=64)
 def _allows(allowed_models: tuple[str, ...], name: str, sha256: str) -> bool:
     for allowed in allowed_models:
@@ -147,17 +215,9 @@ def _allows(allowed_models: tuple[str, ...], name: str, sha256: str) -> bool:
 
 _UPPER_BOUNDS: dict[str, float] = {
     "risk_per_trade_fraction": 0.1,
-    "max_volume_lots": 1e6,
-    "max_notional": 1e12,
-    "max_symbol_notional": 1e12,
     "max_currency_notional": 1e12,
     "max_gross_notional": 1e12,
     "min_margin_level_percent": 1e6,
-    "max_spread_points": 1e6,
-    "max_spread_ratio": 1e4,
-    "price_collar_points": 1e6,
-    "price_collar_units": 1e4,
-    "max_quote_age_milliseconds": 86_400_000,
     "max_rate_age_milliseconds": 86_400_000,
     "max_clock_skew_milliseconds": 86_400_000,
     "max_signal_age_seconds": 604_800,

@@ -78,10 +78,10 @@ class LimitsRecord(msgspec.Struct, frozen=True, tag="limits"):
     @property
     def changes(self) -> dict[str, tuple[object, object]]:
         """The limits that differ, each with its value before and after."""
-        before, after = self.previous, msgspec.structs.asdict(self.limits)
-        if before is None:
+        if self.previous is None:
             return {}
-        pairs = {name: (getattr(before, name), value) for name, value in after.items()}
+        before, after = self.previous.by_name(), self.limits.by_name()
+        pairs = {name: (before.get(name), after.get(name)) for name in (before | after)}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 

@@ -14,6 +14,7 @@ from online.domain.market import BUY, Instrument, Quote
 from online.domain.order import ENTRY, Intent
 from online.domain.reasons import Reason, Veto
 from online.domain.risk_facts import RiskFacts, RiskState
+from online.domain.symbol_limits import SymbolBounds
 from online.domain.trading_state import TradingState
 
 _HALTED = TradingState.HALTED
@@ -105,7 +106,7 @@ def size_entry(
     if not loss_per_lot > 0.0:
         return 0.0
     wanted = account.equity * limits.risk_per_trade_fraction / loss_per_lot
-    return instrument.floor_volume(min(wanted, limits.max_volume_lots))
+    return instrument.floor_volume(min(wanted, limits.of(instrument.symbol).max_volume_lots))
 
 
 def judge_entry(
@@ -137,34 +138,35 @@ def judge_entry(
         detail = f"{intent.volume_lots} lots, the least is {instrument.volume_min}"
         return (Veto(Reason.VOLUME_TOO_SMALL, detail),)
     vetoes = []
-    if not intent.volume_lots <= limits.max_volume_lots:
-        detail = f"{intent.volume_lots} lots, limit {limits.max_volume_lots}"
+    own = limits.of(intent.symbol)
+    if not intent.volume_lots <= own.max_volume_lots:
+        detail = f"{intent.volume_lots} lots, limit {own.max_volume_lots}"
         vetoes.append(Veto(Reason.VOLUME_ABOVE_LIMIT, detail))
-    vetoes += _judge_price(intent, facts, quote, instrument, limits)
+    vetoes += _judge_price(intent, facts, quote, instrument, own)
     vetoes += _judge_stops(intent, quote, instrument)
-    vetoes += _judge_exposure(worst, account, limits)
+    vetoes += _judge_exposure(worst, account, limits, own)
     vetoes += _judge_repetition(intent, facts, limits)
     return tuple(vetoes)
 
 
 def _judge_price(
-    intent: Intent, facts: RiskFacts, quote: Quote, instrument: Instrument, limits: Limits
+    intent: Intent, facts: RiskFacts, quote: Quote, instrument: Instrument, own: SymbolBounds
 ) -> list[Veto]:
     """Return why the order's price, or the market itself, is too far from where it should be."""
     vetoes = []
     away_points = abs(intent.quoted - quote.price_to_open(intent.side)) * instrument.scale
-    if not away_points <= limits.price_collar_points + _ROUNDING:
-        detail = f"{away_points:.1f} points from the quote, limit {limits.price_collar_points:g}"
+    if not away_points <= own.price_collar_points + _ROUNDING:
+        detail = f"{away_points:.1f} points from the quote, limit {own.price_collar_points:g}"
         vetoes.append(Veto(Reason.PRICE_COLLAR, detail))
     reference, unit = facts.state.reference_price, facts.unit
     if not 0.0 < reference < math.inf or unit is None or not 0.0 < unit < math.inf:
         detail = f"last price {reference}, unit {unit}"
         return [*vetoes, Veto(Reason.NO_REFERENCE_PRICE, detail)]
     moved_units = abs((quote.bid + quote.ask) / 2.0 - reference) / unit
-    if not moved_units <= limits.price_collar_units:
+    if not moved_units <= own.price_collar_units:
         detail = (
             f"the market moved {moved_units:.1f} units of {unit:g} since the last price "
-            f"{reference:g}, limit {limits.price_collar_units:g}"
+            f"{reference:g}, limit {own.price_collar_units:g}"
         )
         vetoes.append(Veto(Reason.PRICE_COLLAR, detail))
     return vetoes
@@ -188,15 +190,17 @@ def _judge_stops(intent: Intent, quote: Quote, instrument: Instrument) -> list[V
     return []
 
 
-def _judge_exposure(worst: WorstCase, account: Account, limits: Limits) -> list[Veto]:
+def _judge_exposure(
+    worst: WorstCase, account: Account, limits: Limits, own: SymbolBounds
+) -> list[Veto]:
     """Return which limits the worst case exceeds."""
     vetoes: list[Veto] = []
     currency = account.currency
-    if not worst.order <= limits.max_notional:
-        detail = f"{worst.order:.0f} {currency}, limit {limits.max_notional:.0f}"
+    if not worst.order <= own.max_notional:
+        detail = f"{worst.order:.0f} {currency}, limit {own.max_notional:.0f}"
         vetoes.append(Veto(Reason.NOTIONAL_ABOVE_LIMIT, detail))
-    if not worst.symbol <= limits.max_symbol_notional:
-        detail = f"{worst.symbol:.0f} {currency}, limit {limits.max_symbol_notional:.0f}"
+    if not worst.symbol <= own.max_symbol_notional:
+        detail = f"{worst.symbol:.0f} {currency}, limit {own.max_symbol_notional:.0f}"
         vetoes.append(Veto(Reason.SYMBOL_EXPOSURE_ABOVE_LIMIT, detail))
     if not worst.gross <= limits.max_gross_notional:
         detail = f"{worst.gross:.0f} {currency}, limit {limits.max_gross_notional:.0f}"

@@ -99,13 +99,14 @@ class OrderDesk:
                 self._reconnect()
             return not_sent(f"no prices of {intent.symbol}: {outcome.comment}")
         price = 0.0 if tick is None else _price(tick, intent.side)
-        too_far_points = beyond_collar(intent, price, symbol.point, self._rules)
+        rules = self._rules.of(intent.symbol)
+        too_far_points = beyond_collar(intent, price, symbol.point, rules)
         if too_far_points:
             return not_sent(f"{price} is {too_far_points:.1f} points beyond the collar")
         try:
             until_ns = intent.rests_until_ns
             ends_at = self._translation.to_server_seconds(until_ns) if until_ns else 0
-            request = build_request(intent, symbol, price, self._rules, ends_at)
+            request = build_request(intent, symbol, price, rules, ends_at)
         except InvalidInput as error:
             return not_sent(str(error))
         result = self._terminal.order_send(request)

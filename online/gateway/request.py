@@ -39,6 +39,19 @@ _RESTING_TYPES = {
 }
 
 
+class SymbolRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one symbol has of its own: a point is of another size on each market.
+
+    Parameters
+    ----------
+    deviation_points, collar_points
+        As in `OrderRules`; null for what holds for all.
+    """
+
+    deviation_points: int | None = None
+    collar_points: float | None = None
+
+
 class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How orders are sent.
 
@@ -51,18 +64,38 @@ class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         In market execution this is the only limit there is.
     repriced_sends
         How often an order that was requoted may be sent again within the collar, 0 to 2.
+    symbols
+        What a symbol has of its own, by Sextant's name of it.
     """
 
     deviation_points: int = 10
     collar_points: float = 50.0
     repriced_sends: int = 2
+    symbols: dict[str, SymbolRules] = {}
 
     def __post_init__(self) -> None:
         sends = range(3)
-        if self.deviation_points < 0 or not self.collar_points > 0.0:
+        if self.deviation_points < 0 or not 0.0 < self.collar_points < math.inf:
             raise InvalidInput("deviation_points must be >= 0 and collar_points > 0")
         if self.repriced_sends not in sends:
             raise InvalidInput(f"repriced_sends must be 0, 1 or 2, got {self.repriced_sends}")
+        for symbol in self.symbols:
+            try:
+                self.of(symbol)
+            except InvalidInput as error:
+                raise InvalidInput(f"rules of {symbol}: {error}") from error
+
+    def of(self, symbol: str) -> OrderRules:
+        """Return the rules of one symbol: its own, and else what holds for all."""
+        own = self.symbols.get(symbol)
+        if own is None:
+            return self
+        deviation, collar = own.deviation_points, own.collar_points
+        return OrderRules(
+            self.deviation_points if deviation is None else deviation,
+            self.collar_points if collar is None else collar,
+            self.repriced_sends,
+        )
 
 
 def check_intent(intent: Intent) -> None:

@@ -12,6 +12,7 @@ from online.domain.errors import InvalidInput, InvalidSettings
 from online.gateway.request import OrderRules
 from online.gateway.terminal_choice import RealTerminal, SimulatedChoice, TerminalChoice
 from online.gateway.tls import TlsFiles
+from online.instruments import load_instruments
 from online.simulator.server_time import ServerTime
 
 
@@ -60,7 +61,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     server_time
         The trade server's clock.
     rules
-        How orders are sent.
+        How orders are sent; points of one symbol in `rules.symbols`.
     call_timeout_seconds
         Longest call of the terminal before its worker is ended (> 0).
     start_timeout_seconds
@@ -130,6 +131,12 @@ def load_gateway_settings(path: Path) -> GatewaySettings:
         raise InvalidSettings(f"{path} cannot be read: {error}") from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidInput) as error:
         raise InvalidSettings(f"{path}: {error}") from error
+    known = load_instruments()
+    if strangers := sorted(settings.rules.symbols.keys() - known.keys()):
+        names = ", ".join(sorted(known))
+        raise InvalidSettings(
+            f"{path}: rules.symbols: {', '.join(strangers)} is no known symbol ({names})"
+        )
     folder, tls, terminal = path.resolve().parent, settings.tls, settings.terminal
     if isinstance(terminal, RealTerminal) and terminal.password_file:
         password_file = str(folder / terminal.password_file)

@@ -26,7 +26,7 @@ from online.domain.trailing import TrailingRule
 from online.resolve import Statement, resolve_by_hand
 from online.trade import run_to_completion
 from online.trail import move_stops, put_under_trail
-from tests.fakes import EURUSD
+from tests.fakes import EURUSD, make_limits
 from tests.floors import Died, TestFloor
 
 pytestmark = pytest.mark.lean
@@ -112,7 +112,8 @@ class OrderLaws(RuleBasedStateMachine):
     def trailed_stops_move(self, failure: str) -> None:
         trailed = self.floor.book.trails
         before = {p.ticket: (p.side, p.stop) for p in self.floor.terminal.positions()}
-        self._survive(lambda: run_to_completion(move_stops(self.floor, 10**12, 100.0)), failure)
+        limits = make_limits(max_spread_points=100.0)
+        self._survive(lambda: run_to_completion(move_stops(self.floor, limits)), failure)
         for held in self.floor.terminal.positions():
             side, stop = before[held.ticket]
             if held.stop != stop:

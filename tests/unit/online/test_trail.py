@@ -15,7 +15,7 @@ from online.domain.trailing import TrailingRule, trail
 from online.operate import Carried
 from online.trade import run_to_completion
 from online.trail import move_stops, put_under_trail
-from tests.fakes import EURUSD, make_position, make_quote
+from tests.fakes import EURUSD, make_limits, make_position, make_quote
 from tests.floors import TestFloor
 
 pytestmark = pytest.mark.lean
@@ -29,7 +29,8 @@ def put(floor: TestFloor, rule: TrailingRule | None, position: int = 1) -> None:
 
 
 def move(floor: TestFloor, spread_points: float = 30.0) -> tuple[Carried, ...]:
-    return run_to_completion(move_stops(floor, MINUTE_NS, spread_points))
+    limits = make_limits(max_quote_age_milliseconds=60_000, max_spread_points=spread_points)
+    return run_to_completion(move_stops(floor, limits))
 
 
 def attempts(floor: TestFloor, seconds: int) -> list[int]:

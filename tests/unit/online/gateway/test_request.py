@@ -12,6 +12,7 @@ from online.domain.errors import InvalidInput
 from online.domain.market import Side
 from online.gateway.request import (
     OrderRules,
+    SymbolRules,
     beyond_collar,
     build_request,
     check_intent,
@@ -97,6 +98,22 @@ def test_collar_binds_entries_on_the_worse_side_alone() -> None:
     sell = entry(1, side=Side.SELL, stop=1.12, target=1.09)
     assert beyond_collar(sell, 1.1002 - 0.0006, 0.00001, rules) == pytest.approx(10.0)
     assert beyond_collar(closing(2, entry(1), 7), 0.5, 0.00001, rules) == 0.0
+
+
+def test_a_symbol_has_points_of_its_own_and_shares_what_it_does_not_state() -> None:
+    gold = SymbolRules(deviation_points=300, collar_points=900.0)
+    rules = OrderRules(repriced_sends=1, symbols={"XAUUSD": gold, "EURUSD": SymbolRules(5)})
+    assert rules.of("XAUUSD") == OrderRules(300, 900.0, 1)
+    assert rules.of("EURUSD") == OrderRules(5, 50.0, 1)
+    assert rules.of("GBPUSD") is rules
+    request = build_request(entry(1), EURUSD, 1.1, rules.of("EURUSD"))
+    assert request["deviation"] == 5
+
+
+@pytest.mark.parametrize("wrong", [SymbolRules(-1), SymbolRules(collar_points=0.0)])
+def test_a_symbols_own_points_that_are_none_are_refused_and_named(wrong: SymbolRules) -> None:
+    with pytest.raises(InvalidInput, match="rules of XAUUSD"):
+        OrderRules(symbols={"XAUUSD": wrong})
 
 
 @pytest.mark.parametrize(

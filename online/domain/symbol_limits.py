@@ -1,0 +1,88 @@
+"""Limits of one symbol: a point, a lot and a usual spread are of another size on each market."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from online.domain.errors import InvalidSettings
+
+
+class SymbolLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one symbol has of its own, in `[limits.symbols.SYMBOL]`; null is what holds for all.
+
+    Parameters
+    ----------
+    max_volume_lots
+        Largest order (> 0).
+    max_notional
+        Largest order's value in the account's currency (> 0).
+    max_symbol_notional
+        Largest sum over the symbol's positions, orders under way and the order (> 0).
+    max_spread_points
+        Widest spread at which an entry is sent (> 0).
+    max_spread_ratio
+        Widest spread as a multiple of the instrument's typical one (> 0).
+    price_collar_points
+        Farthest an order's price may lie from the quote of its side, points (> 0).
+    price_collar_units
+        Farthest the market may have moved since the last price on record, in the barriers' unit
+        (> 0).
+    max_quote_age_milliseconds
+        Oldest quote on which an entry is decided (> 0).
+    """
+
+    max_volume_lots: float | None = None
+    max_notional: float | None = None
+    max_symbol_notional: float | None = None
+    max_spread_points: float | None = None
+    max_spread_ratio: float | None = None
+    price_collar_points: float | None = None
+    price_collar_units: float | None = None
+    max_quote_age_milliseconds: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None:
+                check_bound(name, value)
+
+
+class SymbolBounds(msgspec.Struct, frozen=True, gc=False):
+    """The limits in force for one symbol, its own laid over those that hold for all."""
+
+    max_volume_lots: float
+    max_notional: float
+    max_symbol_notional: float
+    max_spread_points: float
+    max_spread_ratio: float
+    price_collar_points: float
+    price_collar_units: float
+    max_quote_age_milliseconds: int
+
+
+def check_bound(name: str, value: float) -> None:
+    """Refuse a limit that limits nothing.
+
+    Raises
+    ------
+    InvalidSettings
+        If it is not a number above 0, or above what any market needs.
+    """
+    top = UPPER_BOUNDS[name]
+    if not (math.isfinite(value) and 0 < value <= top):
+        raise InvalidSettings(f"limit {name} must be above 0 and at most {top}: {value}")
+
+
+UPPER_BOUNDS: dict[str, float] = {
+    "max_volume_lots": 1e6,
+    "max_notional": 1e12,
+    "max_symbol_notional": 1e12,
+    "max_spread_points": 1e6,
+    "max_spread_ratio": 1e4,
+    "price_collar_points": 1e6,
+    "price_collar_units": 1e4,
+    "max_quote_age_milliseconds": 86_400_000,
+}
+"""The greatest value of each limit that a symbol may have of its own."""
