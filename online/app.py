@@ -193,7 +193,7 @@ def compose(
     guarded = GuardedFeatures(reader, circuits.make("features"))
     matched = MatchedFeatures(guarded)
     broker, terminal, close_broker = _make_broker(settings.broker, clock, circuits)
-    journal, book = open_journal(settings.journal.path)
+    journal, book = open_journal(settings.journal.path, settings.journal.log_bytes)
     simulation = None
     if terminal is not None and isinstance(clock, VirtualClock):
         simulation = Simulation(terminal, clock)

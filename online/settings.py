@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from online.domain.errors import InvalidSettings, SextantError
 from online.domain.limits import Limits
 from online.instruments import CONFIG_FOLDER, load_instruments, spell_symbols
+from online.prepared_log import LOG_BYTES, MAX_LOG_BYTES
 from online.settings_layers import join, nest, read_secrets, read_toml
 from online.settings_news import NewsSettings, NoNewsSettings
 
@@ -152,6 +153,13 @@ class SqliteJournalSettings(_Section):
 
     kind: Literal["sqlite"] = Field(default="sqlite", description="SQLite, WAL, synchronous=FULL.")
     path: Path = Field(default=Path("var/journal/journal.db"), description="The journal's file.")
+    log_bytes: int = Field(
+        default=LOG_BYTES,
+        ge=0,
+        le=MAX_LOG_BYTES,
+        description="Length its write-ahead log is given at the start, so that orders wait less "
+        "for the disk; 0 lets it grow, as mode replay does.",
+    )
 
 
 class BreakerSettings(_Section):

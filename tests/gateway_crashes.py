@@ -267,7 +267,7 @@ class Harness:
 
     async def _trade(self, step: str, bar: int, victim: str) -> None:
         """Find the fate of what is pending, reconcile; then, with a bar, decide and send."""
-        journal, book = open_journal(self.journal)
+        journal, book = open_journal(self.journal, self.world.log_bytes)
         broker = self.world.broker(answer_seconds=5.0, reply_seconds=8.0)
         bar_ns, stores = self._bar_ns(bar), self.stores
 

@@ -46,7 +46,7 @@ def main() -> None:
     """Serve until ended."""
     logging.basicConfig(level=logging.INFO)
     settings = load_gateway_settings(Path(sys.argv[1]))
-    opened = open_inbox(settings.state / "inbox.db")
+    opened = open_inbox(settings.state / "inbox.db", settings.log_bytes)
     inbox = CrashingInbox(opened._connection)
     inbox.step = sys.argv[2] if len(sys.argv) > 2 else ""
 

@@ -31,6 +31,7 @@ heartbeat_seconds = {heartbeat}
 call_timeout_seconds = {timeout}
 absence_seconds = {absence}
 absence_polls = 3
+log_bytes = {log}
 ladder = {ladder}
 [tls]
 authority = "certificates/authority.pem"
@@ -110,6 +111,7 @@ class World:
     port: int = 0
     process: subprocess.Popen[str] | None = None
     more: str = ""
+    log_bytes: int = 65_536
 
     def start(self, step: str = "") -> None:
         """Start the gateway; a port once taken is kept."""
@@ -120,6 +122,7 @@ class World:
             ladder=self.ladder,
             absence=self.absence,
             terminal=self.terminal.port,
+            log=self.log_bytes,
         )
         path = self.folder / "gateway.toml"
         path.write_text(text + self.more)

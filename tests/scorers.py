@@ -123,7 +123,7 @@ def make_settings(folder: Path, socket: Path, **changes: Any) -> Settings:  # no
         },
         "models": {"kind": "folder", "root": folder / "bundles"},
         "model": {"name": "EURUSD.H1.barrier", "alias": "paper"},
-        "journal": {"kind": "sqlite", "path": folder / "journal.db"},
+        "journal": {"kind": "sqlite", "path": folder / "journal.db", "log_bytes": 65_536},
         "limits": msgspec.to_builtins(make_limits()),
     }
     return Settings.model_validate({**told, **changes})

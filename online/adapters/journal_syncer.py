@@ -8,14 +8,17 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from online.prepared_log import log_of
+
 SYNC_WITHIN_S = 1.0
 """Longest time between a commit that did not wait and its fsync's start."""
 
 CHECKPOINT_BYTES = 2 * 2**20
-"""Length of the log from which its pages are brought into the database and it begins anew.
-
-A log that is written over costs a commit half the wait of one that grows: its length is no news
-for the file system. So it is kept short."""
+"""So much of the log is used before its pages are brought into the database and it begins anew,
+or half of the length it was prepared with. It keeps its length: it is written over."""
+_PAGES_OF_A_COMMIT = 3
+_PAGE_BYTES = 4_096 + 24
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class JournalSyncer:
@@ -28,6 +31,8 @@ class JournalSyncer:
         is made here too, so that hardly a commit has to wait for one.
     commits
         Held by whoever commits.
+    log_bytes
+        Length the log was prepared with (>= 0).
 
     Attributes
     ----------
@@ -36,18 +41,31 @@ class JournalSyncer:
         lost, and nothing may be sent on top of it.
     """
 
-    def __init__(self, journal: Path, commits: threading.Lock) -> None:
+    def __init__(self, journal: Path, commits: threading.Lock, log_bytes: int = 0) -> None:
         self.trouble = ""
         self._journal = journal
         self._commits = commits
-        self._wal = journal.with_name(f"{journal.name}-wal")
+        self._log = log_of(journal)
+        self._enough_bytes = max(CHECKPOINT_BYTES, log_bytes // 2)
+        self._used_bytes = 0
+        self._is_unsynced = False
         self._asked = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal sync", daemon=True)
         self._thread.start()
 
-    def ask(self) -> None:
-        """Have what is written by now synced within `SYNC_WITHIN_S`."""
+    def ask(self, body_bytes: int = 0, *, is_synced: bool = False) -> None:
+        """Have what is written by now synced within `SYNC_WITHIN_S`; `commits` is held.
+
+        Parameters
+        ----------
+        body_bytes
+            Of the records in the commit.
+        is_synced
+            The commit has waited for the disk itself.
+        """
+        self._used_bytes += body_bytes + _PAGES_OF_A_COMMIT * _PAGE_BYTES
+        self._is_unsynced |= not is_synced
         self._asked.set()
 
     def close(self) -> None:
@@ -64,19 +82,20 @@ class JournalSyncer:
             self._sync()
 
     def _sync(self) -> None:
-        try:
-            descriptor = os.open(self._wal, os.O_RDWR)
+        if self._is_unsynced:
+            self._is_unsynced = False  # before: what is written from here on is synced next time
             try:
-                os.fsync(descriptor)
-                length = os.fstat(descriptor).st_size
-            finally:
-                os.close(descriptor)
-        except FileNotFoundError:
-            return  # checkpointed and removed: it is in the database, synced
-        except OSError as error:
-            self.trouble = str(error)
-            return
-        if length >= CHECKPOINT_BYTES:
+                descriptor = os.open(self._log, os.O_RDWR)
+                try:
+                    _sync_data(descriptor)
+                finally:
+                    os.close(descriptor)
+            except FileNotFoundError:
+                pass  # checkpointed and removed: it is in the database, synced
+            except OSError as error:
+                self.trouble = str(error)
+                return
+        if self._used_bytes >= self._enough_bytes:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
@@ -89,6 +108,9 @@ class JournalSyncer:
             with closing(sqlite3.connect(self._journal, timeout=0.0)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 with self._commits:
-                    connection.execute("PRAGMA wal_checkpoint(RESTART)")
+                    restart = connection.execute("PRAGMA wal_checkpoint(RESTART)")
+                    (is_busy, _, _) = restart.fetchone()
+                    if not is_busy:
+                        self._used_bytes = 0
         except sqlite3.Error:
-            return  # busy, or no room: the log keeps everything, and the next sync tries again
+            return  # no room: the log keeps everything, and the next sync tries again

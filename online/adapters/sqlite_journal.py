@@ -22,11 +22,13 @@ from pathlib import Path
 from time import perf_counter
 
 from online.adapters.journal_batch import Batch, Entry, make_entry, settle, tell
+from online.adapters.journal_owner import take_ownership
 from online.adapters.journal_syncer import JournalSyncer
 from online.domain.audit import columns_of
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, JournalCorrupt, JournalUnavailable, NotFound
 from online.domain.record import GENESIS, Record, chain, decode_record
+from online.prepared_log import prepare_log
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -67,10 +69,12 @@ class SqliteJournal:
         Connection that holds the lock of the one writer.
     path
         The journal's file.
+    log_bytes
+        Length its log was prepared with; 0 if it was not.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, owner: sqlite3.Connection, path: Path
+        self, connection: sqlite3.Connection, owner: sqlite3.Connection, path: Path, log_bytes: int
     ) -> None:
         self._connection = connection
         self._owner = owner
@@ -81,7 +85,7 @@ class SqliteJournal:
         self._full = True
         self._together: list[Batch] = []
         self._disk_seconds = inf  # of a commit, by the slowest lately; not known yet
-        self._syncer = JournalSyncer(path, self._lock)
+        self._syncer = JournalSyncer(path, self._lock, log_bytes)
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
         self._writer.start()
 
@@ -210,7 +214,7 @@ class SqliteJournal:
                     connection.execute("ROLLBACK")
             return JournalUnavailable(f"the journal cannot be written: {error}")
         self._head = sequence, previous
-        self._syncer.ask()
+        self._syncer.ask(sum([len(row[3]) for row in rows]), is_synced=full)
         return None
 
     def _learn(self, seconds: float) -> None:
@@ -220,13 +224,16 @@ class SqliteJournal:
         self._disk_seconds = seconds
 
 
-def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
+def open_journal(path: Path, log_bytes: int = 0) -> tuple[SqliteJournal, Book]:
     """Open a journal for writing, verify its whole chain and fold it into a book.
 
     Parameters
     ----------
     path
         SQLite file; made with its folder if absent.
+    log_bytes
+        Length its write-ahead log is given beforehand (>= 0), so that orders wait less for the
+        disk; 0 lets it grow.
 
     Returns
     -------
@@ -243,13 +250,14 @@ def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
     owner = connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        owner = _take_ownership(path)
+        owner = take_ownership(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # `JournalSyncer` does it, aside
         connection.executescript(_SCHEMA)
         book = _fold(_verified(connection, path), path)
+        is_prepared = prepare_log(connection, path, log_bytes)
     except (OSError, sqlite3.Error, JournalCorrupt, JournalUnavailable) as error:
         for opened in (connection, owner):
             if opened is not None:
@@ -259,7 +267,7 @@ def open_journal(path: Path) -> tuple[SqliteJournal, Book]:
         if isinstance(error, (OSError, sqlite3.Error)):
             raise JournalUnavailable(f"journal {path} cannot be opened: {error}") from error
         raise
-    return SqliteJournal(connection, owner, path), book
+    return SqliteJournal(connection, owner, path, log_bytes if is_prepared else 0), book
 
 
 def _fold(records: Iterator[Record], path: Path) -> Book:
@@ -320,21 +328,6 @@ def read_decision(path: Path, decision_id: str) -> tuple[Record, ...]:
             remedy="Take the decision_id from an answer of the scorer, or from the journal.",
         )
     return tuple(decode_record(body) for (body,) in rows)
-
-
-def _take_ownership(path: Path) -> sqlite3.Connection:
-    """Lock the database beside the journal; the lock ends with the process, however it ends."""
-    owner = sqlite3.connect(path.with_name(path.name + ".owner"), isolation_level=None, timeout=0.0)
-    try:
-        owner.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        owner.close()
-        raise JournalUnavailable(
-            f"journal {path} has another writer: {error}",
-            code="JOURNAL_IN_USE",
-            remedy="Stop the other scorer; one account has one journal and one writer.",
-        ) from error
-    return owner
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from online.domain.order import Intent, OrderReply, Purpose
 from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
 from online.gateway.inbox_tables import INSERT, OPEN_STAGES, make_tables
+from online.prepared_log import prepare_log
 
 _COLUMNS = "intent, state, reply, accepted_at_ns"
 _TIDY_AFTER = 1_000
@@ -255,8 +256,16 @@ class Inbox:
             raise _unavailable(error) from error
 
 
-def open_inbox(path: Path) -> Inbox:
+def open_inbox(path: Path, log_bytes: int = 0) -> Inbox:
     """Open the inbox, alone; orders that a crash cut off become ``unknown``.
+
+    Parameters
+    ----------
+    path
+        SQLite file; made with its folder if absent.
+    log_bytes
+        Length its write-ahead log is given beforehand (>= 0), so that orders wait less for the
+        disk; 0 lets it grow.
 
     Raises
     ------
@@ -278,6 +287,7 @@ def open_inbox(path: Path) -> Inbox:
             with closing(connection.cursor()) as cursor:
                 fresh = (uuid.uuid4().hex,)
                 cursor.execute("INSERT OR IGNORE INTO facts VALUES ('inbox', ?)", fresh)
+            prepare_log(connection, path, log_bytes)
         except sqlite3.Error:
             connection.close()
             raise

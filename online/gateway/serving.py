@@ -33,7 +33,7 @@ def serve_gateway(
     InvalidSettings
         If the address, the TLS files or the inbox cannot be used.
     """
-    inbox = open_inbox(settings.state / "inbox.db")
+    inbox = open_inbox(settings.state / "inbox.db", settings.log_bytes)
     try:
         with suppress(KeyboardInterrupt):
             run_on_loop(run_gateway(settings, inbox, listening, record))

@@ -13,6 +13,7 @@ from online.gateway.request import OrderRules
 from online.gateway.terminal_choice import RealTerminal, SimulatedChoice, TerminalChoice
 from online.gateway.tls import TlsFiles
 from online.instruments import load_instruments
+from online.prepared_log import LOG_BYTES, MAX_LOG_BYTES
 from online.simulator.server_time import ServerTime
 
 
@@ -73,6 +74,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     absence_seconds, absence_polls
         How long, and how often, an order must have been looked for in vain, with the terminal
         connected, before it counts as not sent.
+    log_bytes
+        Length the inbox's write-ahead log is given at the start, so that orders wait less for the
+        disk; 0 lets it grow.
     """
 
     tls: TlsFiles
@@ -89,6 +93,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     ladder: tuple[Rung, ...] = (Rung(30.0, RungAction.HALT),)
     absence_seconds: float = 60.0
     absence_polls: int = 10
+    log_bytes: int = LOG_BYTES
 
     def __post_init__(self) -> None:
         positive = {
@@ -103,6 +108,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
                 raise InvalidInput(f"{name} must be positive, got {value}")
         if self.absence_seconds < 0.0:
             raise InvalidInput(f"absence_seconds must not be negative, got {self.absence_seconds}")
+        if not 0 <= self.log_bytes <= MAX_LOG_BYTES:
+            raise InvalidInput(
+                f"log_bytes must be between 0 and {MAX_LOG_BYTES}, got {self.log_bytes}"
+            )
         waits = [rung.after_seconds for rung in self.ladder]
         if waits != sorted(waits):
             raise InvalidInput(f"the ladder's rungs must come soonest first, got {waits}")

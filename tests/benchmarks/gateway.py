@@ -2,7 +2,8 @@
 
 Everything is real: a scorer's and a gateway's process, TLS on loopback, the inbox's fsync, the
 worker's pipes and the simulated terminal's process. The disk's own fsync is measured in the same
-run, on the inbox's disk, by the statement the inbox runs.
+run, on the inbox's disk, by the statement the inbox runs: into a log that grows, and into one that
+has its length already as the inbox's has (`online.prepared_log`), which is the wait that is left.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from online.gateway.messages import (
     Welcome,
 )
 from online.gateway.tls import TlsFiles, client_context
+from online.prepared_log import LOG_BYTES, prepare_log
 from tests.benchmarks.report import Target, percentile_milliseconds, render
 from tests.gateway_world import World, entry, running_terminal, running_world
 
@@ -114,14 +116,15 @@ async def measure(world: World, orders: int) -> dict[str, float]:
     )
     meter.link.say(Hello(PROTOCOL, Role.SCORER))
     meter.link.beat((await meter.welcome).heartbeat_seconds)
-    acks, replies, fsyncs = [], [], []
-    disk = Disk(world.folder / "fsync.db")
+    acks, replies, fsyncs, prepared = [], [], [], []
+    disk, ready = Disk(world.folder / "fsync.db"), Disk(world.folder / "ready.db", LOG_BYTES)
     for number in range(1, WARM_UP + orders + 1):
         sent = await meter.send(range(number, number + 1))
         if number > WARM_UP:
             acks.append(meter.accepted[number] - sent[number])
             replies.append(meter.replied[number] - sent[number])
             fsyncs.append(disk.insert_seconds(number))
+            prepared.append(ready.insert_seconds(number))
     first = WARM_UP + orders + 1
     started = time.perf_counter()
     await meter.send(range(first, first + orders))
@@ -130,6 +133,7 @@ async def measure(world: World, orders: int) -> dict[str, float]:
     if meter.statuses != {"filled"}:
         raise SystemExit(f"every order must be filled, got {sorted(meter.statuses)}")
     fsync_p50 = percentile_milliseconds(fsyncs, 50)
+    prepared_p50 = percentile_milliseconds(prepared, 50)
     ack_p50 = percentile_milliseconds(acks, 50)
     return {
         "orders": orders,
@@ -138,19 +142,28 @@ async def measure(world: World, orders: int) -> dict[str, float]:
         "reply_p50_ms": percentile_milliseconds(replies, 50),
         "reply_p99_ms": percentile_milliseconds(replies, 99),
         "fsync_p50_ms": fsync_p50,
+        "prepared_fsync_p50_ms": prepared_p50,
         "ack_p50_beyond_fsync_ms": ack_p50 - fsync_p50,
+        "ack_p50_beyond_prepared_fsync_ms": ack_p50 - prepared_p50,
         "orders_per_second": orders / seconds,
     }
 
 
 class Disk:
-    """The inbox's disk: what one durable insert of an order takes there."""
+    """The inbox's disk: what one durable insert of an order takes there.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    log_bytes
+        Length the write-ahead log is given beforehand; 0 lets it grow.
+    """
+
+    def __init__(self, path: Path, log_bytes: int = 0) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, intent BLOB)")
+        prepare_log(self._connection, path, log_bytes)
         self._body = msgspec.msgpack.encode(entry(1))
 
     def insert_seconds(self, number: int) -> float:
@@ -170,7 +183,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         running_terminal(balance=1e9) as terminal,
-        running_world(Path(folder), terminal, heartbeat=5.0) as world,
+        running_world(Path(folder), terminal, heartbeat=5.0, log_bytes=LOG_BYTES) as world,
     ):
         figures = uvloop.run(measure(world, orders))
     peer = "none: no peer has a durable, deduplicating hand-off of orders"

@@ -126,6 +126,8 @@ def test_an_unknown_variable_refuses_to_start(token: Path, name: str) -> None:
         ("SEXTANT_HTTP__PORT", "x"),
         ("SEXTANT_HTTP__PORT", "70000"),
         ("SEXTANT_STRATEGY", "-1"),
+        ("SEXTANT_JOURNAL__LOG_BYTES", "-1"),
+        ("SEXTANT_JOURNAL__LOG_BYTES", "1000000000"),
         ("SEXTANT_BROKER__BALANCE", "nan"),
         ("SEXTANT_BROKER__BALANCE", "inf"),
         ("SEXTANT_BROKER__BALANCE", "0"),

@@ -16,12 +16,15 @@ from typing import cast
 import pytest
 
 from online.adapters import journal_syncer
+from online.adapters.journal_reader import read_sealed
 from online.adapters.journal_syncer import JournalSyncer
-from online.adapters.sqlite_journal import iterate, open_journal, verify
+from online.adapters.sqlite_journal import SqliteJournal, iterate, open_journal, verify
 from online.domain.errors import JournalUnavailable
 from online.domain.record import HaltRecord
+from online.prepared_log import log_of
 
 pytestmark = pytest.mark.lean
+LOG_BYTES = 500_000
 WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -127,6 +130,99 @@ def test_a_long_log_begins_anew_though_others_commit_meanwhile(tmp_path: Path) -
         assert path.with_name("log.db-wal").stat().st_size <= length + 5 * 5000
         (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()
         assert rows == 102
+
+
+def used_frames(journal: SqliteJournal) -> int:
+    """Return how much of the log is used; nobody reads, so all of it is brought into the tables."""
+    row = journal._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return int(row[1])
+
+
+def test_a_prepared_log_is_begun_anew_once_half_of_it_is_used_and_keeps_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_syncer, "CHECKPOINT_BYTES", 1)
+    path = tmp_path / "journal.db"
+    journal, _ = open_journal(path, LOG_BYTES)
+    length = log_of(path).stat().st_size
+    assert length >= LOG_BYTES
+    anew, written = 0, 0
+    for _ in range(10):
+        for _ in range(8):
+            written += 1
+            asyncio.run(journal.append(HaltRecord(written, "w" * 2000, "test")))
+        before = journal._syncer._used_bytes
+        journal._syncer._sync()
+        if journal._syncer._used_bytes == 0:
+            assert before >= LOG_BYTES // 2
+            anew += 1
+        else:
+            assert before < LOG_BYTES // 2, "its length alone is no reason"
+    assert 2 <= anew <= 5
+    assert log_of(path).stat().st_size == length
+    assert used_frames(journal) * 4120 < LOG_BYTES
+    journal.close()
+    assert verify(path) == written
+
+
+def test_a_log_that_somebody_reads_is_begun_anew_once_they_have_left(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal, _ = open_journal(path, LOG_BYTES)
+    asyncio.run(journal.append(HaltRecord(1, "why", "test")))
+    journal._syncer._used_bytes = journal_syncer.CHECKPOINT_BYTES
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM records").fetchall()
+        asyncio.run(journal.append(HaltRecord(2, "why", "test")))
+        journal._syncer._sync()
+        assert journal._syncer._used_bytes > journal_syncer.CHECKPOINT_BYTES
+    journal._syncer._sync()
+    assert journal._syncer._used_bytes == 0
+    asyncio.run(journal.append(HaltRecord(3, "why", "test")))
+    assert used_frames(journal) < 5
+    journal.close()
+    assert verify(path) == 3
+
+
+def test_only_what_did_not_wait_for_the_disk_is_synced_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    monkeypatch.setattr(journal_syncer, "_sync_data", syncs.append)
+    journal, _ = open_journal(tmp_path / "journal.db")
+    for durable, expected in ((True, 0), (False, 1), (True, 1)):
+        asyncio.run(journal.append(HaltRecord(1, "why", "test"), durable=durable))
+        journal._syncer._sync()
+        assert len(syncs) == expected
+    journal.close()
+
+
+@pytest.mark.parametrize("log_bytes", [0, LOG_BYTES])
+def test_a_journal_that_died_with_a_prepared_log_opens_with_every_record(
+    tmp_path: Path, log_bytes: int
+) -> None:
+    path = tmp_path / "journal.db"
+    root = str(Path(__file__).resolve().parents[4])
+    program = WRITER.replace("sys.argv[1])", f"sys.argv[1]), {log_bytes}")
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+    assert log_of(path).stat().st_size >= log_bytes
+    journal, _ = open_journal(path, LOG_BYTES)
+    assert log_of(path).stat().st_size >= LOG_BYTES
+    asyncio.run(journal.append(HaltRecord(20, "why", "test")))
+    assert [record.sequence for record in read_sealed(path)] == list(range(1, 22))
+    journal.close()
+    assert not log_of(path).exists()
+    assert verify(path) == 21
+    again, _ = open_journal(path, LOG_BYTES)
+    assert log_of(path).stat().st_size >= LOG_BYTES
+    again.close()
 
 
 def test_appends_that_wait_and_that_do_not_keep_one_chain(tmp_path: Path) -> None:

@@ -222,3 +222,24 @@ def test_a_few_writes_are_brought_into_the_tables_once_it_is_quiet(
         assert tables.stat().st_size == before, "something was written a moment ago"
     inbox.tidy_if_quiet()
     assert tables.stat().st_size > before
+
+
+def test_a_prepared_log_keeps_its_length_however_often_it_is_brought_into_the_tables(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "inbox.db"
+    inbox, log = open_inbox(path, 500_000), tmp_path / "inbox.db-wal"
+    length = log.stat().st_size
+    assert length >= 500_000
+    for number in range(1, 150):
+        inbox.accept([entry(number)], 5)
+        inbox.record(f"entry-{number}", FILLED, 6)
+        if not number % 10:
+            inbox.tidy()
+    assert log.stat().st_size == length
+    inbox.close()
+    assert not log.exists()
+    again = open_inbox(path, 500_000)
+    assert len(again.entry_magics()) == 149
+    assert log.stat().st_size >= 500_000
+    again.close()

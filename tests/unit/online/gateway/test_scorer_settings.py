@@ -94,6 +94,8 @@ def test_gateway_reads_its_file_and_finds_paths_beside_it(tmp_path: Path) -> Non
         ("symbols = {EURUSD = 'X', GBPUSD = 'X'}", "different names"),
         ("rules = {repriced_sends = 9}", "repriced_sends"),
         ("rules = {collar_points = -1.0}", "collar_points"),
+        ("log_bytes = -1", "log_bytes"),
+        ("log_bytes = 1000000000", "log_bytes"),
         ("= nothing", "gateway.toml"),
     ],
 )
