@@ -42,6 +42,8 @@ from online.domain.errors import InvalidInput, ModelRefused, NotFound, SextantEr
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
 _PAGE = 1000
+_KIND_TAG = "mlflow.experimentKind"
+"""Opens an experiment on its runs and their figures; else MLflow takes it for one of prompts."""
 
 
 class Registry:
@@ -331,7 +333,10 @@ class Registry:
         location = None
         if self._artifacts is not None and self.uri.startswith("sqlite:"):
             location = (self._artifacts.resolve() / name).as_uri()
-        return str(self._client.create_experiment(name, artifact_location=location))
+        made = self._client.create_experiment(
+            name, artifact_location=location, tags={_KIND_TAG: "custom_model_development"}
+        )
+        return str(made)
 
     def _fail(self, run: Run, error: BaseException) -> None:
         reason = reason_of(error)

@@ -22,11 +22,21 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 7 take minutes to say "down"
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    RunStatus,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 
 FAILURE_TAG, OWNER_TAG = "failure", "recorded_by"
-_PARENT_TAG = "mlflow.parentRunId"
+_PARENT_TAG, _NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
+_DIGEST_LENGTH = 36
+"""What MLflow keeps of a data set's digest, characters."""
 _REASON_LENGTH = 500
 _ABANDONED = "ABANDONED: the process that recorded it is gone"
 
@@ -67,6 +77,16 @@ class Run:
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Tag the run."""
         self.client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+    def describe(self, text: str) -> None:
+        """Say what it is, as Markdown, where MLflow shows a run's description."""
+        self.log_tags({_NOTE_TAG: text})
+
+    def log_data(self, name: str, sha256: str, source: str) -> None:
+        """Name the data that it learnt from; MLflow keeps the digest's first characters."""
+        data = Dataset(name, sha256[:_DIGEST_LENGTH], "local", source)
+        used = DatasetInput(data, [InputTag("mlflow.data.context", "training")])
+        self.client.log_inputs(self.run_id, datasets=[used])
 
     def log_folder(self, folder: Path, name: str) -> None:
         """Keep a folder's files under `name`."""

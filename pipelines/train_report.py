@@ -17,6 +17,8 @@ from models.runs import Run
 from models.version import TRIAL_TAG
 from pipelines.training_data import TrainingData, TrainPlan
 
+CARD_NOTE = "The model card is below *Artifacts*: `model_card.md`."
+
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
@@ -93,6 +95,8 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "luck": comparison.luck_told(),
         }
     )
+    run.describe(f"{comparison.verdict()}\n\n{comparison.luck_told()}\n\n{CARD_NOTE}")
+    run.log_data(f"{plan.symbol}.{plan.timeframe}", dataset.digest, str(plan.home.lake))
     run.log_figures(
         {
             **comparison.model.pooled.figures(),

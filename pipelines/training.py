@@ -74,7 +74,7 @@ def conduct(
     crew
         Judges the trials of a search in parallel; None for one after the other.
     """
-    with registry.record(plan.experiment, f"{plan.name} {plan.recipe.kinds}") as run:
+    with registry.record(plan.experiment, f"{plan.recipe.kinds} {plan.recipe.target}") as run:
         data = load(plan)
         refuse_leaking_data(plan, data)
         plan, search = tune_plan(plan, data, run, crew)

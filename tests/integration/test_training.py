@@ -182,6 +182,14 @@ def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainRepor
         f"plots/{name}.png"
         for name in ("reliability", "equity", "accuracy_coverage", "importance_xgboost")
     }
+    assert found.info.run_name == "xgboost barrier"
+    assert found.data.tags["mlflow.note.content"].startswith(trained.headline)
+    assert found.inputs is not None
+    (learnt_from,) = found.inputs.dataset_inputs
+    assert learnt_from.dataset.name == "EURUSD.H1"
+    assert found.data.params["data_sha256"].startswith(learnt_from.dataset.digest)
+    kind = client.get_experiment(found.info.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development"
     top = {item.path for item in client.list_artifacts(trained.run_id)}
     assert "importances.json" in top
     assert top >= {"model_card.md", "gates.json", "comparison.json", "attribution.json"}
