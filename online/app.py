@@ -60,6 +60,10 @@ from online.settings_news import (
 from online.simulator.terminal import SimulatedTerminal
 
 logger = logging.getLogger(__name__)
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may idle. Who calls every few seconds must not meet it being closed: of a
+request that was sent into it nobody knows whether it was heard.
+"""
 GC_THRESHOLDS = (50_000, 20, 100)
 """Of the running scorer: its messages hold no cycles, so there is little to look for."""
 
@@ -258,6 +262,7 @@ def serve(settings: Settings | None = None) -> None:
         port=told.http.port,
         access_log=False,
         log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
         date_header=False,
         proxy_headers=False,  # nobody in front is trusted to say who calls

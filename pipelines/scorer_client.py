@@ -14,6 +14,8 @@ from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.domain.market import Timeframe
 from online.simulator.bars import BidAskBar
 
+IDLE_SECONDS = 30.0
+"""How long an idle connection is used again: well below what the scorer keeps one open."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,6 +41,7 @@ class ScorerClient:
             base_url=url,
             headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
             timeout=timeout_seconds,
+            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=False,  # the scorer is on this host: no proxy
         )
 
