@@ -1,11 +1,16 @@
-"""The operator's word: what became of an order that neither reply nor evidence tells of."""
+"""The operator's word: what became of an order that neither reply nor evidence tells of.
+
+That is one of unknown fate, or one that rested at the broker and is there no more.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
-from online.domain.errors import Conflict, InvalidInput, NotFound, SextantError
+from online.domain.errors import Conflict, InvalidInput, NotFound, SextantError, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.order_path import IllegalTransition, follow
+from online.domain.order_state import ENDED, Proof
 from online.domain.orders import Order
 from online.domain.record import ResolutionRecord
 from online.sending import Sender, append
@@ -35,8 +40,9 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 async def resolve_by_hand(statement: Statement, desk: Sender) -> Order:
-    """Write down what an operator says became of an order of unknown fate; return it then.
+    """Write down what an operator says became of an order; return it then.
 
+    Its fate must be unknown, or it must have rested and the broker must not show it any more.
     Evidence goes first: it is looked for once more, and where there is any, nothing is stated.
 
     Raises
@@ -46,16 +52,22 @@ async def resolve_by_hand(statement: Statement, desk: Sender) -> Order:
     InvalidInput
         If the outcome cannot be that of such an order.
     Conflict
-        With code ``FATE_KNOWN`` if there is nothing to state.
+        With code ``FATE_KNOWN`` if there is nothing to state, ``ORDER_RESTS`` while the broker
+        shows it.
+    Unavailable
+        If the order rested and the broker does not tell what rests now.
     """
     orders, intent_id = desk.book.orders, statement.intent_id
     order = orders.find(intent_id)
     if order is None:
         raise NotFound(f"the journal holds no order {intent_id!r}", code="UNKNOWN_ORDER")
-    check_statement(statement, order.intent)
-    _check_unknown(order, desk)
+    check_statement(statement, order)
+    if order in orders.resting:
+        await _check_vanished(order, desk)
+    else:
+        _check_unknown(order, desk)
     reply = await _evidence(order.intent, desk)
-    if reply is not None and orders.allows(intent_id, reply):
+    if reply is not None and _tells_more(reply, order) and orders.allows(intent_id, reply):
         raise Conflict(
             f"the broker's evidence says {reply.status} ({reply.comment}): it is taken instead",
             code="FATE_KNOWN",
@@ -79,7 +91,7 @@ async def resolve_by_hand(statement: Statement, desk: Sender) -> Order:
     return desk.book.orders.find(intent_id) or order
 
 
-def check_statement(statement: Statement, intent: Intent) -> None:
+def check_statement(statement: Statement, order: Order) -> None:
     """Refuse an outcome that an order cannot have had.
 
     Raises
@@ -87,7 +99,7 @@ def check_statement(statement: Statement, intent: Intent) -> None:
     InvalidInput
         With code ``INVALID_OUTCOME``.
     """
-    status, filled = statement.status, statement.status in _FILLS
+    intent, status, filled = order.intent, statement.status, statement.status in _FILLS
     faults = (
         (status in _OPEN, f"{status} ends nothing: state what became of the order"),
         (
@@ -101,10 +113,45 @@ def check_statement(statement: Statement, intent: Intent) -> None:
             f"{statement.volume_lots} lots exceed the order's {intent.volume_lots}",
         ),
         (not statement.by or not statement.note, "who states it and from what must be named"),
+        (
+            not _may_become(order, status),
+            f"an order that is {order.state.stage} cannot be {status}",
+        ),
     )
     for wrong, message in faults:
         if wrong:
             raise InvalidInput(message, code="INVALID_OUTCOME")
+
+
+def _may_become(order: Order, status: OrderStatus) -> bool:
+    """Tell whether an order that is open can end so; of one that has ended another rule tells."""
+    if order.state.stage in ENDED:
+        return True
+    try:
+        follow(order.state, status, Proof.OPERATOR)
+    except IllegalTransition:
+        return False
+    return True
+
+
+async def _check_vanished(order: Order, desk: Sender) -> None:
+    """Refuse to end an order that the broker shows, or may show."""
+    told = await desk.broker.observe("", desk.book.last_deal)
+    if told.orders is None:
+        raise Unavailable("the broker does not tell what rests there now")
+    ticket = 0 if order.reply is None else order.reply.order
+    for each in told.orders:
+        if each.ticket == ticket or each.magic == order.intent.magic:
+            raise Conflict(
+                f"order {order.intent.intent_id} rests at the broker, ticket {each.ticket}",
+                code="ORDER_RESTS",
+                remedy="Cancel it; its end is then told by the broker.",
+            )
+
+
+def _tells_more(reply: OrderReply, order: Order) -> bool:
+    """Tell whether evidence says anything new of an order."""
+    return order.reply is None or reply.status is not order.reply.status
 
 
 async def _evidence(intent: Intent, desk: Sender) -> OrderReply | None:

@@ -91,7 +91,10 @@ class TrailRequest(_Asked, frozen=True):
 
 
 class ResolveRequest(_Asked, frozen=True):
-    """State what became of an order of unknown fate; a fill needs its price and volume."""
+    """State what became of an order of unknown fate, or of one that rested and vanished.
+
+    A fill needs its price and volume.
+    """
 
     intent_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     status: OrderStatus

@@ -177,7 +177,7 @@ def make_order_routes(scorer: Scorer) -> tuple[Route, ...]:
         ),
         Route(
             "POST", "/v1/orders/resolve", on.resolve,
-            "State what became of an order of unknown fate; evidence goes first.",
+            "State what became of an order of unknown fate, or that vanished; evidence goes first.",
             ResolveRequest, OrderAnswer, protected=True, problems=_PROBLEMS,
         ),
         Route(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from online.domain.errors import JournalCorrupt
 from online.domain.order import OrderStatus
 from online.domain.order_path import IllegalTransition, follow, restore
-from online.domain.order_state import ENDED, RESTING, Intended, Proof, Stage
+from online.domain.order_state import ENDED, Intended, Proof, Stage
 from online.domain.record import (
     AccountRecord,
     DecisionRecord,
@@ -18,7 +18,6 @@ from online.domain.record import (
     ResultRecord,
 )
 
-_STATED = ENDED | RESTING
 _SEEN_TO_END = {Stage.FILLING: OrderStatus.PARTIAL}
 
 
@@ -72,7 +71,7 @@ class OrderReplay:
         stage = self._open.get(intent_id) or self._ended.get(intent_id)
         if stage is None:
             raise JournalCorrupt(f"it tells of order {intent_id}, which was never journaled")
-        if proof is Proof.OPERATOR and stage in _STATED:
+        if proof is Proof.OPERATOR and stage in ENDED:
             raise IllegalTransition(
                 f"order {intent_id} is {stage}: no operator states that it is {status}"
             )

@@ -238,7 +238,7 @@ def trail(
 
 
 def resolve(
-    intent_id: Annotated[str, typer.Argument(help="Of the order of unknown fate.")],
+    intent_id: Annotated[str, typer.Argument(help="Of the order of unknown fate, or vanished.")],
     status: Annotated[
         str,
         typer.Option(
@@ -255,9 +255,10 @@ def resolve(
     token: TokenOption = None,
     json: JsonOption = False,
 ) -> None:
-    """State what became of an order of unknown fate.
+    """State what became of an order of unknown fate, or of one that rested and vanished.
 
-    The broker's evidence goes first: it is looked for once more. State only what you have seen in
+    The broker's evidence goes first: it is looked for once more, and an order that the broker
+    still shows is refused. State only what you have seen in
     the terminal's history or been told by the broker; the journal keeps your name and note.
     """
     told = {"price": price, "volume_lots": volume, "position": position}

@@ -56,6 +56,7 @@ LEGAL: tuple[tuple[tuple[Record, ...], dict[str, int]], ...] = (
     ((ordered(), told(S.UNKNOWN), told(S.REJECTED)), {"rejected": 1}),
     ((ordered(), told(S.ACCEPTED), told(S.FILLING), told(S.PARTIAL)), {"partial": 1}),
     ((ordered(), told(S.UNKNOWN), stated(S.NOT_SENT)), {"not_sent": 1}),
+    ((ordered(), told(S.ACCEPTED), stated(S.CANCELLED)), {"cancelled": 1}),
     ((ordered(), told(S.FILLING), AccountRecord(FIRST_NS, "b", new=True)), {"partial": 1}),
     ((ordered(), told(S.ACCEPTED), AccountRecord(FIRST_NS, "b")), {"accepted": 1}),
 )
@@ -66,7 +67,7 @@ ILLEGAL: tuple[tuple[tuple[Record, ...], str], ...] = (
     ((ordered(), told(S.ACCEPTED), told(S.UNKNOWN)), "accepted cannot become unknown"),
     ((ordered(), told(S.FILLING), told(S.CANCELLED)), "filling cannot become cancelled"),
     ((ordered(), told(S.FILLED), stated(S.FILLED)), "no operator states"),
-    ((ordered(), told(S.ACCEPTED), stated(S.CANCELLED)), "no operator states"),
+    ((ordered(), told(S.ACCEPTED), stated(S.NOT_SENT)), "accepted cannot become not_sent"),
     ((ordered(), told(S.FILLED, "another")), "never journaled"),
     ((ordered(send=False), told(S.FILLED)), "never journaled"),
     ((ordered(), ordered(2)), "journaled twice"),
