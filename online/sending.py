@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Protocol
 
 from online.domain.book import Book
-from online.domain.errors import Unavailable
+from online.domain.errors import JournalUnavailable, OrderInDoubt, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.record import Record, ResultRecord
 from online.ports import Broker, Clock, Journal
@@ -37,7 +37,7 @@ async def send(intent: Intent, decision_id: str, desk: Sender) -> OrderReply:
 
     Raises
     ------
-    JournalUnavailable
+    OrderInDoubt
         If the reply cannot be recorded; the order then counts as unresolved.
     """
     try:
@@ -46,7 +46,16 @@ async def send(intent: Intent, decision_id: str, desk: Sender) -> OrderReply:
         reply = _lost(str(error))
     if not _is_finite(reply):
         reply = _lost(f"the reply is not finite: {reply}")
-    await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
+    try:
+        await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
+    except JournalUnavailable as error:
+        raise OrderInDoubt(
+            f"order {intent.intent_id} was sent and is in doubt: {reply.status} was answered and "
+            f"cannot be recorded ({error}). It is not sent again, and is resolved by what the "
+            "broker tells once the journal can be written",
+            intent.intent_id,
+            decision_id,
+        ) from error
     return reply
 
 

@@ -142,6 +142,8 @@ async def consider(request: Request, desk: Desk) -> Outcome:
         If the model does not trade the symbol and timeframe asked for.
     JournalUnavailable
         If the decision cannot be recorded; then nothing is sent.
+    OrderInDoubt
+        If the order was sent and its reply cannot be recorded.
     """
     check_request(request, desk)
     model, limits, number = desk.model, desk.limits, desk.book.allocate()

@@ -12,6 +12,7 @@ from online.domain.errors import (
     JournalCorrupt,
     ModelRefused,
     NotFound,
+    OrderInDoubt,
     SextantError,
     Unavailable,
 )
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An HTTP error, for people and programs.
 
     Parameters
@@ -33,6 +34,8 @@ class Problem(msgspec.Struct, frozen=True):
         The request's, as in its ``X-Correlation-ID`` header.
     remedy
         What to do about it.
+    intent_id, decision_id
+        Of an order that was sent and is in doubt (``ORDER_IN_DOUBT``); else absent.
     """
 
     type: str
@@ -43,6 +46,8 @@ class Problem(msgspec.Struct, frozen=True):
     code: str
     correlation_id: str
     remedy: str
+    intent_id: str = ""
+    decision_id: str = ""
 
     def encode(self) -> bytes:
         """Return the problem's JSON."""
@@ -119,6 +124,7 @@ def make_problem(error: SextantError, path: str, correlation_id: str) -> Problem
     """
     status = status_of(error)
     title = _TITLES.get(status, "Error")
+    in_doubt = error if isinstance(error, OrderInDoubt) else None
     return Problem(
         f"urn:sextant:problem:{error.code.lower().replace('_', '-')}",
         title,
@@ -128,6 +134,8 @@ def make_problem(error: SextantError, path: str, correlation_id: str) -> Problem
         error.code,
         correlation_id,
         error.remedy,
+        in_doubt.intent_id if in_doubt else "",
+        in_doubt.decision_id if in_doubt else "",
     )
 
 

@@ -121,7 +121,9 @@ def make_routes(scorer: Scorer) -> tuple[Route, ...]:
             BarRequest, DecisionAnswer, protected=True, problems=(400, 404, 413, 422, 503),
         ),
         Route(
-            "POST", "/v1/trade", on.trade, "Decide about a bar and send its order, at most once.",
+            "POST", "/v1/trade", on.trade,
+            "Decide about a bar and send its order, at most once. 503 with code ORDER_IN_DOUBT and "
+            "its ids tells that it was sent and its reply could not be recorded.",
             BarRequest, DecisionAnswer, protected=True, problems=(400, 404, 413, 422, 503),
         ),
         Route(

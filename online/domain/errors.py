@@ -12,6 +12,7 @@
     ├── Unavailable             an outside system does not answer; try again
     │   ├── FeaturesChanged     the store's values are not made as the model's were
     │   └── JournalUnavailable  nothing can be recorded, so nothing may be sent
+    │       └── OrderInDoubt    an order was sent and its reply cannot be recorded
     ├── ModelRefused            a bundle failed its verification; the old one stays
     └── JournalCorrupt          the hash chain is broken; trading must not go on
 """
@@ -105,6 +106,29 @@ class JournalUnavailable(Unavailable):
 
     code = "JOURNAL_UNAVAILABLE"
     remedy = "Free space on the journal's disk; no order is sent until it can be written."
+
+
+class OrderInDoubt(JournalUnavailable):
+    """An order was sent and what came back cannot be recorded: it counts as unresolved.
+
+    Parameters
+    ----------
+    intent_id
+        Of the order; it is never sent again.
+    decision_id
+        Of the decision or operation that made it.
+    """
+
+    code = "ORDER_IN_DOUBT"
+    remedy = (
+        "Do not send it again by other means. Free space on the journal's disk: the scorer finds "
+        "the order's fate at the broker before it decides anything more."
+    )
+
+    def __init__(self, message: str, intent_id: str, decision_id: str) -> None:
+        super().__init__(message)
+        self.intent_id = intent_id
+        self.decision_id = decision_id
 
 
 class ModelRefused(SextantError):

@@ -36,8 +36,13 @@ def test_a_disk_that_fills_up_after_the_decision_leaves_an_order_to_be_resolved(
             return reply
 
         broker.send = fill_the_disk_and_send
-        assert_problem(await caller.trade(), 503, "JOURNAL_UNAVAILABLE")
+        answer = await caller.trade()
+        assert_problem(answer, 503, "ORDER_IN_DOUBT")
+        told = answer.json()
+        assert "filled was answered and cannot be recorded" in told["detail"]
         broker.send = sending
+        shown = (await caller.http.get(f"/v1/orders/{told['intent_id']}")).json()
+        assert (shown["stage"], shown["decision_id"]) == ("logged", told["decision_id"])
         seen = (await caller.http.get("/v1/positions")).json()
         assert (len(seen["positions"]), len(seen["unresolved"])) == (1, 1)
         assert_problem(await caller.trade(), 503, "JOURNAL_UNAVAILABLE")
@@ -45,6 +50,8 @@ def test_a_disk_that_fills_up_after_the_decision_leaves_an_order_to_be_resolved(
         assert "POSITION_OPEN" in reasons(await caller.trade())
         seen = (await caller.http.get("/v1/positions")).json()
         assert (len(seen["positions"]), seen["unresolved"]) == (1, [])
+        shown = (await caller.http.get(f"/v1/orders/{told['intent_id']}")).json()
+        assert shown["stage"] == "filled"
 
     tell(folder, store, story)
     results = [r for r in iterate(folder / "journal.db") if isinstance(r, ResultRecord)]

@@ -17,6 +17,7 @@ from online.domain.errors import (
     JournalUnavailable,
     ModelRefused,
     NotFound,
+    OrderInDoubt,
     SextantError,
 )
 
@@ -66,6 +67,7 @@ def test_everything_that_is_not_hot_goes_through_the_application() -> None:
         (InvalidSettings("wrong"), 422),
         (ModelRefused("no"), 409),
         (JournalUnavailable("full"), 503),
+        (OrderInDoubt("sent", "entry-1", "decision-1"), 503),
         (JournalCorrupt("changed"), 503),
         (SextantError("odd"), 500),
     ],
@@ -76,3 +78,5 @@ def test_every_error_has_its_status(error: SextantError, status: int) -> None:
     assert problem["status"] == status
     assert problem["instance"] == "/path"
     assert problem["type"].startswith("urn:sextant:problem:")
+    in_doubt = isinstance(error, OrderInDoubt)
+    assert ("intent_id" in problem, "decision_id" in problem) == (in_doubt, in_doubt)

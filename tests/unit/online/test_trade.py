@@ -10,7 +10,7 @@ import pytest
 
 from online.domain.account import RestingOrder
 from online.domain.decision import Action
-from online.domain.errors import JournalUnavailable, SextantError, Unavailable
+from online.domain.errors import JournalUnavailable, OrderInDoubt, SextantError, Unavailable
 from online.domain.market import Side, Timeframe
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.record import (
@@ -222,10 +222,12 @@ def test_a_full_journal_sends_nothing() -> None:
 def test_a_reply_that_cannot_be_recorded_leaves_the_order_unresolved() -> None:
     world = World()
     world.journal.room = 1
-    with pytest.raises(JournalUnavailable):
+    with pytest.raises(OrderInDoubt) as doubt:
         world.ask()
-    assert len(world.broker.sent) == 1
-    assert len(world.desk.book.pending) == 1
+    (sent,), (pending,) = world.broker.sent, world.desk.book.orders.pending
+    assert doubt.value.intent_id == sent.intent_id == pending.intent.intent_id
+    assert doubt.value.decision_id == pending.decision_id
+    assert f"order {sent.intent_id} was sent and is in doubt: filled" in str(doubt.value)
 
 
 def test_a_fill_is_recorded_once_though_many_decisions_see_it() -> None:
