@@ -6,6 +6,7 @@ FAILED by the next training, with the reason.
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import socket
@@ -32,6 +33,7 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.exceptions import MlflowException
+from mlflow.utils import plugins
 
 FAILURE_TAG, OWNER_TAG = "failure", "recorded_by"
 _PARENT_TAG, _NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
@@ -39,6 +41,23 @@ _DIGEST_LENGTH = 36
 """What MLflow keeps of a data set's digest, characters."""
 _REASON_LENGTH = 500
 _ABANDONED = "ABANDONED: the process that recorded it is gone"
+
+
+def _leave_feast_out() -> None:
+    """Load MLflow's providers of request headers without Feast's, at import.
+
+    Feast asks to be heard before every request to MLflow, to sign in at servers of its own; for
+    that MLflow would import all of Feast and torch, seconds before the first answer.
+    """
+    every = plugins.get_entry_points
+    plugins.get_entry_points = lambda group: [one for one in every(group) if one.name != "feast"]
+    try:
+        importlib.import_module("mlflow.tracking.request_header.registry")
+    finally:
+        plugins.get_entry_points = every
+
+
+_leave_feast_out()
 
 
 @dataclass(frozen=True, slots=True)
