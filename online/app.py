@@ -92,7 +92,7 @@ def create_app(settings: Settings, limits: LimitsSource | None = None) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tasks: list[asyncio.Task[None]] = []
+        tasks = [_begin("journaling circuits", scorer.circuits.keep)]
         try:
             try:
                 await scorer.start()
@@ -121,6 +121,7 @@ def create_app(settings: Settings, limits: LimitsSource | None = None) -> FastAP
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            await scorer.circuits.flush()
             await close()
             gc.set_threshold(*thresholds)
             gc.unfreeze()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from online.api.accounting import OtherAccount, check_money, judge_account
+from online.api.circuit_watch import CircuitWatch
 from online.api.loading import Loaded
 from online.api.messages import MarketAnswer, MarketStep, ModelAnswer, PartState, Readiness
 from online.api.metrics import Meters, TimedModel
@@ -63,11 +64,13 @@ class Scorer:
     reconciling: Reconciling = field(init=False)
     operating: Operating = field(init=False)
     safety: Safety = field(init=False)
+    circuits: CircuitWatch = field(init=False)
     news_watch: NewsWatch | None = None
 
     def __post_init__(self) -> None:
         """Make what compares journal and broker, and what operators ask for."""
         parts = self.parts
+        self.circuits = CircuitWatch(parts.breakers, parts)
         reconciler = Reconciler(
             parts.broker, parts.journal, parts.clock, parts.book, parts.reconciliation
         )

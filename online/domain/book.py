@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from online.domain.account import Deal, Position
+from online.domain.circuit_record import CircuitRecord
 from online.domain.exposure import OrderUnderWay
 from online.domain.former import FormerLimitsRecord
 from online.domain.holdings import Holdings
@@ -225,7 +226,7 @@ class Book:
                 self.limits = record.limits if isinstance(record, LimitsRecord) else None
             case OperationRecord() | ResolutionRecord() | TrailRecord() | AccountRecord():
                 self._apply_by_hand(record)
-            case ModelRecord():
+            case ModelRecord() | CircuitRecord():
                 pass
 
     def _apply_by_hand(

@@ -7,6 +7,7 @@ for as long again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -69,6 +70,9 @@ class Breaker:
         How often it has opened.
     trouble
         The last failure in words; empty after a success.
+    on_change
+        Called with the breaker whenever it has opened, and when it has closed again; a try that
+        fails meanwhile is no change.
     """
 
     def __init__(self, name: str, rules: BreakerRules, *, essential: bool = True) -> None:
@@ -78,6 +82,7 @@ class Breaker:
         self.state = BreakerState.CLOSED
         self.opened = 0
         self.trouble = ""
+        self.on_change: Callable[[Breaker], None] | None = None
         self._failures = 0
         self._until_ns = 0
 
@@ -101,7 +106,10 @@ class Breaker:
 
     def succeed(self) -> None:
         """Take note of a call that was answered."""
+        was_closed = self.state is BreakerState.CLOSED
         self.state, self._failures, self.trouble = BreakerState.CLOSED, 0, ""
+        if not was_closed:
+            self._tell()
 
     def fail(self, now_ns: int, trouble: str) -> None:
         """Take note of a call that was not."""
@@ -111,6 +119,8 @@ class Breaker:
         if tried or (self._failures >= self.rules.failures and self.state is BreakerState.CLOSED):
             self._open(now_ns)
             self.opened += not tried
+            if not tried:
+                self._tell()
 
     def abandon(self, now_ns: int) -> None:
         """Take note of a call that was given up by its caller: that tells nothing."""
@@ -121,3 +131,7 @@ class Breaker:
         self.state = BreakerState.OPEN
         cool_down_ns = round(self.rules.cool_down_seconds * NANOSECONDS_PER_SECOND)
         self._until_ns = now_ns + cool_down_ns
+
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change(self)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from online.domain.account import Account, Deal, Position, RestingOrder
+from online.domain.circuit_record import CircuitRecord
 from online.domain.decision import Decision
 from online.domain.errors import InvalidInput, JournalCorrupt
 from online.domain.former import FormerLimitsRecord, complete_state, read_former_limits
@@ -327,6 +328,7 @@ WrittenRecord = (
     | ResolutionRecord
     | TrailRecord
     | AccountRecord
+    | CircuitRecord
 )
 """What this version writes."""
 Record = WrittenRecord | FormerLimitsRecord

@@ -149,11 +149,12 @@ def _entries(journal: Path, auditor: Auditor) -> Iterator[Entry]:
 def _in_period(entries: Iterator[Entry], period_ns: tuple[int, int]) -> Iterator[Entry]:
     """Yield what was in force when a period began, then the records of the period."""
     from_ns, to_ns = period_ns
-    in_force: dict[str, Entry] = {}
+    in_force: dict[tuple[str, str], Entry] = {}
     began = False
     for entry in entries:
         if not began and entry.record.at_ns < from_ns:
-            in_force |= {table: entry for table in tables_of(entry.record) if table in STATES}
+            of = getattr(entry.record, "system", "")
+            in_force |= {(t, of): entry for t in tables_of(entry.record) if t in STATES}
             continue
         if not began:
             began = True

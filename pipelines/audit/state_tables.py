@@ -42,6 +42,13 @@ ACCOUNTS = (
     Column("new", "boolean", "-", "record.new",
            "True if a new epoch begins: the one before ended, tickets are counted anew"),
 )  # fmt: skip
+CIRCUITS = (
+    *sealed(),
+    Column("in_force_from", "time", "UTC", "record.at_ns", "When the circuit changed"),
+    Column("system", "text", "-", "record.system", "Outside system: features, gateway, mlflow"),
+    Column("state", "text", "-", "record.state", "open: it is not asked; closed: it is again"),
+    Column("trouble", "text", "-", "record.trouble", "The failure that opened it; else empty"),
+)  # fmt: skip
 RECONCILIATIONS = (
     *sealed(),
     Column("in_force_from", "time", "UTC", "record.at_ns", "When journal and broker were compared"),

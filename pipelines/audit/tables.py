@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from online.domain.circuit_record import CircuitRecord
 from online.domain.former import FormerLimitsRecord
 from online.domain.record import (
     AccountRecord,
@@ -28,8 +29,9 @@ STATES: dict[str, tuple[Column, ...]] = {
     "trading_states": state_tables.TRADING_STATES,
     "accounts": state_tables.ACCOUNTS,
     "reconciliations": state_tables.RECONCILIATIONS,
+    "circuits": state_tables.CIRCUITS,
 }
-"""Tables whose newest row holds until the next one."""
+"""Tables whose newest row holds until the next one; of circuits, the newest of each system."""
 TABLES: dict[str, tuple[Column, ...]] = {
     "decisions": trade_tables.DECISIONS,
     "orders": trade_tables.ORDERS,
@@ -43,7 +45,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 """Columns by table, in the order of the files."""
 
 
-def tables_of(record: Record) -> tuple[str, ...]:  # noqa: C901, PLR0911 - one a kind
+def tables_of(record: Record) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 - one a kind
     """Return the tables that a record makes a row of."""
     match record:
         case DecisionRecord():
@@ -68,5 +70,7 @@ def tables_of(record: Record) -> tuple[str, ...]:  # noqa: C901, PLR0911 - one a
             return ("accounts",)
         case ReconciliationRecord():
             return ("reconciliations",)
+        case CircuitRecord():
+            return ("circuits",)
         case _:
             assert_never(record)

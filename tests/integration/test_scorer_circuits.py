@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from online.adapters.sqlite_journal import iterate
+from online.domain.circuit_record import CircuitRecord
 from tests.gateway_world import eventually
 from tests.scorers import (
     Caller,
@@ -54,3 +56,8 @@ def test_a_store_that_dies_is_vetoed_at_once_and_used_again_when_it_is_back(
                 assert (await circuit(caller)) == ("", "features closed")
 
     run(story)
+    told = [r for r in iterate(tmp_path / "journal.db") if isinstance(r, CircuitRecord)]
+    assert [(r.system, str(r.state), bool(r.trouble)) for r in told] == [
+        ("features", "open", True),
+        ("features", "closed", False),
+    ]

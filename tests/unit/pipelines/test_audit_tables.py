@@ -13,6 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from online.domain.account import Deal
+from online.domain.breaker import BreakerState
+from online.domain.circuit_record import CircuitRecord
 from online.domain.former import FormerLimitsRecord
 from online.domain.limits import Limits
 from online.domain.market import Side
@@ -70,6 +72,7 @@ def one_of_each(at_ns: int = FIRST_NS) -> tuple[Record, ...]:
         OperationRecord("op-c", 2, at_ns, "ann", "news", Cancel(7), None, None, None, cancel),
         TrailRecord(at_ns, 3, "EURUSD", TrailingRule(0.005), "ann", "news", 0.001),
         ReconciliationRecord(at_ns, True, (finding,)),  # noqa: FBT003 - a record's field
+        CircuitRecord(at_ns, "features", BreakerState.OPEN, "no answer"),
         HaltRecord(at_ns, "somebody else trades", "reconciliation", TradingState.HALTED),
         HaltRecord(at_ns, "", "ann", TradingState.ACTIVE),
     )
@@ -185,3 +188,20 @@ def test_what_was_in_force_when_a_period_began_stands_first_in_its_table(tmp_pat
     assert later.rows["models"] == later.rows["trading_states"] == 1
     assert later.rows["decisions"] == 0
     assert set(STATES) <= set(TABLES)
+
+
+def test_of_circuits_the_newest_of_each_system_was_in_force(tmp_path: Path) -> None:
+    day_ns = FIRST_NS + DAY_NS
+    records = (
+        CircuitRecord(FIRST_NS, "features", BreakerState.OPEN, "no answer"),
+        CircuitRecord(FIRST_NS + 1, "gateway", BreakerState.OPEN, "no answer"),
+        CircuitRecord(FIRST_NS + 2, "gateway", BreakerState.CLOSED),
+        decision(1, day_ns),
+    )
+    path = write_journal(tmp_path / "j.db", records)
+    export(path, tmp_path / "out", day_ns, day_ns + DAY_NS, [Format.CSV])
+    rows = _csv(tmp_path / "out" / "circuits.csv")
+    assert [(row["system"], row["state"]) for row in rows] == [
+        ("features", "open"),
+        ("gateway", "closed"),
+    ]

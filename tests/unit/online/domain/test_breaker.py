@@ -100,3 +100,20 @@ def test_whatever_happens_at_most_one_call_tries_and_a_success_closes_it(steps: 
                     assert before is not BreakerState.CLOSED
                 else:
                     assert before is not BreakerState.HALF_OPEN
+
+
+def test_an_outage_is_two_changes_however_often_it_is_tried_meanwhile() -> None:
+    breaker = Breaker("store", BreakerRules(failures=3, cool_down_seconds=2.0))
+    told: list[tuple[str, str]] = []
+    breaker.on_change = lambda it: told.append((it.state, it.trouble))
+    for second in range(100):
+        try:
+            breaker.enter(second * SECOND_NS)
+        except CircuitOpen:
+            continue
+        breaker.fail(second * SECOND_NS, f"down at {second}")
+    assert told == [("open", "down at 2")]
+    breaker.enter(200 * SECOND_NS)
+    breaker.succeed()
+    breaker.succeed()
+    assert told == [("open", "down at 2"), ("closed", "")]
