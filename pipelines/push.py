@@ -73,12 +73,16 @@ class PushReceipt:
     written
         Views that hold the bar's values, verified.
     warming_up
-        Views left as they were, because a feature has no value yet.
+        Views left as they were: a feature has no value yet, or the bar's row is there already.
+    missing
+        Views that had values before and lack one now: they hold the bar's stamp, and nothing where
+        there is no value.
     """
 
     closed_at_ns: int
     written: tuple[str, ...]
     warming_up: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 class VectorPusher:
@@ -158,7 +162,13 @@ class VectorPusher:
             float32 of shape ``(n_features,)``.
         packed
             The windows that end with the bar, by their field; one that is absent or None is
-            still incomplete, and its view is left as it is.
+            still incomplete.
+
+        Notes
+        -----
+        A view that lacks a value is left as it is until it was whole once. From then on its row is
+        written with what there is, as the offline store keeps it: an older bar's values must not
+        stand for this one's, and a scorer hears of the same want as a backtest does.
 
         Raises
         ------
@@ -235,34 +245,59 @@ class VectorPusher:
         }
         warm = [view for view in self._views if all(map(_is_whole, rows[view].values()))]
         told = self.withdraw_transforms() if write else set()
-        written = tuple(view.table.name for view in warm)
         with _reached(f"bar {at:%Y-%m-%d %H:%M}"):
-            if write:
-                for view in warm:
-                    self._write(view, at, rows[view])
-            self._verify(warm, closed_at_ns, rows)
+            wanting = [view for view in self._views if view not in warm]
+            lacking = self._begun(wanting, closed_at_ns) if write else []
+            for view in (*warm, *lacking) if write else ():
+                self._write(view, at, rows[view])
+            lacking += self._verify([*warm, *lacking], closed_at_ns, rows)
+        names = [view.table.name for view in self._views if view in warm or view in lacking]
         if write:
-            self.tell_transforms(view for view in written if view not in told)
+            self.tell_transforms(name for name in names if name not in told)
+        missing = tuple(view.table.name for view in lacking)
         return PushReceipt(
             closed_at_ns,
-            written,
-            tuple(view.table.name for view in self._views if view not in warm),
+            tuple(name for name in names if name not in missing),
+            tuple(view.table.name for view in wanting if view not in lacking),
+            missing,
         )
 
+    def _begun(self, views: list[_View], closed_at_ns: int) -> list[_View]:
+        """Return the views of which the store holds an older bar's row."""
+        if not views:
+            return []
+        stamps = map(
+            decode_timestamp_ns, self._client.hmget(self._key, [v.fields[0] for v in views])
+        )
+        return [
+            view
+            for view, held_ns in zip(views, stamps, strict=True)
+            if held_ns is not None and held_ns < closed_at_ns
+        ]
+
     def _write(self, view: _View, at: datetime, row: _Row) -> None:
-        protos = {
-            name: self._value(bytes_val=value)
-            if isinstance(value, bytes)
-            else self._value(float_val=cast("float", value))
-            for name, value in row.items()
-        }
+        protos = {name: self._proto(value) for name, value in row.items()}
         data: list[Any] = [(self._entity, protos, at, None)]
         self._online.write_told(self._config, view.table, data)
 
-    def _verify(self, views: list[_View], closed_at_ns: int, rows: dict[_View, _Row]) -> None:
-        """Read all views at once, as the scorer does, and compare every bit."""
+    def _proto(self, value: float | bytes | None) -> Any:  # noqa: ANN401 - a message of Feast's
+        """Return a value as Feast stores it; one that is missing is a message without any."""
+        if not _is_whole(value):
+            return self._value()
+        if isinstance(value, bytes):
+            return self._value(bytes_val=value)
+        return self._value(float_val=cast("float", value))
+
+    def _verify(
+        self, views: list[_View], closed_at_ns: int, rows: dict[_View, _Row]
+    ) -> list[_View]:
+        """Read all views at once, as the scorer does, and compare every bit.
+
+        Return the views whose row of this bar was written without values that came too late.
+        """
+        late: list[_View] = []
         if not views:
-            return
+            return late
         fields = [field for view in views for field in view.fields]
         cells = iter(self._client.hmget(self._key, fields))
         for view in views:
@@ -279,6 +314,9 @@ class VectorPusher:
                     f"{view.table.name} holds bar {held_ns} after bar {closed_at_ns} was written",
                     code="PUSH_NOT_STORED",
                 )
+            if any(held[n] == b"" and _is_whole(value) for n, value in rows[view].items()):
+                late.append(view)  # a stamp's values never change: the next bar has them
+                continue
             for name, value in rows[view].items():
                 if not _is_held(held[name], value):
                     raise InvalidInput(
@@ -287,6 +325,7 @@ class VectorPusher:
                         code="SAME_STAMP_CORRECTION",
                         remedy="Correct the bar in the lake; the next bar carries the correction.",
                     )
+        return late
 
 
 @contextmanager
@@ -315,7 +354,9 @@ def _is_whole(value: float | bytes | None) -> bool:
 
 
 def _is_held(cell: bytes | None, value: float | bytes | None) -> bool:
-    """Tell whether a cell of the store has the bits of a value."""
+    """Tell whether a cell of the store has the bits of a value, or lacks one that is missing."""
+    if not _is_whole(value):
+        return not cell
     if isinstance(value, bytes):
         return decode_bytes(cell) == value
     return cell == _FLOAT32.pack(_FLOAT32_TAG, value)
@@ -328,6 +369,8 @@ def _shown(cell: bytes | None) -> str:
 
 
 def _told(value: float | bytes | None) -> str:
+    if not _is_whole(value):
+        return "nothing"
     if not isinstance(value, bytes):
         return repr(value)
     return f"{len(value)} bytes of SHA-256 {sha256(value).hexdigest()[:12]}"

@@ -33,7 +33,7 @@ from online.adapters.redis_connection import RedisAddress
 from online.domain.errors import InvalidInput, InvalidSettings, NotFound, Unavailable
 from online.domain.market import Timeframe
 from online.domain.transform import Held, judge_transforms, transform_field
-from online.domain.vector import VectorContract, VectorReading
+from online.domain.vector import VectorContract, VectorReading, judge_reading
 from pipelines import feature_steps
 from pipelines.feature_history import load_history
 from pipelines.featurize import run_featurize
@@ -208,13 +208,46 @@ def test_featurize_leaves_a_store_that_is_ahead_as_it_is(line: Line) -> None:
     assert set(line.read().stamps_ns) == {int(line.bars.closed_at_ns[_CUT + 1])}
 
 
-def test_a_view_that_is_warming_up_keeps_its_old_stamp(line: Line) -> None:
-    vector = line.batch[_CUT].copy()
-    features = available(line.bars.inputs)
-    vector[[f.name for f in features].index("rsi_14")] = np.nan
-    receipt = line.pusher.push(int(line.bars.closed_at_ns[_CUT]), vector)
-    assert receipt.warming_up == ("h1_momentum",)
-    assert len(set(line.read().stamps_ns)) == 2
+def without(line: Line, index: int, name: str) -> Vector:
+    """Return a bar's vector without one of its values."""
+    vector: Vector = line.batch[index].copy()
+    vector[[f.name for f in available(line.bars.inputs)].index(name)] = np.nan
+    return vector
+
+
+def test_a_view_that_is_warming_up_is_not_written(line: Line) -> None:
+    with redis.Redis(unix_socket_path=str(line.home.valkey_socket)) as client:
+        client.flushall()
+    at_ns = int(line.bars.closed_at_ns[_CUT])
+    receipt = line.pusher.push(at_ns, without(line, _CUT, "rsi_14"))
+    assert (receipt.warming_up, receipt.missing) == (("h1_momentum",), ())
+    assert set(line.read().stamps_ns) == {None, at_ns}
+
+
+def test_a_value_that_is_missing_later_is_told_as_missing_and_not_as_an_older_bars(
+    line: Line,
+) -> None:
+    at_ns = int(line.bars.closed_at_ns[_CUT])
+    receipt = line.pusher.push(at_ns, without(line, _CUT, "rsi_14"))
+    assert (receipt.warming_up, receipt.missing) == ((), ("h1_momentum",))
+    assert "h1_momentum" not in receipt.written
+    vetoes = judge_reading(line.read(), contract(Timeframe.H1), at_ns, at_ns)
+    assert [(veto.reason.value, veto.detail) for veto in vetoes] == [
+        ("MISSING_FEATURE", "rsi_14 has no value")
+    ]
+    line.push(_CUT + 1)
+    assert None not in line.read().values  # noqa: PD011 - no pandas here
+
+
+def test_a_value_that_comes_too_late_for_its_bar_waits_for_the_next(line: Line) -> None:
+    at_ns = int(line.bars.closed_at_ns[_CUT])
+    line.pusher.push(at_ns, without(line, _CUT, "rsi_14"))
+    receipt = line.pusher.push(at_ns, line.batch[_CUT])
+    assert receipt.missing == ("h1_momentum",)
+    assert "h1_momentum" not in receipt.written
+    assert line.read().values.count(None) == 1  # noqa: PD011 - no pandas here
+    again = line.pusher.push(at_ns, without(line, _CUT, "rsi_14"))
+    assert again.warming_up == ("h1_momentum",)
 
 
 def test_a_view_is_never_written_in_part(line: Line) -> None:

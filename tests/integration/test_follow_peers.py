@@ -114,6 +114,11 @@ class Scorer:
         self._loop.run_until_complete(self._reader.close())
         self._loop.close()
 
+    def vetoes(self, symbol: str, at_ns: int) -> set[str]:
+        """Return why a bar's vector must not be scored; the backtest names it so as well."""
+        reading = self.readings[symbol, at_ns]
+        return {veto.reason.value for veto in judge_reading(reading, VECTOR, at_ns, at_ns)}
+
     def scored(self, symbol: str) -> dict[int, bytes]:
         """Return the vectors that may be scored, by bar."""
         return {
@@ -271,8 +276,9 @@ def test_a_peer_that_is_not_read_in_time_makes_values_missing_and_never_wrong(
     assert stamps(answered, "EURUSD") == [1, 2]
     for each in answered:
         assert each.receipt is not None
-        assert "m1_cross" in each.receipt.warming_up
+        assert "m1_cross" in each.receipt.missing
         assert "m1_momentum" in each.receipt.written
+        assert scorer.vetoes("EURUSD", each.bar.closed_at_ns) == {"MISSING_FEATURE"}
     link.cut = ""
     markets.go_to(LIVE + 255 * SECOND)
     assert stamps(feed.poll(), "EURUSD")[-1] == 4

@@ -68,6 +68,25 @@ def test_the_columns_serve_the_windows_that_the_batch_makes() -> None:
         assert missing == (bar_ns not in expected)
 
 
+def test_a_value_that_a_silent_peer_leaves_out_is_vetoed_as_missing_and_by_no_other_name() -> None:
+    columns = worlds.columns_of(BARS, seed=6)
+    columns["tone"][100] = np.nan
+    (record,) = (
+        record
+        for record in _run(columns).records
+        if isinstance(record, DecisionRecord)
+        and record.request.bar_closed_at_ns == BARS[100].closed_at_ns
+    )
+    about_features = {
+        Reason.MISSING_FEATURE,
+        Reason.TORN_VECTOR,
+        Reason.STALE_FEATURES,
+        Reason.NON_FINITE_FEATURE,
+    }
+    told = {veto.reason for veto in record.vetoes} & about_features
+    assert told == {Reason.MISSING_FEATURE}
+
+
 def test_one_bit_of_a_window_that_no_vector_shows_is_seen() -> None:
     columns = worlds.columns_of(BARS, seed=6)
     run = _run(columns, window=WINDOW)
