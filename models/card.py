@@ -81,8 +81,8 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
         f"time-out {rule.timeout_bars} bars",
         "prices": f"{manifest.price_side}, "
         + ("spread recorded" if spread is None else f"spread of {spread:g} points assumed")
-        + (f" ({manifest.spread_source})" if manifest.spread_source else "")
-        + "; the swap of positions held overnight is not counted",
+        + (f" ({manifest.spread_source})" if manifest.spread_source else ""),
+        "swap": manifest.swap_told or "the swap of positions held overnight is not counted",
         "learnt from": f"{_day(training.started_at_ns)} to {_day(training.ended_at_ns)}, "
         f"{training.n_bars} bars",
         "features": f"{len(manifest.vector.names)} of {len(manifest.vector.views)} views",

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bars import Bars, Floats, Stamps, TwoSided
+from models.swap import NO_SWAP, Swap
 from models.targets import Target, classify_reached, classify_volatility
 from online.domain.barriers import (
     BarrierRule,
@@ -58,11 +59,14 @@ class Costs:
         Units of the base in one lot (> 0).
     account_per_profit
         Account currency in one unit of the symbol's profit currency (> 0).
+    swap
+        Of positions held overnight.
     """
 
     commission_per_lot_side: float
     contract_size: float
     account_per_profit: float = 1.0
+    swap: Swap = NO_SWAP
 
     def __post_init__(self) -> None:
         if not (
@@ -93,7 +97,7 @@ class SideLabels:
     risk
         Distance from entry to stop, in price (> 0).
     net_price
-        Profit after spread and commission, in price.
+        Profit after spread, commission and swap, in price.
     net_units
         The same in units of `risk`.
     """
@@ -204,7 +208,7 @@ def label_bars(
     rule
         The barriers.
     costs
-        Commission; the spread is in the two sides already.
+        Commission and swap; the spread is in the two sides already.
     scale
         Points in one unit of price (`Instrument.scale`).
     target
@@ -213,7 +217,8 @@ def label_bars(
     Returns
     -------
     Labelled
-        Labels whose whole life lies within the bars given.
+        Labels whose whole horizon lies within the bars given: of a bar too near the end, those
+        that happen to end early would be no fair sample.
 
     Raises
     ------
@@ -234,7 +239,7 @@ def label_bars(
     stamps = closed - duration
     long = _live(Side.BUY, market.ask, market.bid, stamps, rows, unit[rows], rule, scale)
     short = _live(Side.SELL, market.bid, market.ask, stamps, rows, unit[rows], rule, scale)
-    complete = (long.code != _ALIVE) & (short.code != _ALIVE)
+    complete = stamps[rows + 1] + rule.timeout_ns <= stamps[-1]
     if target is Target.VOLATILITY:
         complete &= rows + rule.timeout_bars < n_bars
     flat = complete & ((long.risk <= 0.0) | (short.risk <= 0.0))
@@ -256,8 +261,8 @@ def label_bars(
         decided_at_ns=closed[rows_kept],
         ended_at_ns=closed[last],
         classes=classes,
-        long=_settle(Side.BUY, long, closed, costs),
-        short=_settle(Side.SELL, short, closed, costs),
+        long=_settle(Side.BUY, long, market.bid, stamps[rows_kept + 1], costs),
+        short=_settle(Side.SELL, short, market.bid, stamps[rows_kept + 1], costs),
     )
     left_out = {
         "no_unit": int(np.sum(~has_unit)),
@@ -270,17 +275,19 @@ def label_bars(
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """Working state of one side: exit code, entry, fill, risk in price and the ending bar."""
+    """Working state of one side: exit code, prices, risk, the ending bar, the last instant held."""
 
     code: npt.NDArray[np.int8]
     entry: Floats
     filled: Floats
     risk: Floats
     bar: Rows
+    until_ns: Stamps
 
     def take(self, kept: Mask) -> _Life:
         return _Life(
-            self.code[kept], self.entry[kept], self.filled[kept], self.risk[kept], self.bar[kept]
+            *(self.code[kept], self.entry[kept], self.filled[kept], self.risk[kept]),
+            *(self.bar[kept], self.until_ns[kept]),
         )
 
 
@@ -310,6 +317,7 @@ def _live(
         filled=np.zeros(len(rows)),
         risk=(entry - stop) * side.sign,
         bar=np.zeros(len(rows), dtype=np.int64),
+        until_ns=np.zeros(len(rows), dtype=np.int64),
     )
     alive = np.arange(len(rows), dtype=np.int64)
     for step in range(1, rule.timeout_bars + 2):
@@ -328,6 +336,8 @@ def _live(
         life.filled[alive] = np.where(at_market, opened, price)
         life.code[alive] = code
         life.bar[alive] = bar
+        before_close = closing.closed_at_ns[bar] - 1  # a rollover within the bar came first
+        life.until_ns[alive] = np.where((at_open != _ALIVE) | late, opened_at_ns[bar], before_close)
         alive = alive[code == _ALIVE]
     return life
 
@@ -344,14 +354,16 @@ def _touched(
     return np.where(stopped, STOPPED, np.where(reached, REACHED, _ALIVE)).astype(np.int8)
 
 
-def _settle(side: Side, life: _Life, closed: Stamps, costs: Costs) -> SideLabels:
+def _settle(side: Side, life: _Life, bars: Bars, opened_at_ns: Stamps, costs: Costs) -> SideLabels:
     """Turn finished lives into labels with their net results."""
-    net_price = (life.filled - life.entry) * side.sign - costs.commission_price
+    gained = (life.filled - life.entry) * side.sign
+    paid = costs.swap.paid(side, opened_at_ns, life.until_ns)
+    net_price = gained - costs.commission_price + paid
     return SideLabels(
         exit=life.code,
         entry=life.entry,
         filled=life.filled,
-        ended_at_ns=closed[life.bar],
+        ended_at_ns=bars.closed_at_ns[life.bar],
         risk=life.risk,
         net_price=net_price,
         net_units=net_price / life.risk,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from models.families.build import FamilyConfig, build_family
 from models.families.xgboost import XgboostConfig
 from models.labels import Costs, horizon_ns
+from models.swap import NO_SWAP, Swap
 from models.targets import Target
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
@@ -61,10 +62,11 @@ class LabelChoice:
         contract_size: float,
         account_per_profit: float,
         commission_per_lot: float | None = None,
+        swap: Swap = NO_SWAP,
     ) -> Costs:
         """Return the costs of one instrument; None for a commission that is the account's."""
         own = self.commission_per_lot_side if commission_per_lot is None else commission_per_lot
-        return Costs(own, contract_size, account_per_profit)
+        return Costs(own, contract_size, account_per_profit, swap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Trading on out-of-fold signals: one position at a time, after spread and commission."""
+"""Trading on out-of-fold signals: one position at a time, after spread, commission and swap."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from models.bars import Floats, Stamps
 from models.labels import Costs, Labels, Mask, Rows
 from models.sharpe import sharpe, sortino
+from online.domain.market import Side
 
 SECONDS_PER_YEAR = 365.25 * 86_400.0
 COIN_TOSSES = 500
@@ -198,7 +199,9 @@ def hold_units(labels: Labels, rows: Rows, costs: Costs) -> tuple[float, float]:
     tuple of float
         Total in units of the median risk, and in the account's currency for one lot.
     """
+    first, last = labels.decided_at_ns[rows[:1]], labels.decided_at_ns[rows[-1:]]
     gained = labels.short.entry[rows[-1]] - labels.long.entry[rows[0]] - costs.commission_price
+    gained += costs.swap.paid(Side.BUY, first, last)[0]
     in_account = float(gained) * costs.contract_size * costs.account_per_profit
     return float(gained / np.median(labels.long.risk[rows])), in_account
 

@@ -57,6 +57,8 @@ from online.settings_news import (
     NewsSettings,
     NoNewsSettings,
 )
+from online.simulator.rules import AccountRules
+from online.simulator.server_time import NEW_YORK_CLOSE
 from online.simulator.terminal import SimulatedTerminal
 
 logger = logging.getLogger(__name__)
@@ -312,13 +314,13 @@ def _make_broker(
     """Return a broker, the simulated terminal if it has one, and what closes it."""
     match settings:
         case SimulatedBrokerSettings():
-            terminal = SimulatedTerminal(
-                load_instruments(),
-                settings.currency,
-                settings.balance,
-                settings.commission_per_lot,
-                settings.leverage,
+            rules = AccountRules(
+                currency=settings.currency,
+                commission_per_lot=settings.commission_per_lot,
+                leverage=settings.leverage,
+                zone=NEW_YORK_CLOSE,
             )
+            terminal = SimulatedTerminal(load_instruments(), balance=settings.balance, rules=rules)
             return SimulatedBroker(terminal, clock), terminal, _nothing_to_close
         case GatewayBrokerSettings():
             from online.adapters.gateway_address import GatewayAddress  # noqa: PLC0415 - in its arm

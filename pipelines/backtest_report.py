@@ -66,9 +66,13 @@ class Story:
 
     @property
     def costs(self) -> str:
-        """Where each market's spread comes from, and the commission."""
+        """Where each market's spread and swap come from, and the commission."""
         notes = dict.fromkeys(market.costs_note for market in self.markets)
-        return f"{' '.join(notes)} {self._commission}"
+        nights = dict.fromkeys(
+            f"Swap of {each.symbol}: {each.swap_told}."
+            for each in (market.instrument for market in self.markets)
+        )
+        return f"{' '.join(notes)} {self._commission} {' '.join(nights)}"
 
     @property
     def _commission(self) -> str:
@@ -79,10 +83,7 @@ class Story:
             for each in (market.instrument for market in self.markets)
             if each.commission_per_lot is not None
         ]
-        return (
-            f"Commission {usual:g} {currency} a lot and side{''.join(own)}. "
-            "The swap of positions held overnight is not counted."
-        )
+        return f"Commission {usual:g} {currency} a lot and side{''.join(own)}."
 
 
 def write_report(path: Path, story: Story) -> None:

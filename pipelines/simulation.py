@@ -31,6 +31,8 @@ from online.domain.news import NO_NEWS, NewsCalendar
 from online.domain.record import Record, Request
 from online.ports import Model
 from online.simulator.bars import BidAskBar
+from online.simulator.rules import AccountRules
+from online.simulator.server_time import NEW_YORK_CLOSE
 from online.simulator.terminal import SimulatedTerminal
 from online.trade import Desk, consider, run_to_completion
 from pipelines.column_reader import ColumnReader
@@ -61,6 +63,16 @@ class AccountTerms:
     balance: float
     commission_per_lot: float
     leverage: float
+
+    @property
+    def rules(self) -> AccountRules:
+        """The same as the broker's agreement; its nights end with New York's close."""
+        return AccountRules(
+            currency=self.currency,
+            commission_per_lot=self.commission_per_lot,
+            leverage=self.leverage,
+            zone=NEW_YORK_CLOSE,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,9 +180,7 @@ def simulate_portfolio(
             code="ONE_MODEL_A_SYMBOL",
         )
     clock, journal, book = VirtualClock(), MemoryJournal(), Book()
-    terminal = SimulatedTerminal(
-        instruments, terms.currency, terms.balance, terms.commission_per_lot, terms.leverage
-    )
+    terminal = SimulatedTerminal(instruments, balance=terms.balance, rules=terms.rules)
     broker = SimulatedBroker(terminal, clock)
     tracks = [_Track(market) for market in quoted if market.instrument.symbol not in symbols]
     for lane in lanes:

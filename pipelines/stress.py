@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from feature_repo.panel import Panel
+from models.swap import Swap
 from online.domain.errors import SextantError
 from online.domain.limits import Limits
-from online.domain.market import Instrument
+from online.domain.market import Instrument, Side
 from online.domain.news import NO_NEWS, NewsCalendar
 from online.ports import Model
 from pipelines.lanes import lane_of, n_decisions, with_model, with_wider_spread
@@ -146,12 +147,8 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
         return other.run(lanes).performance
 
     dear = replace(world.terms, commission_per_lot=2.0 * world.terms.commission_per_lot)
-    twice = {
-        symbol: replace(each, commission_per_lot=2.0 * each.commission_per_lot)
-        for symbol, each in world.instruments.items()
-        if each.commission_per_lot is not None
-    }
-    doubled = replace(world, terms=dear, instruments={**world.instruments, **twice})
+    twice = {symbol: _dearer(each) for symbol, each in world.instruments.items()}
+    doubled = replace(world, terms=dear, instruments=twice)
     wider = [with_wider_spread(lane, 2.0) for lane in lanes]
     rows = [
         Varied(f"{name} x {factor:g}", models(change, factor))
@@ -162,8 +159,22 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
         for factor in factors
     ]
     rows += [Varied(f"risk a trade x {factor:g}", risk(factor)) for factor in (0.5, 2.0)]
-    rows.append(Varied("spread and commission x 2", doubled.run(wider).performance))
+    rows.append(Varied("spread, commission and swap x 2", doubled.run(wider).performance))
     return tuple(rows)
+
+
+def _dearer(instrument: Instrument) -> Instrument:
+    """Return an instrument whose own commission and swaps cost twice as much."""
+    own, long, short = (
+        *(instrument.commission_per_lot, instrument.swap_long_points),
+        instrument.swap_short_points,
+    )
+    return replace(
+        instrument,
+        commission_per_lot=None if own is None else 2.0 * own,
+        swap_long_points=None if long is None else 2.0 * min(long, 0.0),
+        swap_short_points=None if short is None else 2.0 * min(short, 0.0),
+    )
 
 
 def toss(lanes: list[Lane], world: World, found: Performance, n_runs: int) -> Luck:
@@ -209,7 +220,11 @@ def hold(lanes: Sequence[Lane], terms: AccountTerms) -> Performance:
     for lane in lanes:
         bars, cost = lane.market.quotes, _commission(lane, share, terms)
         bought = bars[0].ask_open
-        worth = [share * (bar.bid_close / bought - 1.0) - cost for bar in bars]
+        nights = _nights_paid(lane)
+        worth = [
+            share * ((bar.bid_close + paid) / bought - 1.0) - cost
+            for bar, paid in zip(bars, nights, strict=True)
+        ]
         before = 0.0
         for bar, value in zip(bars, worth, strict=True):
             changes.append((bar.closed_at_ns, value - before))
@@ -219,6 +234,15 @@ def hold(lanes: Sequence[Lane], terms: AccountTerms) -> Performance:
         equity += change
         points.append((at_ns, equity))
     return Performance(0, 0, 0, 0, {}, {}, (), tuple(points), terms.balance)
+
+
+def _nights_paid(lane: Lane) -> list[float]:
+    """Return what a long held since the first open was paid by each bar's close, in price."""
+    bars = lane.market.quotes
+    opened = np.full(len(bars), bars[0].opened_at_ns, np.int64)
+    closed = np.array([bar.closed_at_ns for bar in bars], np.int64)
+    paid: list[float] = Swap.of(lane.market.instrument).paid(Side.BUY, opened, closed).tolist()
+    return paid
 
 
 def _commission(lane: Lane, share: float, terms: AccountTerms) -> float:

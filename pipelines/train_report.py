@@ -85,6 +85,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "price_side": data.price_side,
             "spread": data.spread.note,
             "commission_per_lot": data.costs.commission_per_lot_side,
+            "swap": data.swap_told,
             "data_sha256": dataset.digest,
         }
     )

@@ -145,6 +145,7 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
         price_side=data.price_side,
         assumed_spread_points=data.spread.points,
         spread_source=data.spread.source,
+        swap_told=data.swap_told,
         members=tuple(
             Member(
                 name=member.exported.family,

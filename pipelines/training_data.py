@@ -25,6 +25,7 @@ from models.bars import Bars
 from models.dataset import Dataset, build_dataset
 from models.labels import Costs, Rows
 from models.recipe import Recipe
+from models.swap import Swap
 from models.windows import Windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
@@ -116,12 +117,15 @@ class TrainingData:
         Side of the bars.
     spread
         Which spread the bars were given, and where it comes from.
+    swap_told
+        What a night costs and where that comes from, or that it is not known.
     """
 
     dataset: Dataset
     costs: Costs
     price_side: PriceSide
     spread: SpreadUsed
+    swap_told: str = ""
 
 
 def load_training_data(plan: TrainPlan) -> TrainingData:
@@ -158,7 +162,9 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
     rate = account_per_profit(
         lake, instrument, ACCOUNT_CURRENCY, plan.timeframe, (plan.start_ns, plan.end_ns)
     )
-    costs = label.costs(instrument.contract_size, rate, instrument.commission_per_lot)
+    costs = label.costs(
+        instrument.contract_size, rate, instrument.commission_per_lot, Swap.of(instrument)
+    )
     dataset = build_dataset(
         read_features(plan, bars),
         bars,
@@ -171,7 +177,7 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         windows=_read_windows(plan, bars),
         target=label.target,
     )
-    return TrainingData(dataset, costs, side, spread)
+    return TrainingData(dataset, costs, side, spread, instrument.swap_told)
 
 
 def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:

@@ -127,6 +127,8 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         Whether its classes are the directions of a trade; what is not is never served.
     spread_source
         Where the spread comes from, in words; empty where older manifests do not tell.
+    swap_told
+        What a night cost in the results it was judged by, in words; empty where no night did.
     """
 
     schema: int
@@ -145,6 +147,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     degrades: bool = False
     is_tradable: bool = True
     spread_source: str = ""
+    swap_told: str = ""
 
     def __post_init__(self) -> None:
         if self.schema != MANIFEST_SCHEMA:

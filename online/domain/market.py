@@ -16,6 +16,9 @@ from online.domain.microstructure import Microstructure
 NANOSECONDS_PER_SECOND = 1_000_000_000
 CURRENCIES_WEEK = ("Sun 17:00-Fri 17:00",)
 """Hours of the week in which currencies are traded, New York's time."""
+WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+"""Days by the number that MetaTrader gives them."""
+WORKDAYS = WEEKDAYS[1:6]
 _SECONDS = {"M1": 60, "M5": 300, "M15": 900, "M30": 1800, "H1": 3600, "H4": 14400, "D1": 86400}
 
 
@@ -188,6 +191,12 @@ class Instrument:
         Margin as a share of the value (> 0); 0 for what the account's leverage says.
     hours
         When it is traded, New York's time, as ``Sun 17:00-Fri 17:00``.
+    swap_long_points, swap_short_points
+        Paid for a night, points, negative costs; both None where they are not known.
+    triple_swap_day
+        Weekday whose night counts three times, as ``Wed``.
+    swap_source
+        Where those figures come from, in words.
     """
 
     symbol: str
@@ -204,8 +213,22 @@ class Instrument:
     commission_per_lot: float | None = None
     margin_fraction: float = 0.0
     hours: tuple[str, ...] = CURRENCIES_WEEK
+    swap_long_points: float | None = None
+    swap_short_points: float | None = None
+    triple_swap_day: str = "Wed"
+    swap_source: str = "declared"
 
     def __post_init__(self) -> None:
+        swaps = (self.swap_long_points, self.swap_short_points)
+        if swaps != (None, None) and not all(s is not None and math.isfinite(s) for s in swaps):
+            raise InvalidSettings(
+                f"the swaps of {self.symbol} must both be finite, or both be left out: {swaps}"
+            )
+        if self.triple_swap_day not in WORKDAYS:
+            raise InvalidSettings(
+                f"triple_swap_day of {self.symbol} must be one of {', '.join(WORKDAYS)}, "
+                f"got {self.triple_swap_day!r}"
+            )
         commission = self.commission_per_lot
         if commission is not None and not (math.isfinite(commission) and commission >= 0.0):
             raise InvalidSettings(
@@ -221,6 +244,16 @@ class Instrument:
     def point(self) -> float:
         """Smallest step of the price."""
         return 1.0 / self.scale
+
+    @property
+    def swap_told(self) -> str:
+        """Say in one phrase what a night costs."""
+        if self.swap_long_points is None:
+            return "not known, so no night is charged: results of positions held overnight flatter"
+        return (
+            f"{self.swap_long_points:g} points a night long, {self.swap_short_points:g} short, "
+            f"three times on {self.triple_swap_day} ({self.swap_source})"
+        )
 
     def commission_or(self, of_account: float) -> float:
         """Return its commission per lot and side, `of_account` where it has none of its own."""

@@ -9,12 +9,11 @@ import msgspec
 
 from online.domain.daylight import DaylightSaving, is_summer
 from online.domain.errors import InvalidSettings
-from online.domain.market import NANOSECONDS_PER_SECOND
+from online.domain.market import NANOSECONDS_PER_SECOND, WEEKDAYS
 
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3_600, 60
 _HOUR_NS = _HOUR_SECONDS * NANOSECONDS_PER_SECOND
 WEEK_SECONDS = 7 * _DAY_SECONDS
-_DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 _EPOCH_DAY = 4  # 1970-01-01 was a Thursday
 _NEW_YORK_HOURS = -5
 _MOMENT = r"(Sun|Mon|Tue|Wed|Thu|Fri|Sat) ([01]\d|2[0-4]):([0-5]\d)"
@@ -117,7 +116,7 @@ def _parse_span(text: str) -> tuple[int, int]:
 
 def _second(day: str, hours: str, minutes: str) -> int:
     seconds = int(hours) * _HOUR_SECONDS + int(minutes) * _MINUTE_SECONDS
-    return _DAYS.index(day) * _DAY_SECONDS + seconds
+    return WEEKDAYS.index(day) * _DAY_SECONDS + seconds
 
 
 def _second_of_week(utc_ns: int) -> int:

@@ -1,4 +1,7 @@
-"""Rollover: swap at the server's midnight, three times on its day."""
+"""Rollover: swap at the server's midnight, three times on its day.
+
+On a server that keeps New York's close the nights are those of `online.domain.rollover`.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from online.domain.errors import InvalidSettings
+from online.domain.market import WEEKDAYS, Instrument
 from online.simulator import constants as mt5
 from online.simulator.server_time import UTC, ServerTime
 from online.simulator.sessions import Sessions
@@ -33,7 +34,7 @@ class TradingRules(msgspec.Struct, frozen=True, kw_only=True):
     depth_lots
         Volume that each quote offers on either side (> 0).
     swap_long_points, swap_short_points
-        Paid at each rollover, points a lot; negative costs.
+        Paid at each rollover, points; negative costs.
     triple_swap_day
         ``DAY_OF_WEEK_*`` whose rollover counts three times.
     sessions
@@ -62,6 +63,15 @@ class TradingRules(msgspec.Struct, frozen=True, kw_only=True):
                 "trading rules need depth_lots > 0 and freeze_level_points >= 0, got "
                 f"{self.depth_lots} and {self.freeze_level_points}"
             )
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> TradingRules:
+        """Return the default with an instrument's swap, as far as it is known."""
+        return cls(
+            swap_long_points=instrument.swap_long_points or 0.0,
+            swap_short_points=instrument.swap_short_points or 0.0,
+            triple_swap_day=WEEKDAYS.index(instrument.triple_swap_day),
+        )
 
     @property
     def at_market(self) -> bool:

@@ -197,6 +197,16 @@ class TradeServer:
         held = self.book.find(request.position) if request.position else None
         return held.symbol if held is not None else ""
 
+    def pass_nights(self, until_ns: int) -> None:
+        """Charge the rollovers within a bar: a position that the bar ends was held through them."""
+        if until_ns < self.rollover.due_ns:
+            return
+        self.rollover.settle(until_ns)
+        for market in self.markets.values():
+            if market.positions:
+                market.alert()
+        self._set_alarm()
+
     def _set_alarm(self) -> None:
         self.wakes_ns = min(self.rollover.due_ns, self.pending.next_expiry_ns)
 

@@ -70,6 +70,8 @@ class ServerTime(msgspec.Struct, frozen=True):
 
 
 UTC = ServerTime()
+NEW_YORK_CLOSE = ServerTime(2, DaylightSaving.AMERICA)
+"""Its midnight is 17:00 in New York, when the currency market's day ends."""
 
 
 def day_of_week(server_ns: int) -> int:

@@ -47,7 +47,8 @@ class SimulatedTerminal:
     rules
         The whole agreement; where given, the four parameters before it are not read.
     trading
-        How symbols may be traded; those absent have the default `TradingRules`.
+        How symbols may be traded; those absent have the default `TradingRules` with their
+        instrument's swap.
     slippage
         Of market orders.
     recorder
@@ -87,7 +88,8 @@ class SimulatedTerminal:
         known = instruments.values() if isinstance(instruments, Mapping) else instruments
         given = trading or {}
         self.markets = {
-            each.symbol: Market(each, given.get(each.symbol) or TradingRules()) for each in known
+            each.symbol: Market(each, given.get(each.symbol) or TradingRules.of(each))
+            for each in known
         }
         self.rules = rules or AccountRules(
             currency=currency,
@@ -129,6 +131,8 @@ class SimulatedTerminal:
                 f"{symbol} needs times in order, got a bar that closes at {bar.closed_at_ns} "
                 f"after {market.at_ns}"
             )
+        if self.server.wakes_ns < bar.closed_at_ns:
+            self.server.pass_nights(bar.closed_at_ns - 1)
         if (
             not (market.bid_floor < bar.bid_low and bar.bid_high < market.bid_ceiling)
             or not (market.ask_floor < bar.ask_low and bar.ask_high < market.ask_ceiling)

@@ -8,7 +8,7 @@ stop and target lie so far away that none is reached, so every simulator fills i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ from pipelines.simulation import AccountTerms
 from pipelines.spread import SpreadUsed
 from tests.fakes import make_limits
 
-EURUSD = find_instrument("EURUSD")
+EURUSD = replace(find_instrument("EURUSD"), swap_long_points=0.0, swap_short_points=0.0)
+"""Without the swap, which the peers do not know."""
 CROSS, UNIT = "ema_12_26_cross", "atr_14"
 MINUTES_HELD, UNITS_AWAY, LOTS = 25, 400.0, 0.1
 _WEEK_SECONDS = 7 * 86_400

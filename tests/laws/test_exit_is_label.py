@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.bars import Bars, quote_both_sides
 from models.labels import EXITS, Costs, SideLabels, label_bars
+from models.swap import Swap
 from online.adapters.simulated_broker import SimulatedBroker
 from online.domain.barriers import BarrierRule, barrier_prices, deadline_ns
 from online.domain.market import Bar, PriceSide, Side, Timeframe
 from online.domain.order import Intent, Purpose
 from online.simulator.bars import BidAskBar
+from online.simulator.rules import AccountRules
+from online.simulator.server_time import NEW_YORK_CLOSE
 from online.simulator.terminal import SimulatedTerminal
 from online.trade import run_to_completion
 from tests import worlds
 
 COMMISSION = 3.5
+DEAR = replace(worlds.EURUSD, swap_long_points=-40.0, swap_short_points=-15.0)
 COUNT = 160
 
 
@@ -47,7 +53,8 @@ def _live_through(
     quotes: tuple[BidAskBar, ...], decided: int, side: Side, unit: float, rule: BarrierRule
 ) -> tuple[str, float, float]:
     """Return how, where and with what profit the terminal ends a position opened after a bar."""
-    terminal = SimulatedTerminal([worlds.EURUSD], "USD", 1_000_000.0, COMMISSION, 100.0)
+    rules = AccountRules(commission_per_lot=COMMISSION, leverage=100.0, zone=NEW_YORK_CLOSE)
+    terminal = SimulatedTerminal([DEAR], balance=1_000_000.0, rules=rules)
     broker = SimulatedBroker(terminal)
     first = quotes[decided + 1]
     terminal.begin_bar("EURUSD", first)
@@ -89,11 +96,12 @@ def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
         quote_both_sides(arrays, PriceSide.ASK, worlds.SPREAD_POINTS, scale),
         unit.astype(np.float64),
         rule,
-        Costs(COMMISSION, worlds.EURUSD.contract_size),
+        Costs(COMMISSION, DEAR.contract_size, swap=Swap.of(DEAR)),
         scale,
     )
     quotes = worlds.market_of(bars).quotes
     seen: set[str] = set()
+    nights = 0
     sides: tuple[tuple[Side, SideLabels], ...] = (
         (Side.BUY, labelled.labels.long),
         (Side.SELL, labelled.labels.short),
@@ -106,4 +114,7 @@ def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
             expected = labels.net_price[place] * worlds.EURUSD.contract_size
             assert profit == pytest.approx(expected, abs=0.011)  # deals are in cents
             seen.add(how)
+            gross = (labels.filled[place] - labels.entry[place]) * side.sign * DEAR.contract_size
+            nights += expected < gross - 2 * COMMISSION - 1.0
+    assert nights > 2
     assert seen == {"stop", "timeout"} | ({"target"} if rule.has_target else set())

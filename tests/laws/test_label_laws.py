@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.bars import Bars, quote_both_sides
 from models.labels import EXITS, Costs, Outcome, horizon_ns, label_bars
+from models.swap import Swap
 from online.domain.barriers import (
     BarrierRule,
     Exit,
@@ -85,14 +88,17 @@ def test_labels_are_what_following_each_position_bar_by_bar_gives(
     market = quote_both_sides(bars, price_side, spread_points, SCALE)
     labelled = label_bars(market, unit, rule, COSTS, SCALE)
     place = {int(row): n for n, row in enumerate(labelled.rows)}
+    whole = within_horizon(bars, rule)
     for row in range(len(bars)):
-        contiguous = (
+        contiguous = whole[row] and (
             row + 1 < len(bars) and bars.closed_at_ns[row + 1] - HOUR == bars.closed_at_ns[row]
         )
         long = short = None
         if contiguous:
             long = follow(Side.BUY, market.ask, market.bid, row, float(unit[row]), rule)
             short = follow(Side.SELL, market.bid, market.ask, row, float(unit[row]), rule)
+            assert long is not None
+            assert short is not None
         if long is None or short is None:
             assert row not in place
             continue
@@ -111,6 +117,12 @@ def test_labels_are_what_following_each_position_bar_by_bar_gives(
         assert label.classes[0] == wanted
 
 
+def within_horizon(bars: Bars, rule: BarrierRule) -> np.ndarray:
+    """Tell of each bar whether a position opened after it would be timed out within the bars."""
+    opened = np.append(bars.closed_at_ns[1:], 2**62) - HOUR
+    return opened + rule.timeout_ns <= bars.closed_at_ns[-1] - HOUR
+
+
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(30, 79))
 @settings(max_examples=40, deadline=None)
 def test_no_label_looks_beyond_its_end_stamp(seed: int, cut: int) -> None:
@@ -123,8 +135,9 @@ def test_no_label_looks_beyond_its_end_stamp(seed: int, cut: int) -> None:
     known = label_bars(
         quote_both_sides(past, PriceSide.ASK, 8.0, SCALE), unit[:cut], rule, COSTS, SCALE
     )
-    ended = everything.labels.ended_at_ns <= bars.closed_at_ns[cut - 1]
+    ended = np.isin(everything.rows, np.flatnonzero(within_horizon(past, rule)))
     assert np.array_equal(everything.rows[ended], known.rows)
+    assert np.all(known.labels.ended_at_ns <= past.closed_at_ns[-1])
     expected = everything.labels.take(np.flatnonzero(ended))
     assert np.array_equal(expected.classes, known.labels.classes)
     assert np.array_equal(expected.long.net_units, known.labels.long.net_units)
@@ -143,6 +156,21 @@ def test_every_bar_is_labelled_or_counted_as_left_out(seed: int) -> None:
     assert len(labelled.labels) + sum(labelled.left_out.values()) == len(bars)
 
 
+def test_the_last_bars_are_labelled_by_none_of_their_outcomes() -> None:
+    bars, unit = random_market(5, 200, 0.0)
+    rule = BarrierRule(0.5, 0.5, 12, Timeframe.H1)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    labelled = label_bars(market, unit, rule, COSTS, SCALE)
+    last = len(bars) - 2 - rule.timeout_bars
+    assert labelled.rows[-1] == last
+    assert labelled.left_out["beyond_window"] == len(bars) - 1 - last
+    ended_early = [
+        follow(Side.BUY, market.ask, market.bid, row, float(unit[row]), rule)
+        for row in range(last + 1, len(bars) - 1)
+    ]
+    assert any(end is not None for end in ended_early)  # such a label alone would be kept
+
+
 def test_costs_make_every_outcome_worse_by_exactly_the_commission() -> None:
     bars, unit = random_market(7, 200, 0.0)
     rule = BarrierRule(1.0, 1.0, 6, Timeframe.H1)
@@ -151,6 +179,24 @@ def test_costs_make_every_outcome_worse_by_exactly_the_commission() -> None:
     paid = label_bars(market, unit, rule, COSTS, SCALE).labels
     assert paid.long.net_price == pytest.approx(free.long.net_price - 0.00007)
     assert paid.short.net_price == pytest.approx(free.short.net_price - 0.00007)
+
+
+def test_each_night_costs_what_the_swap_says_and_no_class_changes() -> None:
+    bars, unit = random_market(7, 400, 0.0)
+    rule = BarrierRule(2.0, 2.0, 30, Timeframe.H1)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    free = label_bars(market, unit, rule, COSTS, SCALE).labels
+    swap = Swap(-0.00004, -0.00001, "Thu")
+    paid = label_bars(market, unit, rule, replace(COSTS, swap=swap), SCALE).labels
+    assert np.array_equal(paid.classes, free.classes)
+    for a_night, dear, cheap in (
+        (-0.00004, paid.long, free.long),
+        (-0.00001, paid.short, free.short),
+    ):
+        nights = (dear.net_price - cheap.net_price) / a_night
+        assert nights == pytest.approx(np.rint(nights), abs=1e-6)
+        assert set(np.rint(nights).astype(int)) >= {0, 1, 3}
+        assert dear.net_units == pytest.approx(dear.net_price / dear.risk)
 
 
 def test_the_horizon_covers_every_label_of_an_uninterrupted_market() -> None:

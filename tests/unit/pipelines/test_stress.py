@@ -11,6 +11,7 @@ import pytest
 from feature_repo.bars import BarArrays
 from feature_repo.panel import Panel
 from online.domain.market import Timeframe
+from online.domain.rollover import rollovers
 from online.instruments import load_instruments
 from pipelines.attribution import attribute, months_of
 from pipelines.backtest_report import Story, write_report
@@ -98,7 +99,7 @@ def test_other_choices_change_what_they_say(found: Backtest) -> None:
     rows = {row.name: row.performance for row in vary([LANE], WORLD)}
     assert len(rows) == 7
     assert len(rows["least edge x 0.5"].trades) >= len(rows["least edge x 1.5"].trades)
-    assert rows["spread and commission x 2"].pnl_net < found.performance.pnl_net
+    assert rows["spread, commission and swap x 2"].pnl_net < found.performance.pnl_net
     small = max(trade.volume_lots for trade in rows["risk a trade x 0.5"].trades)
     assert small < max(trade.volume_lots for trade in found.performance.trades)
 
@@ -116,7 +117,13 @@ def test_coins_enter_about_as_often_as_the_model_and_are_seeded(found: Backtest)
 def test_what_is_bought_and_held_ends_where_the_price_does() -> None:
     held = hold([LANE], replace(worlds.TERMS, commission_per_lot=0.0))
     quotes = LANE.market.quotes
-    expected = worlds.TERMS.balance * (quotes[-1].bid_close / quotes[0].ask_open - 1.0)
+    first, last = quotes[0], quotes[-1]
+    swap = worlds.EURUSD.swap_long_points
+    assert swap is not None
+    nights = sum(n for _, n in rollovers(first.opened_at_ns, last.closed_at_ns, "Wed"))
+    paid = nights * swap / worlds.EURUSD.scale
+    assert nights > 5
+    expected = worlds.TERMS.balance * ((last.bid_close + paid) / first.ask_open - 1.0)
     assert held.pnl_net == pytest.approx(expected)
 
 
@@ -147,7 +154,7 @@ def test_the_page_says_what_was_learnt_from_and_what_was_left_out(
     text = (tmp_path / "page.html").read_text()
     for said in ("7 of 400 bars lie within a training window", "Where it came from", "coins that"):
         assert said in text
-    assert "spread and commission x 2" in text
+    assert "spread, commission and swap x 2" in text
     assert asked.candles.left_out.split(":")[0] in text
 
 
