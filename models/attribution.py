@@ -19,8 +19,8 @@ _REGIMES = ("calm", "usual", "wild")
 class Share(TypedDict):
     """One row of the attribution: what was said of some rows, and what trading them gave.
 
-    `log_loss` is of all rows, `hit_rate` of the signalled ones; both are None where there are
-    none. `rules_net_units` is what the rules earned there.
+    `log_loss` is of all calibrated rows, `hit_rate` of the signalled ones; both are None where
+    there are none. `rules_net_units` is what the rules earned there.
     """
 
     by: str
@@ -86,12 +86,16 @@ def _share(
     rules: Trades | None,
 ) -> Share:
     units, taken = trades.net_units[mine[trades.rows]], mine & wanted
-    known = log_loss(signals.probabilities[mine], signals.labels.classes[mine])
+    said = mine & signals.calibrated
+    known = None
+    if said.any():
+        loss = log_loss(signals.probabilities[said], signals.labels.classes[said])
+        known = round(loss, 4)
     return Share(
         by=by,
         of=of,
         rows=int(mine.sum()),
-        log_loss=round(known, 4),
+        log_loss=known,
         hit_rate=round(float(hits(signals)[taken].mean()), 4) if taken.any() else None,
         trades=len(units),
         net_units=round(float(units.sum()), 3),

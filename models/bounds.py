@@ -48,43 +48,54 @@ def bound_folds(
     for number in np.unique(signals.fold):
         rows = np.flatnonzero(signals.fold == number)
         units = trades.net_units[signals.fold[trades.rows] == number]
-        means = _means(signals, rows, min_edge, _block(signals), seed)
+        block = _block(signals)
+        means = _losses(signals, rows, block, seed)
+        means |= _decisions(signals, rows, min_edge, block, seed)
         means["mean_units"] = mean_interval(units, _among(len(units)), seed)
         found.append(means)
     return tuple(found)
 
 
 def _of_rows(signals: OutOfFold, min_edge: float, seed: int) -> dict[str, Interval]:
-    labels, block, n_rows = signals.labels, _block(signals), len(signals.labels)
-    edge, classes, said = signals.said_edge, labels.classes, signals.probabilities
-    gained = labels.long.net_units - labels.short.net_units
+    """Return intervals of the figures of rows, those of probabilities without the first fold."""
+    known, block = np.flatnonzero(signals.calibrated), _block(signals)
+    labels = signals.labels.take(known)
+    edge, said = signals.said_edge[known], signals.probabilities[known]
+    gained, classes = labels.long.net_units - labels.short.net_units, labels.classes
 
     def bounded(figure: Callable[[Rows], float]) -> Interval:
-        return figure_interval(figure, n_rows, block, seed)
+        return figure_interval(figure, len(known), block, seed)
 
     return {
-        **_means(signals, np.arange(n_rows), min_edge, block, seed),
+        **_losses(signals, known, block, seed),
+        **_decisions(signals, np.arange(len(signals.labels)), min_edge, block, seed),
         "auc": bounded(lambda rows: edge_auc(edge[rows], classes[rows])),
         "information": bounded(lambda rows: rank_correlation(edge[rows], gained[rows])),
         "ece": bounded(lambda rows: calibration_error(said[rows], classes[rows])),
     }
 
 
-def _means(
-    signals: OutOfFold, rows: Rows, min_edge: float, block: int, seed: int
-) -> dict[str, Interval]:
-    """Return intervals of what is a mean over rows."""
+def _losses(signals: OutOfFold, rows: Rows, block: int, seed: int) -> dict[str, Interval]:
+    """Return intervals of what the probabilities of rows lose on the mean."""
     classes = signals.labels.classes[rows]
     said, prior, place = signals.probabilities[rows], signals.prior[rows], np.arange(len(rows))
     losses = -np.log(np.maximum(said[place, classes], TINY))
     known = -np.log(np.maximum(prior[place, classes], TINY))
     brier = ((said - np.eye(said.shape[1])[classes]) ** 2).sum(axis=1)
-    wanted = signalled(signals.edge[rows], min_edge)
-    hit = hits(signals)[rows][wanted].astype(np.float64)
     return {
         "log_loss": mean_interval(losses, block, seed),
         "log_loss_gain": mean_interval(known - losses, block, seed),
         "brier": mean_interval(brier, block, seed),
+    }
+
+
+def _decisions(
+    signals: OutOfFold, rows: Rows, min_edge: float, block: int, seed: int
+) -> dict[str, Interval]:
+    """Return intervals of what is signalled and what is right of it."""
+    wanted = signalled(signals.edge[rows], min_edge)
+    hit = hits(signals)[rows][wanted].astype(np.float64)
+    return {
         "coverage": mean_interval(wanted.astype(np.float64), block, seed),
         "hit_rate": mean_interval(hit, block, seed),
     }

@@ -5,6 +5,7 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -115,7 +116,9 @@ def _figures(study: Study) -> str:
         bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
         rows.append({"figure": name, "value": f"{value:.4f}", f"{LEVEL:.0%} interval": bounds})
     said = (
-        f"{comparison.luck_told()} The gate asks for the former: all trials are taken as "
+        "What is pooled of probabilities (log loss, Brier, AUC, calibration error, information) "
+        "leaves the first fold out, which nothing has calibrated; what is pooled of trades holds "
+        f"it. {comparison.luck_told()} The gate asks for the former: all trials are taken as "
         "independent, and the variance of their Sharpe ratios as the greater of what was seen "
         "among the thresholds and that of one estimate. The effective number is the "
         "participation ratio of the eigenvalues of the trials' correlations (Bretherton and "
@@ -127,10 +130,14 @@ def _figures(study: Study) -> str:
 
 def _accuracy(study: Study) -> str:
     rows = [
-        {"share of bars signalled": f"{share:.0%}", "hit rate": f"{hit:.4f}"}
+        {
+            "share of bars signalled": f"{share:.0%}",
+            "hit rate": f"{hit:.4f}" if math.isfinite(hit) else "as many are not signalled",
+        }
         for share, hit in zip(COVERAGES, study.comparison.model.curve, strict=True)
     ]
-    return "## Accuracy against coverage\n\n" + _table(rows)
+    said = "Of the folds that earlier ones calibrated; an edge of zero is no decision."
+    return f"## Accuracy against coverage\n\n{said}\n\n" + _table(rows)
 
 
 def _members(study: Study) -> str:

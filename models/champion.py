@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from models.dataset import Dataset, Features
 from models.evaluate import OutOfFold
 from models.export import OnnxScorer, read_manifest
 from models.labels import Outcome
+from models.threshold import Threshold
 from models.trading import trade
 from models.validators import refuse_rows
 from online.domain.barriers import BarrierRule
 from online.domain.manifest import Manifest, Reads
 
+logger = logging.getLogger(__name__)
 MIN_ROWS = 200
 """Fewest rows after the champion's training on which the two are compared."""
 
@@ -32,15 +36,23 @@ class Duel:
         After costs.
     n_rows
         Rows they were compared on.
+    reason
+        Why they cannot be compared; empty where they were.
     """
 
     champion_units: float
     model_units: float
     n_rows: int
+    reason: str = ""
 
 
 def duel(
-    folder: Path, dataset: Dataset, signals: OutOfFold, min_edge: float, rule: BarrierRule
+    folder: Path,
+    dataset: Dataset,
+    signals: OutOfFold,
+    threshold: Threshold,
+    rule: BarrierRule,
+    fingerprint: Callable[[Manifest], str],
 ) -> Duel:
     """Trade the champion and the new model's out-of-fold signals on the same rows.
 
@@ -53,17 +65,22 @@ def duel(
         the dataset's.
     signals
         The new model's, out of fold.
-    min_edge
-        The new model's threshold; the champion brings its own.
+    threshold
+        The new model's, with all that were tried: what is compared is the one that would have been
+        chosen before the rows are. The champion brings its own.
     rule
         The new model's exits, by which the rows are labelled; a champion that trades by others
         cannot be compared.
+    fingerprint
+        Tells how the dataset's features of a manifest's names are made.
     """
     manifest = read_manifest(folder)
     later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
-    known = set(manifest.vector.names) <= set(dataset.names) and _has_windows(dataset, manifest)
-    if int(later.sum()) < MIN_ROWS or not known or manifest.barriers != rule:
-        return Duel(math.nan, math.nan, int(later.sum()))
+    n_rows = int(later.sum())
+    reason = _refusal(manifest, dataset, n_rows, rule, fingerprint)
+    if reason:
+        logger.warning("%s cannot be compared with the champion: %s", manifest.name, reason)
+        return Duel(math.nan, math.nan, n_rows, reason)
     labels = signals.labels.take(np.flatnonzero(later))
     rows = np.searchsorted(dataset.labels.decided_at_ns, labels.decided_at_ns)
     columns = [dataset.names.index(name) for name in manifest.vector.names]
@@ -87,8 +104,36 @@ def duel(
         )
         edge = np.where([not reasons for reasons in refused], edge, 0.0)
     champion = trade(edge, labels, manifest.min_edge)
+    first_ns = int(labels.decided_at_ns[0])
+    min_edge = threshold.choose_before(signals.labels, first_ns).min_edge
     mine = trade(signals.edge[later], labels, min_edge)
-    return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), int(later.sum()))
+    return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), n_rows)
+
+
+def _refusal(
+    manifest: Manifest,
+    dataset: Dataset,
+    n_rows: int,
+    rule: BarrierRule,
+    fingerprint: Callable[[Manifest], str],
+) -> str:
+    """Return why a champion cannot be scored on a dataset's rows; empty if it can."""
+    if n_rows < MIN_ROWS:
+        return f"{n_rows} rows lie behind its training, {MIN_ROWS} are needed"
+    absent = sorted(set(manifest.vector.names) - set(dataset.names))
+    if absent:
+        return f"the data lack what it reads: {', '.join(absent)}"
+    if not _has_windows(dataset, manifest):
+        return "the data lack the windows that it reads"
+    if manifest.barriers != rule:
+        return f"it trades by other exits: {manifest.barriers}, not {rule}"
+    made = fingerprint(manifest)
+    if made != manifest.transform_fingerprint:
+        return (
+            f"it learnt from features of fingerprint {manifest.transform_fingerprint[:12]}, the "
+            f"catalogue's is {made[:12]}"
+        )
+    return ""
 
 
 def _has_windows(dataset: Dataset, manifest: Manifest) -> bool:

@@ -49,6 +49,8 @@ class Comparison:
         counts every trial.
     intervals, fold_intervals
         Bounds of the model's figures by a block bootstrap, pooled and of each fold.
+    forward
+        Trades of the model at thresholds that earlier folds alone would have chosen.
     served_ece
         Expected calibration error of the folds that earlier ones calibrated, as what serves is
         (the first fold has nothing to be calibrated on), less what chance alone shows.
@@ -71,6 +73,7 @@ class Comparison:
     effective_trials: float
     deflated_sharpe_effective: float
     served_ece: float
+    forward: Trades
     search: SearchLuck | None = None
 
     @property
@@ -78,6 +81,11 @@ class Comparison:
         """Whether the model earned more units than the rules."""
         mine, theirs = self.model.pooled.performance, self.baseline.pooled.performance
         return mine.total_units > theirs.total_units
+
+    @property
+    def forward_units(self) -> float:
+        """What those trades earned, units of risk after costs."""
+        return float(self.forward.net_units.sum())
 
     def verdict(self) -> str:
         """Return one plain sentence."""
@@ -101,6 +109,8 @@ class Comparison:
             "deflated_sharpe": self.deflated_sharpe,
             "deflated_sharpe_effective": self.deflated_sharpe_effective,
             "overfitting": self.overfitting,
+            "forward_units": self.forward_units,
+            "forward_trades": float(len(self.forward)),
             **({} if self.search is None else self.search.figures()),
         }
 
@@ -116,7 +126,8 @@ class Comparison:
             f"Luck: deflated Sharpe ratio {self.deflated_sharpe:.2f} for all {self.n_trials} "
             f"trials, {self.deflated_sharpe_effective:.2f} for the {self.effective_trials:.1f} "
             f"they are worth; probability of backtest overfitting {_percent(self.overfitting)} "
-            f"among the thresholds; {searched}."
+            f"among the thresholds; {searched}. With thresholds that earlier folds alone would "
+            f"have chosen {self.forward_units:+.1f} R over {len(self.forward)} trades."
         )
 
     def table(self) -> list[dict[str, str | float | int]]:
@@ -202,7 +213,7 @@ def compare(
     held_units, held_account = hold_units(signals.labels, rows, costs)
     n_trials = n_configurations * len(threshold.tried)
     worth = n_configurations * effective_trials(returns)
-    later = signals.fold > signals.fold.min()
+    later = signals.calibrated
     served = signals.probabilities[later]
     return Comparison(
         model=model,
@@ -223,6 +234,7 @@ def compare(
         ),
         served_ece=calibration_error(served, signals.labels.classes[later])
         - chance_calibration_error(served, seed),
+        forward=threshold.trade_forward(signals.edge, signals.labels, signals.fold),
     )
 
 

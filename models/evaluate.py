@@ -1,6 +1,8 @@
 """What a model achieved out of fold: per fold and pooled, after costs, beside what is cheap.
 
-Every figure rests on outputs that were not learnt from, calibrated by earlier folds alone.
+Every figure rests on outputs that were not learnt from, calibrated by earlier folds alone. Nothing
+has calibrated the first fold: what is pooled of probabilities leaves it out, what is pooled of
+trades does not.
 """
 
 from __future__ import annotations
@@ -57,6 +59,12 @@ class OutOfFold:
     allowed: npt.NDArray[np.bool_] | None = None
 
     @property
+    def calibrated(self) -> npt.NDArray[np.bool_]:
+        """Rows that earlier folds calibrated: all but the first fold's, or all of a single one."""
+        later = self.fold > self.fold.min()
+        return later if later.any() else np.ones(len(self.fold), dtype=np.bool_)
+
+    @property
     def said_edge(self) -> Floats:
         """P(long) - P(short) of each row, whether it may be traded or not."""
         return self.probabilities[:, Outcome.LONG] - self.probabilities[:, Outcome.SHORT]
@@ -74,7 +82,7 @@ class Slice:
     Parameters
     ----------
     reliability
-        Of the probabilities.
+        Of the probabilities; of all folds together without the first.
     performance
         Of the trades.
     coverage
@@ -82,7 +90,8 @@ class Slice:
     hit_rate
         Share of the signalled bars whose side reached its target; NaN if there are none.
     information
-        Rank correlation of the edge with what a long earned more than a short.
+        Rank correlation of the edge with what a long earned more than a short; of all folds
+        together without the first.
     """
 
     reliability: Reliability
@@ -117,7 +126,8 @@ class Evaluation:
     trades
         What it traded.
     curve
-        Hit rate at each of `COVERAGES`: the accuracy of the decisions actually taken.
+        Hit rate at each of `COVERAGES`: the accuracy of the decisions actually taken, see
+        `accuracy_by_coverage`.
     """
 
     name: str
@@ -145,10 +155,10 @@ def evaluate(signals: OutOfFold, min_edge: float, costs: Costs) -> Evaluation:
     return Evaluation(
         name=signals.name,
         min_edge=min_edge,
-        pooled=_slice(signals, trades, everything, min_edge, costs),
+        pooled=_slice(signals, trades, everything, signals.calibrated, min_edge, costs),
         folds=tuple(
-            _slice(signals, trades, signals.fold == number, min_edge, costs)
-            for number in np.unique(signals.fold)
+            _slice(signals, trades, mine, mine, min_edge, costs)
+            for mine in (signals.fold == number for number in np.unique(signals.fold))
         ),
         trades=trades,
         curve=accuracy_by_coverage(signals),
@@ -156,37 +166,47 @@ def evaluate(signals: OutOfFold, min_edge: float, costs: Costs) -> Evaluation:
 
 
 def accuracy_by_coverage(signals: OutOfFold) -> tuple[float, ...]:
-    """Return the hit rate of the strongest signals, at each of `COVERAGES`."""
-    order = np.argsort(-np.abs(signals.said_edge), kind="stable")
-    ordered = hits(signals)[order]
+    """Return the hit rate of the strongest signals, at each of `COVERAGES`.
+
+    Of the calibrated rows; an edge of zero is no decision. NaN at a share that there are not as
+    many decisions for.
+    """
+    strength, right = np.abs(signals.said_edge), hits(signals)
+    rows = np.flatnonzero(signals.calibrated & (strength > 0.0))
+    ordered = right[rows[np.argsort(-strength[rows], kind="stable")]]
+    n_rows = int(signals.calibrated.sum())
+    counts = [max(1, math.ceil(share * n_rows)) for share in COVERAGES]
     return tuple(
-        float(ordered[: max(1, math.ceil(share * len(ordered)))].mean()) for share in COVERAGES
+        float(ordered[:count].mean()) if count <= len(ordered) else math.nan for count in counts
     )
 
 
 def hits(signals: OutOfFold) -> npt.NDArray[np.bool_]:
-    """Tell of each row whether the side of its edge reached its target."""
-    side = np.where(signals.said_edge > 0.0, Outcome.LONG, Outcome.SHORT)
-    return np.asarray(signals.labels.classes == side, dtype=np.bool_)
+    """Tell of each row whether the side of its edge reached its target; no edge has no side."""
+    edge = signals.said_edge
+    side = np.where(edge > 0.0, Outcome.LONG, Outcome.SHORT)
+    return np.asarray((signals.labels.classes == side) & (edge != 0.0), dtype=np.bool_)
 
 
 def _slice(
     signals: OutOfFold,
     trades: Trades,
     mask: npt.NDArray[np.bool_],
+    said: npt.NDArray[np.bool_],
     min_edge: float,
     costs: Costs,
 ) -> Slice:
+    """Judge the trades of the rows in `mask` and the probabilities of those in `said`."""
     wanted = signalled(signals.edge, min_edge) & mask
     mine = mask[trades.rows]
     return Slice(
         reliability=judge_probabilities(
-            signals.probabilities[mask], signals.labels.classes[mask], signals.prior[mask]
+            signals.probabilities[said], signals.labels.classes[said], signals.prior[said]
         ),
         performance=perform(trades, mine, span_seconds(signals.labels.decided_at_ns[mask]), costs),
         coverage=float(wanted.sum() / mask.sum()),
         hit_rate=float(hits(signals)[wanted].mean()) if wanted.any() else math.nan,
-        information=_information(signals, mask),
+        information=_information(signals, said),
     )
 
 

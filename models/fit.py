@@ -194,13 +194,18 @@ def fit_everything(
 
     Every label of the dataset ends inside its window.
     """
-    decided_at_ns = dataset.labels.decided_at_ns
-    everything = np.arange(len(dataset), dtype=np.int64)
-    rows = recent(decided_at_ns, everything, int(decided_at_ns[-1]), rolling_ns)
+    rows = served_rows(dataset, rolling_ns)
     fitted = family.fit(training_set(dataset, rows, embargo_ns), seed)
     return export_member(
         family.name, fitted, dataset.inputs(family.reads), seed, reads=family.reads
     )
+
+
+def served_rows(dataset: Dataset, rolling_ns: int | None) -> Rows:
+    """Return the rows that what serves is fitted on: all, or those of a last rolling window."""
+    decided_at_ns = dataset.labels.decided_at_ns
+    everything = np.arange(len(dataset), dtype=np.int64)
+    return recent(decided_at_ns, everything, int(decided_at_ns[-1]), rolling_ns)
 
 
 def gather(fits: Sequence[FoldFit], n_rows: int) -> tuple[Rows, Scores, Floats]:

@@ -83,6 +83,8 @@ class Evidence:
         champion.
     model_units_beside_champion
         The model's on the same rows; None if there is no champion.
+    no_duel
+        Why the two cannot be compared; empty where they were, or there is no champion.
     """
 
     comparison: Comparison
@@ -95,6 +97,7 @@ class Evidence:
     parity: float
     champion_units: float | None = None
     model_units_beside_champion: float | None = None
+    no_duel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,10 +284,11 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
         Gate(
             "positive_net",
             live,
-            mine.total_units,
+            min(mine.total_units, comparison.forward_units),
             ABOVE,
             0.0,
-            "Units of risk earned after spread and commission.",
+            "Units of risk earned after costs, by the threshold chosen on all folds or, where that "
+            "is less, by those that earlier folds alone would have chosen.",
         ),
         Gate(
             "beats_baseline",
@@ -302,7 +306,9 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             0.0,
             "There is no champion yet."
             if no_champion
-            else "Units more than the champion, on rows it never learnt from.",
+            else "Units more than the champion, on rows it never learnt from."
+            if not evidence.no_duel
+            else f"It cannot be compared with the champion: {evidence.no_duel}.",
         ),
         Gate(
             "enough_trades",

@@ -27,9 +27,9 @@ from models.export import Golden, golden_vectors
 from models.families.build import build_family
 from models.families.family import Family
 from models.families.rules import RulesModel
-from models.fit import FoldSummary, fit_everything, fit_folds, summarise
+from models.fit import FoldSummary, fit_everything, fit_folds, served_rows, summarise
 from models.importance import Importance, measure_importance
-from models.labels import Costs, horizon_ns
+from models.labels import Costs, Rows, horizon_ns
 from models.progress import Steps
 from models.recipe import Recipe
 from models.splits import Fold, purge_violations, walk_forward
@@ -74,6 +74,8 @@ class Study:
         Out-of-fold rows that validators of earlier folds refused, by reason.
     rolling_days
         Length of the training sets, days; None where they hold all that came before.
+    served_rows
+        Rows that the model which serves was fitted on, shape ``(n_served,)``; None for all.
     """
 
     members: tuple[TrainedMember, ...]
@@ -90,6 +92,7 @@ class Study:
     validators: Validators | None = None
     refused: dict[str, int] = field(default_factory=dict)
     rolling_days: int | None = None
+    served_rows: Rows | None = None
 
 
 def learn(
@@ -187,6 +190,7 @@ def learn(
         validators=validated.serving,
         refused=validated.refused,
         rolling_days=recipe.rolling_days,
+        served_rows=served_rows(dataset, recipe.rolling_ns),
     )
 
 

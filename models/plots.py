@@ -40,12 +40,13 @@ def draw_all(
 
 
 def draw_reliability(signals: OutOfFold) -> Figure:
-    """Draw predicted against observed shares of every class."""
+    """Draw predicted against observed shares of every class, of the calibrated rows."""
     figure, axes = _new("Reliability, out of fold", "predicted probability", "observed share")
+    known = signals.calibrated
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
     for outcome in Outcome:
         predicted, observed, _ = reliability_curve(
-            signals.probabilities, signals.labels.classes, outcome
+            signals.probabilities[known], signals.labels.classes[known], outcome
         )
         axes.plot(predicted, observed, marker="o", label=outcome.name.lower())
     axes.legend()

@@ -186,9 +186,18 @@ class Recipe:
         """Return the distance between training and test labels, nanoseconds."""
         return horizon_ns(rule) + self.extra_embargo_bars * rule.timeframe.duration_ns
 
-    def trial(self, names: tuple[str, ...]) -> str:
-        """Return what tells this trial from every other: all choices and the features' names."""
-        text = json.dumps({**asdict(self), "features": names}, sort_keys=True)
+    def trial(self, names: tuple[str, ...], window: str = "") -> str:
+        """Return what tells this trial from every other.
+
+        Parameters
+        ----------
+        names
+            Of the features.
+        window
+            Which bars were chosen to learn from and be judged on; empty where it does not matter.
+        """
+        choices = {**asdict(self), "features": names, **({"bars": window} if window else {})}
+        text = json.dumps(choices, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def parameters(self) -> dict[str, object]:

@@ -51,6 +51,37 @@ class Threshold:
         """Per-trade Sharpe ratio of every candidate."""
         return tuple(sharpe(candidate.trades.net_units) for candidate in self.tried)
 
+    def choose_before(self, labels: Labels, at_ns: int) -> Candidate:
+        """Return the candidate whose trades that ended before an instant earned most on the mean.
+
+        Where nothing ended before it, that of the least edge.
+        """
+
+        def earned(candidate: Candidate) -> float:
+            trades = candidate.trades
+            ended = labels.decided_at_ns[trades.rows] + trades.held_ns < at_ns
+            return float(trades.net_units[ended].mean()) if ended.any() else -math.inf
+
+        return max(self.tried, key=lambda candidate: (earned(candidate), -candidate.min_edge))
+
+    def trade_forward(self, edge: Floats, labels: Labels, fold: npt.NDArray[np.int64]) -> Trades:
+        """Return what each fold gives at the threshold that earlier folds alone would have chosen.
+
+        The first fold has none before it and is not traded. What the chosen threshold itself gives
+        was chosen for giving it.
+
+        Parameters
+        ----------
+        edge, labels, fold
+            As of `fit_min_edge`; what validators refuse is zero.
+        """
+        kept = np.zeros(len(edge))
+        for number in np.unique(fold)[1:]:
+            mine = fold == number
+            min_edge = self.choose_before(labels, int(labels.decided_at_ns[mine][0])).min_edge
+            kept[mine] = np.where(signalled(edge[mine], min_edge), edge[mine], 0.0)
+        return trade(kept, labels, 0.0)
+
 
 def fit_min_edge(
     edge: Floats, labels: Labels, fold: npt.NDArray[np.int64], min_coverage: float

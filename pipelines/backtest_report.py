@@ -68,11 +68,7 @@ class Story:
     def costs(self) -> str:
         """Where each market's spread and swap come from, and the commission."""
         notes = dict.fromkeys(market.costs_note for market in self.markets)
-        nights = dict.fromkeys(
-            f"Swap of {each.symbol}: {each.swap_told}."
-            for each in (market.instrument for market in self.markets)
-        )
-        return f"{' '.join(notes)} {self._commission} {' '.join(nights)}"
+        return f"{' '.join(notes)} {self._commission}"
 
     @property
     def _commission(self) -> str:

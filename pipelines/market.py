@@ -41,13 +41,14 @@ class Market:
 
     @property
     def costs_note(self) -> str:
-        """Say in one sentence where the spread comes from."""
+        """Say in two sentences where spread and swap come from."""
         symbol, side = self.instrument.symbol, self.side.value
+        night = f"A night's swap of {symbol}: {self.instrument.swap_told}."
         if self.spread.points is None:
-            return f"The spread of {symbol} was {self.spread.source}."
+            return f"The spread of {symbol} was {self.spread.source}. {night}"
         return (
             f"The bars of {symbol} are {side} prices without a spread: {self.spread.points:g} "
-            f"points are assumed ({self.spread.source})."
+            f"points are assumed ({self.spread.source}). {night}"
         )
 
 

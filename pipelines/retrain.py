@@ -115,7 +115,10 @@ def retrain(
     chosen = Recipe() if recipe is None else recipe
     if training_window is not None:
         chosen = replace(chosen, rolling_days=parse_training_window(training_window))
-    plan = TrainPlan(home.root, symbol, parsed, window.start_ns, window.end_ns, chosen, project)
+    # The calendar moves the window's bounds: its length is what was chosen.
+    named = "all there is" if rolling_days is None else f"the last {rolling_days} days"
+    bounds = (window.start_ns, window.end_ns)
+    plan = TrainPlan(home.root, symbol, parsed, *bounds, chosen, project, named)
     registry, data = open_registry(home, mlflow_uri), load_data(plan)
     receipt = receipt_path(plan, data)
     known = read_receipt(receipt, registry)

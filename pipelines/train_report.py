@@ -91,7 +91,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
     )
     run.log_tags(
         {
-            TRIAL_TAG: plan.recipe.trial(dataset.names),
+            TRIAL_TAG: plan.trial(dataset.names),
             "headline": comparison.verdict(),
             "luck": comparison.luck_told(),
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from feature_repo.transform import transform_fingerprint
 from models.card import write_card
-from models.champion import duel
+from models.champion import Duel, duel
 from models.compare import count_search
 from models.export import Bundle, digest_folder, read_manifest, replay_golden, write_bundle
 from models.gates import Alias, Evidence, Verdict, judge
@@ -78,7 +78,7 @@ def conduct(
         data = load(plan)
         refuse_leaking_data(plan, data)
         plan, search = tune_plan(plan, data, run, crew)
-        trials = registry.count_trials(plan.experiment, plan.recipe.trial(data.dataset.names))
+        trials = registry.count_trials(plan.experiment, plan.trial(data.dataset.names))
         found = weigh(learn_from(plan, data, trials), search)
         refuse_leaking_study(plan, data, found)
         record_study(run, plan, data, found)
@@ -131,7 +131,8 @@ def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bund
 
 def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Manifest:
     """Return the model's contract with the scorer."""
-    labels = data.dataset.labels
+    rows = found.served_rows
+    labels = data.dataset.labels if rows is None else data.dataset.labels.take(rows)
     return Manifest(
         schema=MANIFEST_SCHEMA,
         symbol=plan.symbol,
@@ -181,7 +182,7 @@ def judge_study(
 ) -> Verdict:
     """Put the gates to what was measured; the bundle is read back for it."""
     ended = data.dataset.labels.ended_at_ns
-    champion_units, beside = _duel(plan, data, found, registry)
+    duelled = _duel(plan, data, found, registry)
     evidence = Evidence(
         comparison=found.comparison,
         refit_differs=found.refit_differs,
@@ -191,8 +192,9 @@ def judge_study(
         is_tradable=plan.recipe.label.target.is_tradable,
         golden_difference=replay_golden(bundle.folder, read_manifest(bundle.folder)),
         parity=max(member.exported.parity for member in found.members),
-        champion_units=champion_units,
-        model_units_beside_champion=beside,
+        champion_units=None if duelled is None else duelled.champion_units,
+        model_units_beside_champion=None if duelled is None else duelled.model_units,
+        no_duel="" if duelled is None else duelled.reason,
     )
     verdict = judge(evidence)
     for gate in verdict.gates:
@@ -200,10 +202,8 @@ def judge_study(
     return verdict
 
 
-def _duel(
-    plan: TrainPlan, data: TrainingData, found: Study, registry: Registry
-) -> tuple[float | None, float | None]:
-    """Return the champion's and the model's units on the same rows; None if there is none.
+def _duel(plan: TrainPlan, data: TrainingData, found: Study, registry: Registry) -> Duel | None:
+    """Return what the champion and the model earned on the same rows; None if there is none.
 
     NaN where they cannot be compared: an alias that anybody may move makes no champion, and what
     is none is not what must be beaten.
@@ -211,20 +211,25 @@ def _duel(
     try:
         champion = registry.resolve(plan.name, Alias.CHAMPION)
     except NotFound:
-        return None, None
+        return None
     try:
         registry.check(champion, Alias.CHAMPION, read_trust(plan.home.trusted))
     except ModelRefused as error:
         logger.warning("version %s is no champion to be beaten: %s", champion.version, error)
-        return math.nan, math.nan
+        return Duel(math.nan, math.nan, 0, f"version {champion.version} is none: {error}")
     with tempfile.TemporaryDirectory() as scratch:
         fetched = registry.download_bundle(champion, Path(scratch) / "champion")
-        min_edge, dataset = found.threshold.chosen.min_edge, data.dataset
+        dataset = data.dataset
         window = read_manifest(fetched.folder).vector.window
         if window is not None:
             dataset = lend_windows(dataset, open_training_store(plan), plan.symbol, window)
-        units = duel(fetched.folder, dataset, found.signals, min_edge, plan.rule)
-    return units.champion_units, units.model_units
+        judged = (found.signals, found.threshold, plan.rule)
+        return duel(fetched.folder, dataset, *judged, _fingerprint)
+
+
+def _fingerprint(manifest: Manifest) -> str:
+    """Return how the catalogue makes the features of a manifest now."""
+    return transform_fingerprint(manifest.vector.all_names, manifest.timeframe, manifest.symbol)
 
 
 @lru_cache(maxsize=1)

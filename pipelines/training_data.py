@@ -63,6 +63,8 @@ class TrainPlan:
         Every choice.
     project
         Feast's name space.
+    window
+        What tells the choice of the bars from another; empty for their bounds.
     """
 
     home_root: Path
@@ -72,6 +74,7 @@ class TrainPlan:
     end_ns: int | None
     recipe: Recipe
     project: str
+    window: str = ""
 
     @property
     def home(self) -> Home:
@@ -96,6 +99,19 @@ class TrainPlan:
             return vector
         window = find_window(self.recipe.window).contract(self.timeframe)
         return msgspec.structs.replace(vector, window=window)
+
+    def trial(self, names: tuple[str, ...], recipe: Recipe | None = None) -> str:
+        """Return what tells this trial from every other: all choices, features and window.
+
+        Parameters
+        ----------
+        names
+            Of the features.
+        recipe
+            Of the choices; None for the plan's.
+        """
+        bounds = self.window or f"{self.start_ns} to {self.end_ns}"
+        return (self.recipe if recipe is None else recipe).trial(names, bounds)
 
     @property
     def rule(self) -> BarrierRule:

@@ -53,7 +53,7 @@ def tune_plan(
         with run.child(f"{tried.config.kind} trial {tried.number + 1}") as nested:
             nested.log_params(asdict(tried.config))
             nested.log_figures({"inner_log_loss": tried.log_loss, "pruned": float(tried.pruned)})
-            nested.log_tags({TRIAL_TAG: asked.trial(dataset.names)})
+            nested.log_tags({TRIAL_TAG: plan.trial(dataset.names, asked)})
             nested.log_text(tried.daily.table(), "daily_units.csv")
 
     families = tuple(

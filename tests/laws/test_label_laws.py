@@ -120,7 +120,7 @@ def test_labels_are_what_following_each_position_bar_by_bar_gives(
 def within_horizon(bars: Bars, rule: BarrierRule) -> np.ndarray:
     """Tell of each bar whether a position opened after it would be timed out within the bars."""
     opened = np.append(bars.closed_at_ns[1:], 2**62) - HOUR
-    return opened + rule.timeout_ns <= bars.closed_at_ns[-1] - HOUR
+    return np.asarray(opened + rule.timeout_ns <= bars.closed_at_ns[-1] - HOUR)
 
 
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(30, 79))

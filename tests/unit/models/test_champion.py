@@ -80,6 +80,10 @@ def bundle(study: Study, manifest: Manifest, tmp_path_factory: pytest.TempPathFa
     return write_bundle(folder, manifest, {"a": study.members[0].exported}, study.golden)
 
 
+def as_it_was(manifest: Manifest) -> str:
+    return manifest.transform_fingerprint
+
+
 def test_a_bundle_read_back_is_what_was_written(
     bundle: Bundle, manifest: Manifest, study: Study
 ) -> None:
@@ -122,14 +126,43 @@ def test_the_same_bundle_has_the_same_digest_and_a_changed_one_another(
 def test_the_duel_uses_rows_the_champion_never_learnt_from(
     bundle: Bundle, manifest: Manifest, study: Study
 ) -> None:
-    dataset, min_edge = make_dataset(drift=40.0), study.threshold.chosen.min_edge
-    found = duel(bundle.folder, dataset, study.signals, min_edge, RULE)
+    dataset = make_dataset(drift=40.0)
+    found = duel(bundle.folder, dataset, study.signals, study.threshold, RULE, as_it_was)
     later = study.signals.labels.decided_at_ns > manifest.training.ended_at_ns
     labels = study.signals.labels.take(np.flatnonzero(later))
-    mine = trade(study.signals.edge[later], labels, min_edge)
     assert found.n_rows == len(labels) < len(study.signals.labels)
-    assert found.model_units == mine.net_units.sum()
     assert found.champion_units > 0.0
+    assert found.reason == ""
+
+
+def test_the_duel_uses_the_threshold_that_rows_before_it_would_have_chosen(
+    bundle: Bundle, manifest: Manifest, study: Study
+) -> None:
+    signals = study.signals
+    later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
+    labels = signals.labels.take(np.flatnonzero(later))
+    before = []
+    for tried in study.threshold.tried:
+        rows, held = tried.trades.rows, tried.trades.held_ns
+        ended = signals.labels.decided_at_ns[rows] + held < labels.decided_at_ns[0]
+        before.append(tried.trades.net_units[ended].mean())
+    chosen = study.threshold.tried[int(np.argmax(before))]
+    found = duel(bundle.folder, make_dataset(drift=40.0), signals, study.threshold, RULE, as_it_was)
+    mine = trade(signals.edge[later], labels, chosen.min_edge)
+    assert found.model_units == mine.net_units.sum()
+
+
+def test_a_champion_whose_features_are_made_otherwise_now_cannot_be_compared(
+    bundle: Bundle, study: Study
+) -> None:
+    found = duel(
+        bundle.folder,
+        make_dataset(drift=40.0),
+        *(study.signals, study.threshold, RULE, lambda _: "1"),
+    )
+    assert math.isnan(found.champion_units)
+    assert math.isnan(found.model_units)
+    assert found.reason == "it learnt from features of fingerprint 0, the catalogue's is 1"
 
 
 def test_a_champion_that_learnt_from_everything_cannot_be_compared(
@@ -141,7 +174,9 @@ def test_a_champion_that_learnt_from_everything_cannot_be_compared(
     written = write_bundle(
         tmp_path / "newer", newer, {"a": study.members[0].exported}, study.golden
     )
-    found = duel(written.folder, make_dataset(drift=40.0), study.signals, 0.1, RULE)
+    judged = (study.signals, study.threshold, RULE, as_it_was)
+    found = duel(written.folder, make_dataset(drift=40.0), *judged)
+    assert found.reason == "0 rows lie behind its training, 200 are needed"
     assert found.n_rows == 0
     assert math.isnan(found.champion_units)
     assert math.isnan(found.model_units)
@@ -151,7 +186,9 @@ def test_a_champion_that_trades_by_other_exits_cannot_be_compared(
     bundle: Bundle, study: Study
 ) -> None:
     wider = msgspec.structs.replace(RULE, stop_units=2.0, target_units=2.0)
-    found = duel(bundle.folder, make_dataset(drift=40.0), study.signals, 0.1, wider)
+    judged = (study.signals, study.threshold, wider, as_it_was)
+    found = duel(bundle.folder, make_dataset(drift=40.0), *judged)
+    assert found.reason.startswith("it trades by other exits")
     assert found.n_rows > 0
     assert math.isnan(found.champion_units)
     assert math.isnan(found.model_units)
@@ -208,6 +245,8 @@ def test_the_card_says_where_the_spread_comes_from(manifest: Manifest, study: St
     assert "spread of 8 points assumed (declared; nobody published one)" in card
     told = "recorded with each bar, median 9 points, 90% within 14"
     recorded = msgspec.structs.replace(manifest, assumed_spread_points=None, spread_source=told)
+    nights = msgspec.structs.replace(manifest, swap_told="-4 points a night long")
+    assert "| swap | -4 points a night long |" in write_card(nights, "d", study, Verdict(()))
     assert f"spread recorded ({told})" in write_card(recorded, "d" * 64, study, Verdict(()))
     assert decode_manifest(encode_manifest(declared)) == declared
     assert b"spread_source" not in encode_manifest(manifest)

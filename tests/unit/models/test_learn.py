@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,10 @@ from models.recipe import Recipe, parse_training_window
 from models.splits import Fold, walk_forward
 from online.domain.certificate import Policy
 from online.domain.errors import InvalidInput
+from online.domain.market import PriceSide, Timeframe
+from pipelines.spread import SpreadUsed
+from pipelines.training import make_manifest
+from pipelines.training_data import TrainingData, TrainPlan
 from tests.unit.models.markets import (
     CONTRACT,
     COSTS,
@@ -228,6 +233,21 @@ def test_a_rolling_window_shortens_every_training_set_and_what_serves_alike() ->
     served = family.fit(training_set(dataset, last, horizon), 7)
     assert whole(dataset, rolling_ns=rolling_ns).onnx == served.to_onnx()
     assert whole(dataset).onnx != served.to_onnx()
+
+
+def test_the_manifest_of_a_rolling_model_tells_of_the_rows_it_was_fitted_on(tmp_path: Path) -> None:
+    dataset, recipe = make_dataset(), dataclasses.replace(RECIPE, rolling_days=30)
+    study = learn(dataset, recipe, CONTRACT, RULE, COSTS, 1)
+    plan = TrainPlan(tmp_path, "EURUSD", Timeframe.H1, None, None, recipe, "sextant")
+    spread = SpreadUsed(8.0, "as given")
+    data = TrainingData(dataset, COSTS, PriceSide.ASK, spread, "4 points a night")
+    told = make_manifest(plan, data, study, 1)
+    decided = dataset.labels.decided_at_ns
+    fitted = decided >= decided[-1] - 30 * 24 * HOUR
+    assert told.training.n_bars == int(fitted.sum()) < len(dataset)
+    assert told.training.started_at_ns == decided[fitted][0]
+    assert told.training.ended_at_ns == dataset.labels.ended_at_ns.max()
+    assert told.swap_told == "4 points a night"
 
 
 def test_a_training_window_is_a_choice_that_is_recorded_counted_and_checked() -> None:

@@ -23,7 +23,7 @@ from models.recipe import Recipe
 from models.tuning import has_space
 from online.adapters.onnx_model import load_bundle
 from online.domain.errors import InvalidInput, ModelRefused
-from online.domain.manifest import Member
+from online.domain.manifest import Manifest, Member
 from online.domain.window import WindowContract
 from tests.fakes import make_manifest
 from tests.unit.models.markets import CONTRACT, COSTS, LENGTH, NAMES, RULE, make_dataset
@@ -38,6 +38,10 @@ WINDOWED = msgspec.structs.replace(
 @pytest.fixture(scope="module")
 def study() -> Study:
     return learn(make_dataset(drift=40.0, windowed=True), RECIPE, WINDOWED, RULE, COSTS, 1)
+
+
+def as_it_was(manifest: Manifest) -> str:
+    return manifest.transform_fingerprint
 
 
 def test_trees_and_networks_are_members_of_one_ensemble(
@@ -76,10 +80,13 @@ def test_trees_and_networks_are_members_of_one_ensemble(
     outputs = np.array([output.raw for output in found], np.float32)
     assert outputs.tobytes() == study.golden.outputs[:, 5].tobytes()
     dataset = make_dataset(drift=40.0, windowed=True)
-    beside = duel(bundle.folder, dataset, study.signals, 0.1, RULE)
+    judged = (study.signals, study.threshold, RULE, as_it_was)
+    beside = duel(bundle.folder, dataset, *judged)
     assert math.isfinite(beside.champion_units)
     blind = dataclasses.replace(dataset, windows=None)
-    assert math.isnan(duel(bundle.folder, blind, study.signals, 0.1, RULE).champion_units)
+    refused = duel(bundle.folder, blind, *judged)
+    assert math.isnan(refused.champion_units)
+    assert refused.reason == "the data lack the windows that it reads"
 
 
 def test_a_network_that_saw_what_came_later_is_refused(study: Study) -> None:
