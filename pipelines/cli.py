@@ -111,7 +111,7 @@ def _usage(error: TyperException) -> str:
     if context is None:
         return ""
     usage = " ".join(context.get_usage().split())
-    return f"{usage}. What each means: {context.command_path} --help"
+    return f"{usage}\nWhat each means: {context.command_path} --help"
 
 
 def _fail(message: str, remedy: str, status: int) -> int:
