@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from online.adapters.clocks import SystemClock
@@ -44,6 +44,8 @@ RESOLVE_SECONDS = 60.0
 _FOREVER_SECONDS = 1_000_000_000
 _MINUTE_NS = 60_000_000_000
 _FIRST_LOTS, _STEP_LOTS, _DIFFERENT = 0.1, 0.01, 50
+ALWAYS = ("Sun 00:00-Sat 24:00",)
+"""Trading hours: the clock is the real one, and accidents happen at weekends too."""
 SCORER_STEPS = ("before_send", "after_send", "before_result", "after_result")
 GATEWAY_STEPS = ("before_sending", "after_sending", "before_result", "after_result")
 SCENARIOS = (
@@ -339,6 +341,6 @@ def _desk(
             max_repeats_per_window=1_000_000,
             max_quote_age_milliseconds=600_000,
         ),
-        instruments=INSTRUMENTS,
+        instruments={n: replace(each, hours=ALWAYS) for n, each in INSTRUMENTS.items()},
         book=book,
     )
