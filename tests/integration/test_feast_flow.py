@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 from prefect.artifacts import Artifact
-from prefect.testing.utilities import prefect_test_harness
 
 from pipelines.featurize import featurize
 from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, served_home
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("prefect_storage")]
 
 
 def test_the_flow_reports_its_coverage_as_an_artifact() -> None:
     bars = priced_bars()
-    with prefect_test_harness(server_startup_timeout=120), served_home() as home:
+    with served_home() as home:
         fill_lake(home, bars)
         found = featurize(str(home.root), SYMBOL, "H1", until_ns=int(bars.closed_at_ns[400]))
         artifact: Any = Artifact.get("features-eurusd-h1")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import LocalCluster
-from prefect.testing.utilities import prefect_test_harness
 
 from feature_repo.bars import BarArrays
 from feature_repo.panel import Panel
@@ -23,7 +22,7 @@ from pipelines.sources.raw import BAR_COLUMNS, MICROSTRUCTURE
 from tests.integration.feast_homes import served_home
 from tests.laws.feature_data import frame_of, random_bars
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("prefect_storage")]
 
 SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY")
 
@@ -57,7 +56,7 @@ def files(home: Home) -> dict[str, bytes]:
 
 def test_dask_writes_the_files_of_the_serial_run(tmp_path: Path) -> None:
     serial = Home(tmp_path)
-    with prefect_test_harness(server_startup_timeout=120), served_home() as home:
+    with served_home() as home:
         for symbol, bars in market().items():
             for each in (serial, home):
                 fill(each, symbol, bars)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from prefect.artifacts import Artifact
-from prefect.testing.utilities import prefect_test_harness
 
 from feature_repo.transform import transform_fingerprint
 from models.export import digest_folder, read_manifest
@@ -42,7 +41,7 @@ from pipelines.training import conduct
 from pipelines.training_data import TrainPlan, load_training_data
 from tests.planted_leaks import LEAKS, Planted
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("prefect_storage")]
 SYMBOL, NAME = "EURUSD", "EURUSD.H1.barrier"
 RECIPE = Recipe(families=(XgboostConfig(max_rounds=40, patience=5),), n_folds=3)
 END_NS = int(datetime(2017, 10, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
@@ -57,8 +56,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     compute_offline(made, read_series(made, SYMBOL, Timeframe.H1))
     patch = pytest.MonkeyPatch()
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with prefect_test_harness(server_startup_timeout=120):
-        yield made
+    yield made
     patch.undo()
 
 
