@@ -9,6 +9,8 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Compiled files are kept: the tests and the platform start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 CONSTRAINTS := infra/constraints.txt
 VENV := .venv

@@ -8,8 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.longest_first import order
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep our order of the files where several workers take them."""
+    if config.getoption("dist", "no") == "loadfile":
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with the longest files."""
+    if hasattr(config, "workerinput"):
+        order(items)
 
 
 @pytest.fixture(scope="session")
