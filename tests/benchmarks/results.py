@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import shutil
 import sys
 import time
@@ -25,13 +26,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.bars import Floats
 from models.card import attribute_study
 from models.dataset import Dataset
 from models.evaluate import COVERAGES
 from models.families.build import FAMILIES, build_family
 from models.families.sequence import SequenceConfig
 from models.fit import fit_folds
-from models.labels import Outcome
+from models.labels import Costs, Outcome
 from models.learn import Study, cut_folds, learn
 from models.recipe import LabelChoice, Recipe
 from models.splits import Fold
@@ -70,6 +72,7 @@ HOLDOUT_NS = int(datetime(2018, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 N_COINS = 5
 OTHER_TIMEFRAMES = (Timeframe.M5, Timeframe.M15, Timeframe.M30, Timeframe.H4)
 OTHER_KINDS = ("xgboost", "logistic")
+MINUTES_YEAR = 2017
 QUOTED = ("EURUSD", "XAUUSD")
 """Symbols of which OANDA's quotes are at hand, some days of May 2014."""
 QUOTES = FOLDER.parent / "oanda_ticks"
@@ -97,6 +100,10 @@ def main() -> None:
     length_rows = [
         once(f"{timeframe}-{kind}", lambda t=timeframe, k=kind: walk_timeframe(home, t, k))  # type: ignore[misc] # bound now
         for timeframe in OTHER_TIMEFRAMES
+        for kind in OTHER_KINDS
+    ]
+    length_rows += [
+        once(f"{Timeframe.M1}-{kind}", lambda k=kind: walk_minutes(home, k))  # type: ignore[misc] # bound now
         for kind in OTHER_KINDS
     ]
     targets = other_targets(home)
@@ -171,11 +178,16 @@ def quoted_minutes(symbol: str) -> pd.DataFrame:
 
 
 def study(
-    home: Home, symbol: str, kind: str, end_ns: int | None, timeframe: Timeframe = Timeframe.H1
+    home: Home,
+    symbol: str,
+    kind: str,
+    end_ns: int | None,
+    timeframe: Timeframe = Timeframe.H1,
+    start_ns: int | None = None,
 ) -> tuple[TrainPlan, TrainingData, Study]:
     """Run a family's study with its default settings."""
     recipe = Recipe(families=(FAMILIES[kind],))
-    plan = TrainPlan(home.root, symbol, timeframe, None, end_ns, recipe, "results")
+    plan = TrainPlan(home.root, symbol, timeframe, start_ns, end_ns, recipe, "results")
     data = load_training_data(plan)
     found = learn(data.dataset, recipe, plan.vector, plan.rule, data.costs, 1)
     return plan, data, found
@@ -219,6 +231,17 @@ def walk_timeframe(home: Home, timeframe: Timeframe, kind: str) -> Row:
     return {"timeframe": str(timeframe), **summary(kind, data, found)}
 
 
+def walk_minutes(home: Home, kind: str) -> Row:
+    """Walk the minutes of the last year before 2018 forward; their features are made first."""
+    checked = checked_year(FOLDER / f"{MAIN}_{MINUTES_YEAR}.zip")
+    lake = Lake(home.lake)
+    lake.write_bars(MAIN, Timeframe.M1, checked.side, checked.bars, f"histdata {MINUTES_YEAR}")
+    compute_offline(home, read_series(home, MAIN, Timeframe.M1))
+    begun_ns = int(datetime(MINUTES_YEAR, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+    _, data, found = study(home, MAIN, kind, HOLDOUT_NS, Timeframe.M1, begun_ns)
+    return {"timeframe": str(Timeframe.M1), **summary(kind, data, found)}
+
+
 def summary(kind: str, data: TrainingData, found: Study) -> Row:
     """Return the out-of-fold figures that a table shows."""
     told = found.comparison
@@ -230,7 +253,9 @@ def summary(kind: str, data: TrainingData, found: Study) -> Row:
         "rows": len(data.dataset),
         "spread": data.spread.note,
         "commission": data.costs.commission_per_lot_side,
+        "swap": data.swap_told,
         "commission_units": float((data.costs.commission_price / risk).sum()),
+        "swap_units": float((_nights(found, data.costs) / risk).sum()),
         "trades": pooled.performance.n_trades,
         "units": pooled.performance.total_units,
         "sharpe": pooled.performance.sharpe_annual,
@@ -241,12 +266,25 @@ def summary(kind: str, data: TrainingData, found: Study) -> Row:
         "information": pooled.information,
         "rules_trades": rules.performance.n_trades,
         "rules_units": rules.performance.total_units,
+        "forward_units": told.forward_units,
+        "forward_trades": len(told.forward),
         "hold_units": told.hold_units,
         "coin_units": told.coin_units,
         "coins_beaten": told.coins_beaten,
         "deflated_sharpe": told.deflated_sharpe,
-        "curve": list(told.model.curve),
+        "curve": [hit if math.isfinite(hit) else None for hit in told.model.curve],
     }
+
+
+def _nights(found: Study, costs: Costs) -> Floats:
+    """Return what each trade was paid for its nights, in price; negative cost."""
+    trades, labels = found.comparison.model.trades, found.signals.labels
+    gained = np.where(
+        trades.is_long,
+        (labels.long.filled - labels.long.entry)[trades.rows],
+        (labels.short.entry - labels.short.filled)[trades.rows],
+    )
+    return np.asarray(trades.net_price - gained + costs.commission_price, dtype=np.float64)
 
 
 def brief(run: Performance) -> Row:

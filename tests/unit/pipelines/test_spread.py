@@ -106,7 +106,8 @@ def test_a_market_says_which_spread_it_has_and_where_it_comes_from(lake: Lake) -
     write(lake, Timeframe.M1, bars(Timeframe.M1, np.full(200, 5.0), quoted=True))
     recorded = read_market(lake, EURUSD, Timeframe.M1, START_NS, 2**62)
     assert recorded.costs_note == (
-        "The spread of EURUSD was recorded with each bar, median 5 points, 90% within 5."
+        "The spread of EURUSD was recorded with each bar, median 5 points, 90% within 5. "
+        f"A night's swap of EURUSD: {EURUSD.swap_told}."
     )
 
 
