@@ -99,9 +99,9 @@ def _walked(rows: Sequence[Row]) -> str:
     return (
         "## EURUSD H1, 2014-2017, five purged folds\n\n"
         + _table(head, body)
-        + "\nThe least edge to trade is chosen on all folds, which flatters; the last but one column "
-        "has thresholds that earlier folds alone would have chosen, the first fold left out "
-        "(trades).\n" + f"\nCoins with the same entries, mean net R: {means}.\n"
+        + "\nThe least edge to trade is chosen on all folds, which flatters; the last but one "
+        "column has thresholds that earlier folds alone would have chosen, the first fold left "
+        "out (trades).\n" + f"\nCoins with the same entries, mean net R: {means}.\n"
     )
 
 
@@ -206,9 +206,9 @@ def _lengths(rows: Sequence[Row]) -> str:
     ]
     return (
         "## EURUSD on other timeframes, 2014-2017\n\nBars made of the same minutes (of M1 2017 "
-        "alone), walked forward in five purged folds; barriers and time-out are counted in bars of that length. The "
-        "shorter the bar, the greater the share of its range that trading costs.\n\n"
-        + _table(head, body)
+        "alone), walked forward in five purged folds; barriers and time-out are counted in bars of "
+        "that length. The shorter the bar, the greater the share of its range that trading "
+        "costs.\n\n" + _table(head, body)
     )
 
 
@@ -232,11 +232,10 @@ def _accuracy(rows: Sequence[Row]) -> str:
     ]
     said = (
         "## Accuracy against coverage: the barriers\n\nShare of the bars whose said side reached "
-        "its target before its stop and its time-out, EURUSD 2014-2017 out of fold, without the first "
-        "fold, which nothing has calibrated. A bar on which neither side did counts as wrong.\n\n"
-        + _table(head, body)
-        + _reached(rows)
+        "its target before its stop and its time-out, EURUSD 2014-2017 out of fold, without the "
+        "first fold, which nothing has calibrated. A bar on which neither side did counts as wrong."
     )
+    return f"{said}\n\n{_table(head, body)}{_reached(rows)}"
 
 
 def _reached(rows: Sequence[Row]) -> str:
