@@ -23,6 +23,8 @@ from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyp
 from online.domain.transform import transform_field
 
 _TYPE: Final = "feature_repo.online_store.SextantOnlineStore"
+SOCKET_SECONDS = 5.0
+"""Longest wait for the server: to be connected, and for each part of an answer."""
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
@@ -34,6 +36,13 @@ class SextantOnlineStoreConfig(RedisOnlineStoreConfig):
 
 class SextantOnlineStore(RedisOnlineStore):
     """Feast's Redis store, which tells no longer how values are made that it writes over."""
+
+    @staticmethod
+    def _parse_connection_string(connection_string: str) -> tuple[list[Any], dict[str, Any]]:
+        """Return Feast's nodes and options; a server that hangs is waited for, but not for ever."""
+        nodes, options = RedisOnlineStore._parse_connection_string(connection_string)  # noqa: SLF001 - what is overridden
+        bounds = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": SOCKET_SECONDS}
+        return nodes, {**bounds, **options}
 
     def online_write_batch(
         self,

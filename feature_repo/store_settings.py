@@ -20,6 +20,8 @@ PREFIX = "FEATURE_STORE_"
 """``FEATURE_STORE_REDIS_URL``, ``FEATURE_STORE_REGISTRY_URL``, ``FEATURE_STORE_OFFLINE_URL``."""
 
 _REDIS_PORT, _ARROW_FLIGHT_PORT = 6379, 8815
+_BOUNDS = {"connect_timeout": 5, "tcp_user_timeout": 15_000}
+"""Of a registry's server that is not there, seconds, and that takes nothing, milliseconds."""
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
 
 
@@ -109,7 +111,7 @@ def registry_of(url: str) -> str:
     Examples
     --------
     >>> registry_of("postgresql://feast@db/registry")
-    'postgresql+psycopg://feast@db/registry'
+    'postgresql+psycopg://feast@db/registry?connect_timeout=5&tcp_user_timeout=15000'
     """
     scheme, _, rest = url.partition("://")
     if scheme not in _DRIVERS or not rest:
@@ -117,7 +119,9 @@ def registry_of(url: str) -> str:
             f"the registry's URL is like postgresql://user@host/database, got scheme {scheme!r}",
             code="STORE_SETTINGS",
         )
-    return f"{_DRIVERS[scheme]}://{rest}"
+    bounds = [f"{name}={value}" for name, value in _BOUNDS.items() if f"{name}=" not in rest]
+    joined = "&".join(([rest.partition("?")[2]] if "?" in rest else []) + bounds)
+    return f"{_DRIVERS[scheme]}://{rest.partition('?')[0]}?{joined}"
 
 
 def offline_of(url: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -103,17 +104,34 @@ class NewsFeed:
             With code ``INVALID_NEWS_CALENDAR`` if what it answers is no calendar.
         """
         try:
-            async with httpx.AsyncClient(timeout=self._timeout_seconds) as client:
-                response = await client.get(self._url, follow_redirects=False)
+            async with (
+                asyncio.timeout(self._timeout_seconds),  # of the whole, not of each part
+                httpx.AsyncClient(timeout=self._timeout_seconds) as client,
+                client.stream("GET", self._url, follow_redirects=False) as response,
+            ):
                 response.raise_for_status()
-                text = response.text
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+                text = await _read(response)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            why = str(error) or f"not all within {self._timeout_seconds:g} s"
             raise Unavailable(
-                f"the news feed does not answer: {error}", code="NEWS_UNAVAILABLE"
+                f"the news feed does not answer: {why}", code="NEWS_UNAVAILABLE"
             ) from error
-        if len(text) > _LARGEST_BYTES:
+        return NewsCalendar(parse_news(text, "the news feed"), now_ns + self._max_age_ns)
+
+
+async def _read(response: httpx.Response) -> str:
+    """Return what a feed tells, and never hold more of it than may be read."""
+    told = bytearray()
+    async for part in response.aiter_bytes():
+        told += part
+        if len(told) > _LARGEST_BYTES:
             raise InvalidSettings(
-                f"the news feed told {len(text)} characters, at most {_LARGEST_BYTES} are read",
+                f"the news feed tells more than {_LARGEST_BYTES} bytes, which are not read",
                 code="INVALID_NEWS_CALENDAR",
             )
-        return NewsCalendar(parse_news(text, "the news feed"), now_ns + self._max_age_ns)
+    try:
+        return told.decode(response.encoding or "utf-8")
+    except (UnicodeDecodeError, LookupError) as error:
+        raise InvalidSettings(
+            f"the news feed cannot be read: {error}", code="INVALID_NEWS_CALENDAR"
+        ) from error

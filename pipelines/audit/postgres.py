@@ -33,6 +33,14 @@ from online.domain.errors import InvalidInput, Unavailable
 MIGRATIONS = Path(__file__).resolve().parents[2] / "infra" / "migrations"
 SCHEMA = "audit"
 _CONNECT_SECONDS = 5
+_STATEMENT_SECONDS = 120
+_LINK = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""After which a server is given up that took nothing and said nothing, as libpq spells it."""
 
 _log = logging.getLogger(__name__)
 _metadata = MetaData(schema=SCHEMA)
@@ -88,7 +96,12 @@ def connect(url: str, pool_size: int = 2) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "sextant-audit"},
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "application_name": "sextant-audit",
+            "options": f"-c statement_timeout={round(_STATEMENT_SECONDS * 1000)}",
+            **_LINK,
+        },
     )
 
 

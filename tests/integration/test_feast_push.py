@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ from feature_repo.engine import FeatureStream, Vector, compute_batch
 from feature_repo.objects import references, service_name
 from feature_repo.panel import Panel
 from feature_repo.store import StorePaths, apply_definitions, open_store, redis_connection_string
+from feature_repo.store_settings import StoreSettings
 from feature_repo.transform import transform_fingerprint
 from feature_repo.vector import VectorStream
 from online.adapters.feast_redis import (
@@ -248,6 +250,20 @@ def test_a_value_that_comes_too_late_for_its_bar_waits_for_the_next(line: Line) 
     assert line.read().values.count(None) == 1  # noqa: PD011 - no pandas here
     again = line.pusher.push(at_ns, without(line, _CUT, "rsi_14"))
     assert again.warming_up == ("h1_momentum",)
+
+
+def test_a_store_that_hangs_is_given_up_in_time(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feature_repo.online_store.SOCKET_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes calls and never answers
+        settings = StoreSettings(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        paths = replace(feature_steps.store_paths(line.home), settings=settings)
+        features = available(line.bars.inputs)
+        pusher = VectorPusher(open_store(paths), SYMBOL, Timeframe.H1, features)
+        with pytest.raises(Unavailable) as refusal:
+            pusher.push(int(line.bars.closed_at_ns[_CUT]), line.batch[_CUT])
+    assert refusal.value.code == "ONLINE_STORE_UNAVAILABLE"
 
 
 def test_a_view_is_never_written_in_part(line: Line) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from online.adapters.journal_reader import read_sealed
 from online.domain.audit import audit
 from online.domain.errors import InvalidInput, JournalCorrupt, NotFound, Unavailable
 from pipelines.audit import postgres
+from pipelines.audit.answers import SILENCE
 from pipelines.audit.comparison import compare_copy
 from pipelines.audit.relay import Relay
 from pipelines.cli import run
@@ -186,3 +188,14 @@ def test_a_url_of_another_database_is_refused_without_repeating_its_password() -
 def test_an_absent_journal_is_named(tmp_path: Path, engine: Engine) -> None:
     with pytest.raises(NotFound, match="no journal"):
         Relay(tmp_path / "absent.db", engine).catch_up()
+
+
+def test_a_statement_that_never_ends_is_given_up_and_counts_as_silence(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_STATEMENT_SECONDS", 0.02)
+    bounded = postgres.connect(url)
+    with bounded.connect() as connection, pytest.raises(OperationalError, match="timeout"):
+        connection.execute(text("SELECT pg_sleep(60)"))
+    assert issubclass(OperationalError, SILENCE)
+    bounded.dispose()

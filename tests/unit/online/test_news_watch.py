@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -106,6 +106,38 @@ def test_a_feed_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(Unavailable) as caught:
         asyncio.run(feed.fetch(BAR_NS))
     assert caught.value.code == "NEWS_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("header", [b"", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_feed_that_says_nothing_or_drips_is_given_up_in_time(header: bytes) -> None:
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(header)
+        with suppress(ConnectionError):
+            while True:
+                if header:
+                    writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        feed = NewsFeed(f"http://127.0.0.1:{port}/", 60.0, timeout_seconds=0.1)
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable) as caught:
+                await feed.fetch(BAR_NS)
+        assert caught.value.code == "NEWS_UNAVAILABLE"
+        server.close()
+
+    asyncio.run(story())
+
+
+def test_a_feed_that_never_ends_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("online.adapters.news_calendar._LARGEST_BYTES", 1_000)
+    told = Told()
+    told.body = TEXT * 100
+    with serving(told), pytest.raises(InvalidSettings, match="more than 1000 bytes"):
+        asyncio.run(NewsFeed(told.url, 60.0, 10.0).fetch(BAR_NS))
 
 
 def test_a_changed_file_is_put_in_force_and_a_broken_one_ends_what_it_told(tmp_path: Path) -> None:
