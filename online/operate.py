@@ -8,6 +8,7 @@ or reads a clock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -112,7 +113,8 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
     """Cancel every resting order of this journal, then close every position of it.
 
     What a person or another program opened is left alone. One that cannot be closed does not keep
-    the others open.
+    the others open. Asked for again with the same id, it goes on where it was interrupted: what was
+    sent before is told and not sent again, and what was opened since is left open.
 
     Parameters
     ----------
@@ -128,20 +130,26 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
     seen, _ = keep_finite(await floor.broker.observe("", floor.book.last_deal))
     if seen.positions is None or seen.orders is None:
         raise Unavailable("the broker did not tell what is open", code="ACCOUNT_UNAVAILABLE")
-    wanted: list[tuple[str, Operation]] = [
-        (f"{client_id}.order-{order.ticket}", Cancel(order.ticket))
-        for order in seen.orders
-        if floor.book.entry(order.magic) is not None and symbol in {"", order.symbol}
-    ]
-    wanted += [
-        (f"{client_id}.{held.ticket}", Close(held.ticket))
-        for held in seen.positions
-        if floor.book.entry(held.magic) is not None and symbol in {"", held.symbol}
-    ]
+    earlier, began_at_ns = _earlier(client_id, floor)
+    wanted: dict[str, Operation] = {
+        **earlier,
+        **{
+            f"{client_id}.order-{order.ticket}": Cancel(order.ticket)
+            for order in seen.orders
+            if floor.book.entry(order.magic) is not None and symbol in {"", order.symbol}
+        },
+        **{
+            f"{client_id}.{held.ticket}": Close(held.ticket)
+            for held in seen.positions
+            if floor.book.entry(held.magic) is not None
+            and symbol in {"", held.symbol}
+            and held.opened_at_ns <= began_at_ns
+        },
+    }
     strangers = (p.ticket for p in seen.positions if floor.book.entry(p.magic) is None)
     left_alone = tuple(strangers)
     done = []
-    for name, operation in wanted:
+    for name, operation in wanted.items():
         try:
             reply = await operate(Wish(name, operation, by, note), floor)
         except SextantError as error:
@@ -149,6 +157,18 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
         else:
             done.append(Carried(name, operation, reply))
     return Closing(tuple(done), left_alone)
+
+
+def _earlier(client_id: str, floor: Floor) -> tuple[dict[str, Operation], float]:
+    """Return what was asked for under an id before, and when that began; for ever if never."""
+    marks = f"op-{client_id}."
+    earlier, began_at_ns = dict[str, Operation](), math.inf
+    for decision_id, operation in floor.book.operations.items():
+        order = floor.book.orders.find(decision_id)
+        if decision_id.startswith(marks) and order is not None:
+            earlier[decision_id.removeprefix("op-")] = operation
+            began_at_ns = min(began_at_ns, order.at_ns)
+    return earlier, began_at_ns
 
 
 async def look(operation: Operation, floor: Floor) -> Sight:

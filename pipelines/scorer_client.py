@@ -14,6 +14,10 @@ from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.domain.market import Timeframe
 from online.simulator.bars import BidAskBar
 
+ORDER_SECONDS = 60.0
+"""Longest wait for what sends one order: a gateway's reply, and the turn of others before it."""
+CLOSING_SECONDS = 900.0
+"""Longest wait for what closes everything, one position after the other."""
 IDLE_SECONDS = 30.0
 """How long an idle connection is used again: well below what the scorer keeps one open."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,8 +33,16 @@ class ScorerClient:
     token
         Secret file with the bearer token.
     timeout_seconds
-        Longest wait for an answer.
+        Longest wait for an answer that no order's fate is part of.
+
+    Attributes
+    ----------
+    order_seconds, closing_seconds
+        Longest wait for what sends one order, and for what closes everything.
     """
+
+    order_seconds = ORDER_SECONDS
+    closing_seconds = CLOSING_SECONDS
 
     def __init__(self, url: str, token: Path, timeout_seconds: float = 10.0) -> None:
         try:
@@ -65,7 +77,7 @@ class ScorerClient:
             "timeframe": timeframe.value,
             "bar_closed_at": _EPOCH + timedelta(microseconds=bar_closed_at_ns // 1000),
         }
-        return self._post("/v1/trade", body)
+        return self.operate("/v1/trade", body, self.order_seconds)
 
     def move_market(
         self, symbol: str, finished: BidAskBar | None, upcoming: BidAskBar | None
@@ -88,6 +100,30 @@ class ScorerClient:
         """Return what a POST of `body` to `path` answers; errors as `get`."""
         return self._post(path, body)
 
+    def operate(self, path: str, body: object, wait_seconds: float) -> dict[str, Any]:
+        """Return what a POST answers that sends orders: it waits for the fate of each.
+
+        Raises
+        ------
+        SextantError
+            With code ``MAY_BE_UNDER_WAY`` if no answer came: what was asked for may be carried
+            out all the same. Else errors as `get`.
+        """
+        content = msgspec.json.encode(body)
+        try:
+            response = self._http.post(path, content=content, timeout=wait_seconds)
+        except httpx.ConnectError as error:
+            raise Unavailable(f"the scorer does not answer {path}: {error}") from error
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"no answer to {path} came within {wait_seconds:g} s ({error}): it may be carried "
+                "out all the same",
+                code="MAY_BE_UNDER_WAY",
+                remedy="Ask again, with the same id where there is one: nothing is sent twice, and "
+                "what became of each order is told. `sextant orders list` tells what is open.",
+            ) from error
+        return _answer_of(response, path)
+
     def _post(self, path: str, body: object) -> dict[str, Any]:
         content = msgspec.json.encode(body)
         return self._read(lambda: self._http.post(path, content=content), path)
@@ -98,11 +134,15 @@ class ScorerClient:
             response: httpx.Response = call()
         except httpx.HTTPError as error:
             raise Unavailable(f"the scorer does not answer {path}: {error}") from error
-        answer: dict[str, Any] = msgspec.json.decode(response.content)
-        if response.is_error:
-            raise SextantError(
-                f"the scorer refused {path}: {answer.get('detail', response.text)}",
-                code=answer.get("code", "SCORER_REFUSED"),
-                remedy=answer.get("remedy"),
-            )
-        return answer
+        return _answer_of(response, path)
+
+
+def _answer_of(response: httpx.Response, path: str) -> dict[str, Any]:
+    answer: dict[str, Any] = msgspec.json.decode(response.content)
+    if response.is_error:
+        raise SextantError(
+            f"the scorer refused {path}: {answer.get('detail', response.text)}",
+            code=answer.get("code", "SCORER_REFUSED"),
+            remedy=answer.get("remedy"),
+        )
+    return answer

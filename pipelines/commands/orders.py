@@ -140,9 +140,11 @@ def close_all(
     if not yes:
         what = f"all of {symbol}" if symbol else "every position"
         typer.confirm(f"Close {what} at the market and cancel its resting orders?", abort=True)
-    body = {"symbol": symbol, "confirm": True, "client_id": client_id or _new_id()}
+    chosen = client_id or _new_id()
+    notes.print(f"Closing, id {chosen}: asked for again with --id, it goes on and tells of all.")
+    body = {"symbol": symbol, "confirm": True, "client_id": chosen, "by": by, "note": note}
     with open_client(home, url, token) as scorer:
-        answer = scorer.post("/v1/orders/close-all", {**body, "by": by, "note": note})
+        answer = scorer.operate("/v1/orders/close-all", body, scorer.closing_seconds)
     if json:
         write_json(answer)
     else:
@@ -289,7 +291,7 @@ def _operate(
     chosen = client_id or _new_id()
     with place.client as scorer:
         asked = {**body, "client_id": chosen, "by": by, "note": note}
-        answer = scorer.post(f"/v1/orders/{name}", asked)
+        answer = scorer.operate(f"/v1/orders/{name}", asked, scorer.order_seconds)
     if place.json:
         write_json(answer)
     else:

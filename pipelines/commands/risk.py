@@ -91,7 +91,8 @@ def flatten(
     if not yes:
         typer.confirm("Halt and close everything?", abort=True, err=True)
     with open_client(home, url, token) as scorer:
-        answer = scorer.post("/v1/risk/flatten", {"reason": reason, "by": by})
+        body = {"reason": reason, "by": by}
+        answer = scorer.operate("/v1/risk/flatten", body, scorer.closing_seconds)
     left = [each for each in answer["carried"] if _failed(each)]
     if json:
         write_json(answer)

@@ -11,12 +11,12 @@ import pytest
 from online.adapters.memory_journal import MemoryJournal
 from online.domain.errors import Conflict, JournalUnavailable, SextantError, Unavailable
 from online.domain.operation import Cancel, Close, Operation
-from online.domain.order import OrderKind, OrderReply, OrderStatus
+from online.domain.order import Intent, OrderKind, OrderReply, OrderStatus
 from online.domain.record import OperationRecord, Record, ResultRecord
 from online.operate import Closing, Wish, close_all, operate
 from online.sending import resolve_pending
 from online.trade import run_to_completion
-from tests.floors import TestFloor
+from tests.floors import Died, TestFloor
 
 pytestmark = pytest.mark.lean
 
@@ -146,6 +146,34 @@ def test_what_was_not_sent_and_what_was_stand_side_by_side() -> None:
     assert cancel.refusal.code == "JOURNAL_UNAVAILABLE"
     assert close.reply is not None
     assert close.reply.status is OrderStatus.FILLED
+
+
+def test_a_closing_that_was_cut_short_goes_on_and_tells_of_all_and_closes_nothing_newer() -> None:
+    floor = TestFloor()
+    for _ in range(3):
+        floor.enter()
+    send = floor.broker.send
+
+    async def die_at_the_second(intent: Intent) -> OrderReply:
+        if floor.broker.reached.total() == 4:  # three entries, one close
+            raise Died
+        return await send(intent)
+
+    floor.broker.send = die_at_the_second  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        run_to_completion(close_all("x", "", "ann", "a test", floor))
+    floor.broker.send = send  # type: ignore[method-assign]
+    floor.restart()
+    floor.quote(1.1, 1.1002)
+    floor.enter()
+    newer = max(held.ticket for held in floor.terminal.positions())
+    done = run_to_completion(close_all("x", "", "ann", "a test", floor)).operations
+    told = [None if each.reply is None else str(each.reply.status) for each in done]
+    assert told == ["filled", "unknown", "filled"]
+    assert len({each.client_id for each in done}) == 3
+    left = {held.ticket for held in floor.terminal.positions()}
+    assert newer in left
+    assert len(left) == 2, "the newer one, and the one whose close is of unknown fate"
 
 
 def test_a_broker_that_tells_nothing_is_an_error_and_nothing_was_sent(floor: TestFloor) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from online.app import KEEP_ALIVE_SECONDS
+from online.domain.errors import Unavailable
 from pipelines import scorer_client
 from pipelines.scorer_client import IDLE_SECONDS, ScorerClient
 
@@ -46,3 +48,49 @@ def test_an_idle_connection_is_not_used_again(
             assert client.get("/healthz") == {}
         thread.join(timeout=10.0)
     assert len(set(callers)) == 2
+
+
+@pytest.mark.parametrize(
+    ("wait_seconds", "expected"), [(0.05, "MAY_BE_UNDER_WAY"), (30.0, "answered")]
+)
+def test_what_sends_orders_has_a_wait_of_its_own_and_its_end_is_no_refusal(
+    tmp_path: Path, wait_seconds: float, expected: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("x" * 40)
+    asked, give_up = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_late() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                asked.set()
+                give_up.wait(0.2 if expected == "answered" else 30.0)
+                with suppress(OSError):
+                    connection.sendall(ANSWER)
+
+        thread = threading.Thread(target=answer_late, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with ScorerClient(url, token, timeout_seconds=0.05) as client:
+            try:
+                assert client.operate("/v1/orders/close-all", {}, wait_seconds) == {}
+                told = "answered"
+            except Unavailable as error:
+                told = error.code
+        give_up.set()
+        thread.join(timeout=10.0)
+    assert asked.is_set()
+    assert told == expected
+
+
+def test_a_scorer_that_is_not_there_was_asked_for_nothing(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("x" * 40)
+    with (
+        ScorerClient("http://127.0.0.1:1", token) as client,
+        pytest.raises(Unavailable) as refusal,
+    ):
+        client.operate("/v1/orders/close", {}, 1.0)
+    assert refusal.value.code == "UNAVAILABLE"
