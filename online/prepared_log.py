@@ -1,8 +1,9 @@
 """A write-ahead log that has its length before it is needed.
 
-A commit that makes SQLite's log longer is news for the file system, which writes a journal of its
-own, together with whatever others have written, before the disk has the commit. A commit that is
-written over what is there waits for its own pages alone. So the log is made long at the start.
+A commit that makes SQLite's log longer is news for the file system: it writes the file's length and
+map of blocks too, and a journal of its own where it keeps one, with what others have written there.
+A commit that is written over what is there waits for its own pages alone. So the log is made long
+at the start.
 """
 
 from __future__ import annotations

@@ -50,7 +50,9 @@ class JournalSyncer:
         self._used_bytes = 0
         self._is_unsynced = False
         self._asked = threading.Event()
-        self._closing = threading.Event()
+        self._hurry = threading.Event()  # once enough is used, and when closing
+        self._has_hurried = False
+        self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="journal sync", daemon=True)
         self._thread.start()
 
@@ -66,18 +68,23 @@ class JournalSyncer:
         """
         self._used_bytes += body_bytes + _PAGES_OF_A_COMMIT * _PAGE_BYTES
         self._is_unsynced |= not is_synced
+        if self._used_bytes >= self._enough_bytes and not self._has_hurried:
+            self._has_hurried = True  # once: while somebody reads it is tried every second
+            self._hurry.set()
         self._asked.set()
 
     def close(self) -> None:
         """Sync what was asked for and end."""
-        self._closing.set()
+        self._is_closing = True
+        self._hurry.set()
         self._asked.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        while not self._is_closing:
             self._asked.wait()
-            self._closing.wait(SYNC_WITHIN_S)
+            self._hurry.wait(SYNC_WITHIN_S)
+            self._hurry.clear()
             self._asked.clear()
             self._sync()
 
@@ -111,6 +118,6 @@ class JournalSyncer:
                     restart = connection.execute("PRAGMA wal_checkpoint(RESTART)")
                     (is_busy, _, _) = restart.fetchone()
                     if not is_busy:
-                        self._used_bytes = 0
+                        self._used_bytes, self._has_hurried = 0, False
         except sqlite3.Error:
             return  # no room: the log keeps everything, and the next sync tries again

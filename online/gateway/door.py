@@ -8,6 +8,7 @@ the terminal carries out one after the other, the disk is waited for but once fo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ from online.gateway.order_desk import not_sent
 
 PLACES = 16
 """Orders that are accepted and not yet answered, at most: after a crash all are looked for."""
+_log = logging.getLogger(__name__)
 
 
 class Caller:
@@ -116,9 +118,9 @@ class Door:
         self._is_called = False
         group = self._gather()
         if group and not self._accept(group):  # one of them was here before
-            group = {name: each for name, each in group.items() if not self._is_known(each)}
-            if group:
-                self._accept(group)
+            new = {name: each for name, each in group.items() if not self._is_known(each)}
+            if new and not self._accept(new):
+                self._accept_singly(new)
         self._call()
 
     def _gather(self) -> dict[str, Caller]:
@@ -176,7 +178,24 @@ class Door:
             caller.accepted()
         return True
 
+    def _accept_singly(self, group: dict[str, Caller]) -> None:
+        """Write each by itself; of one that is neither new nor known nobody can tell the fate."""
+        for name, caller in group.items():
+            if not self._accept({name: caller}):
+                _log.error("the inbox takes order %s neither as new nor as known", name)
+                caller.admitted.set_result(_CONTRADICTED)
+
 
 _UNKNOWN = OrderReply(
     OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, "sent before; its fate is being looked for"
+)
+_CONTRADICTED = OrderReply(
+    OrderStatus.UNKNOWN,
+    0,
+    0,
+    0,
+    0,
+    0.0,
+    0.0,
+    "the gateway's inbox takes the order neither as new nor as known: look at the terminal",
 )

@@ -138,29 +138,30 @@ def used_frames(journal: SqliteJournal) -> int:
     return int(row[1])
 
 
-def test_a_prepared_log_is_begun_anew_once_half_of_it_is_used_and_keeps_its_length(
+def test_a_prepared_log_is_begun_anew_at_once_when_half_of_it_is_used_and_keeps_its_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_syncer, "CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr(journal_syncer, "SYNC_WITHIN_S", 60.0)
     path = tmp_path / "journal.db"
     journal, _ = open_journal(path, LOG_BYTES)
-    length = log_of(path).stat().st_size
-    assert length >= LOG_BYTES
-    anew, written = 0, 0
-    for _ in range(10):
-        for _ in range(8):
+    syncer, length = journal._syncer, log_of(path).stat().st_size
+    used, begun, checkpoint = [], threading.Event(), syncer._checkpoint
+
+    def note() -> None:
+        used.append(syncer._used_bytes)
+        checkpoint()
+        begun.set()
+
+    monkeypatch.setattr(syncer, "_checkpoint", note)
+    written = 0
+    for _ in range(3):
+        while not begun.is_set():
             written += 1
             asyncio.run(journal.append(HaltRecord(written, "w" * 2000, "test")))
-        before = journal._syncer._used_bytes
-        journal._syncer._sync()
-        if journal._syncer._used_bytes == 0:
-            assert before >= LOG_BYTES // 2
-            anew += 1
-        else:
-            assert before < LOG_BYTES // 2, "its length alone is no reason"
-    assert 2 <= anew <= 5
-    assert log_of(path).stat().st_size == length
-    assert used_frames(journal) * 4120 < LOG_BYTES
+        begun.clear()
+    assert all(LOG_BYTES // 2 <= bytes_ < LOG_BYTES for bytes_ in used)
+    assert log_of(path).stat().st_size == length, "its length alone is no reason"
     journal.close()
     assert verify(path) == written
 
@@ -169,6 +170,7 @@ def test_a_log_that_somebody_reads_is_begun_anew_once_they_have_left(tmp_path: P
     path = tmp_path / "journal.db"
     journal, _ = open_journal(path, LOG_BYTES)
     asyncio.run(journal.append(HaltRecord(1, "why", "test")))
+    journal._syncer.close()  # its thread: here it is told when
     journal._syncer._used_bytes = journal_syncer.CHECKPOINT_BYTES
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -190,6 +192,7 @@ def test_only_what_did_not_wait_for_the_disk_is_synced_later(
     syncs: list[int] = []
     monkeypatch.setattr(journal_syncer, "_sync_data", syncs.append)
     journal, _ = open_journal(tmp_path / "journal.db")
+    journal._syncer.close()  # its thread: here it is told when
     for durable, expected in ((True, 0), (False, 1), (True, 1)):
         asyncio.run(journal.append(HaltRecord(1, "why", "test"), durable=durable))
         journal._syncer._sync()

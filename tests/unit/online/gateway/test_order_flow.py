@@ -350,3 +350,34 @@ def test_a_reply_the_disk_does_not_take_is_told_and_its_order_is_looked_for(inbo
         assert list(line.worker.answers) == ["entry-1"]
 
     asyncio.run(story())
+
+
+def test_of_orders_that_come_together_one_that_is_neither_new_nor_known_holds_up_no_other(
+    inbox: CountingInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = inbox.accept
+
+    def accept(intents: Sequence[Intent], at_ns: int) -> None:
+        if entry(2) in intents:
+            inbox.groups.append([intent.intent_id for intent in intents])
+            raise InvalidInput("intent entry-2 was accepted before", code="DUPLICATE_INTENT")
+        write(intents, at_ns)
+
+    async def story() -> None:
+        line = Line(inbox)
+        monkeypatch.setattr(inbox, "accept", accept)
+        sending = [line.send(entry(n)) for n in (1, 2, 3)]
+        await settle()
+        together = ["entry-1", "entry-2", "entry-3"]
+        assert inbox.groups == [together, together, ["entry-1"], ["entry-2"], ["entry-3"]]
+        contradicted = await sending[1]
+        assert contradicted.status is OrderStatus.UNKNOWN
+        assert "neither as new nor as known" in contradicted.comment
+        assert line.accepted == ["entry-1", "entry-3"]
+        for number in (1, 3):
+            line.worker.answers[f"entry-{number}"].set_result(FILLED)
+            await settle()
+        assert [await sending[0], await sending[2]] == [FILLED, FILLED]
+        assert list(line.worker.answers) == ["entry-1", "entry-3"]
+
+    asyncio.run(story())
