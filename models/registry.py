@@ -1,16 +1,15 @@
 """MLflow: where figures and model versions live. Only this file and `models.runs` import it.
 
-A run that fails is marked FAILED with its reason and registers nothing. Every gate is a tag of
+A run that fails is marked FAILED with its reason and registers nothing; one that registered a
+version is FINISHED, whatever came after it. Every gate is a tag of
 its version, for people to read; the proof is the certificate beside the bundle's files, which
 `promote` and `rollback` obey as the scorer does.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +20,11 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import RunStatus, ViewType
 from mlflow.exceptions import MlflowException
-from requests import RequestException
 
 from models.export import Bundle, digest_folder, read_proofs
+from models.faults import REFUSED, named_disk, named_mlflow
 from models.gates import Alias, Verdict
-from models.runs import Run, mark_failed, own_tags, reason_of, sweep
+from models.runs import Run, own_tags, reason_of, settle, sweep
 from models.version import (
     BEST_ALIAS_TAG,
     DIGEST_TAG,
@@ -37,7 +36,7 @@ from models.version import (
 )
 from online.domain.bundle import PROOFS
 from online.domain.certificate import Certificate, Trust, needed_policy, permit
-from online.domain.errors import InvalidInput, ModelRefused, NotFound, SextantError, Unavailable
+from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
 
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
@@ -66,7 +65,8 @@ class Registry:
         self.uri = uri
         self._artifacts = artifacts
         self._lost: dict[str, str] = {}
-        with _mlflow(uri):
+        self._registered: set[str] = set()
+        with named_mlflow(uri):
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     @contextmanager
@@ -80,20 +80,19 @@ class Registry:
         Unavailable
             If MLflow does not answer, or with code ``DISK_FULL`` if nothing can be written.
         """
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             experiment_id = self._experiment(experiment)
             sweep(self._client, experiment_id, self._lost)
             self._lost.clear()
             started = self._client.create_run(experiment_id, run_name=run_name, tags=own_tags())
         run = Run(self._client, experiment_id, started.info.run_id)
         try:
-            with _mlflow(self.uri), _disk():
+            with named_mlflow(self.uri), named_disk():
                 yield run
         except BaseException as error:
             self._fail(run, error)
             raise
-        with _mlflow(self.uri):
-            self._client.set_terminated(run.run_id, RunStatus.to_string(RunStatus.FINISHED))
+        self._finish(run)
 
     def count_trials(self, experiment: str, trial: str) -> int:
         """Return how many distinct configurations were ever tried, `trial` included.
@@ -101,7 +100,7 @@ class Registry:
         Failed and deleted runs count too where they got as far as their figures: those were
         looked at.
         """
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
                 return 1
@@ -135,13 +134,14 @@ class Registry:
         for known in self.versions(name):
             if tags.items() <= known.tags.items():
                 return known
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             if not self._client.search_registered_models(f"name = '{name}'"):
                 self._client.create_registered_model(name)
             source = f"{self._client.get_run(run.run_id).info.artifact_uri}/{BUNDLE_FOLDER}"
             made = self._client.create_model_version(
                 name, source, run.run_id, tags, description=description, await_creation_for=0
             )
+        self._registered.add(run.run_id)
         return Version(name, str(made.version), run.run_id, tags)
 
     def find(self, name: str, version: str) -> Version:
@@ -187,18 +187,18 @@ class Registry:
 
     def versions(self, name: str) -> list[Version]:
         """Return every version, newest first."""
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             found = self._client.search_model_versions(f"name = '{name}'")
         return sorted((_version(v) for v in found), key=lambda v: -int(v.version))
 
     def names(self) -> list[str]:
         """Return every registered name, sorted."""
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             return sorted(model.name for model in self._client.search_registered_models())
 
     def account(self, version: Version) -> Account:
         """Return what the run behind a version chose and measured."""
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             data = self._client.get_run(version.run_id).data
         return Account(dict(data.params), dict(data.metrics))
 
@@ -210,7 +210,7 @@ class Registry:
         Unavailable
             If MLflow or its artifact store does not give it.
         """
-        with tempfile.TemporaryDirectory() as scratch, _mlflow(self.uri):
+        with tempfile.TemporaryDirectory() as scratch, named_mlflow(self.uri):
             found = download_artifacts(
                 run_id=version.run_id,
                 artifact_path=name,
@@ -221,7 +221,7 @@ class Registry:
 
     def aliases(self, name: str) -> dict[str, str]:
         """Return the version behind each alias of a model; empty if there is no such model."""
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             found = self._client.search_registered_models(f"name = '{name}'")
             if not found:
                 return {}
@@ -233,7 +233,7 @@ class Registry:
         found = self.find(name, version)
         self.check(found, alias, trust)
         before = self.aliases(name).get(str(alias))
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             if before is not None and before != version:
                 tag = f"{PREVIOUS_PREFIX}{alias}"
                 self._client.set_model_version_tag(name, version, tag, before)
@@ -260,7 +260,7 @@ class Registry:
             )
         found = self.find(name, before)
         self.check(found, alias, trust)
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             self._client.set_registered_model_alias(name, str(alias), before)
         logger.info("%s rolled %s back from %s to %s", name, alias, current.version, before)
         return found
@@ -280,12 +280,12 @@ class Registry:
 
     def attach(self, version: Version, file: Path) -> None:
         """Keep a file beside those of a version's bundle."""
-        with _mlflow(self.uri):
+        with named_mlflow(self.uri):
             self._client.log_artifact(version.run_id, str(file), BUNDLE_FOLDER)
 
     def read_proofs(self, version: Version) -> dict[str, bytes]:
         """Return the certificates beside a version's bundle by file name, and no other file."""
-        with tempfile.TemporaryDirectory() as scratch, _mlflow(self.uri):
+        with tempfile.TemporaryDirectory() as scratch, named_mlflow(self.uri):
             kept = self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)
             paths = [item.path for item in kept if Path(item.path).name in PROOFS]
             fetched = [
@@ -304,7 +304,7 @@ class Registry:
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            with _mlflow(self.uri):
+            with named_mlflow(self.uri):
                 fetched = Path(
                     download_artifacts(
                         run_id=version.run_id,
@@ -338,13 +338,24 @@ class Registry:
         )
         return str(made)
 
+    def _finish(self, run: Run) -> None:
+        """End a run; where MLflow does not hear it, what was registered stays registered."""
+        try:
+            with named_mlflow(self.uri):
+                self._client.set_terminated(run.run_id, RunStatus.to_string(RunStatus.FINISHED))
+        except Unavailable as error:
+            self._lost[run.run_id] = reason_of(error)
+            if run.run_id not in self._registered:
+                raise
+            logger.warning("run %s has a version, but its end was not heard: %s", run.run_id, error)
+
     def _fail(self, run: Run, error: BaseException) -> None:
         reason = reason_of(error)
         try:
-            mark_failed(self._client, run.run_id, reason)
+            settle(self._client, run.run_id, reason)
         except MlflowException as second:
             self._lost[run.run_id] = reason
-            logger.warning("run %s could not be marked FAILED yet: %s", run.run_id, second)
+            logger.warning("the end of run %s could not be told yet: %s", run.run_id, second)
 
     def _missing(self, message: str, error: MlflowException) -> SextantError:
         if error.error_code in _ABSENT:
@@ -352,51 +363,9 @@ class Registry:
         return Unavailable(f"MLflow at {self.uri} does not answer: {error}")
 
 
-_REFUSED = "INVALID_PARAMETER_VALUE"
-_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", _REFUSED})
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", REFUSED})
 """What MLflow says of a version, a name or an alias that it does not know."""
 _TRAIN_REMEDY = "Train and promote one first: `sextant train --help`, `sextant models --help`."
-
-
-@contextmanager
-def _mlflow(uri: str) -> Iterator[None]:
-    """Name MLflow's errors as ours."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code == _REFUSED:
-            raise InvalidInput(f"MLflow refuses: {error}", code="MLFLOW_REFUSED") from error
-        raise Unavailable(f"MLflow at {uri} does not answer: {error}") from error
-    except RequestException as error:  # of a file: MLflow gives its client's own errors away
-        raise Unavailable(f"MLflow at {uri} does not take or give a file: {error}") from error
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    """Name a full disk, whatever library met it."""
-    try:
-        yield
-    except Exception as error:  # a database or an artifact store wraps it in errors of its own
-        if not is_disk_full(error):
-            raise
-        raise Unavailable(
-            f"nothing can be written: {error}",
-            code="DISK_FULL",
-            remedy="Free space and train again; nothing was registered, and a search goes on.",
-        ) from error
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error, or one behind it, says that a disk is full."""
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, OSError) and behind.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return True
-        code = getattr(behind, "sqlite_errorcode", None)
-        if isinstance(behind, sqlite3.Error) and code == sqlite3.SQLITE_FULL:
-            return True
-        behind = behind.__cause__ or behind.__context__
-    return False
 
 
 def _version(found: Any) -> Version:  # noqa: ANN401 - mlflow publishes no types

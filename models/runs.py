@@ -40,6 +40,7 @@ _PARENT_TAG, _NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 _DIGEST_LENGTH = 36
 """What MLflow keeps of a data set's digest, characters."""
 _REASON_LENGTH = 500
+_AFTER = "after its version was registered: "
 _ABANDONED = "ABANDONED: the process that recorded it is gone"
 
 
@@ -138,8 +139,17 @@ def mark_failed(client: MlflowClient, run_id: str, reason: str) -> None:
     client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
 
 
+def settle(client: MlflowClient, run_id: str, reason: str) -> None:
+    """End a run that broke off: FINISHED if it has a version by then, else FAILED by its reason."""
+    if client.search_model_versions(f"run_id = '{run_id}'", max_results=1):
+        client.log_batch(run_id, tags=[RunTag(FAILURE_TAG, f"{_AFTER}{reason}"[:_REASON_LENGTH])])
+        client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED))
+    else:
+        mark_failed(client, run_id, reason)
+
+
 def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> None:
-    """Mark the open runs of an experiment that nobody records any more.
+    """End the open runs of an experiment that nobody records any more, as `settle` does.
 
     Parameters
     ----------
@@ -154,7 +164,7 @@ def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> 
         if reason is None and _is_gone(run.data.tags.get(OWNER_TAG, "")):
             reason = _ABANDONED
         if reason is not None:
-            mark_failed(client, run.info.run_id, reason)
+            settle(client, run.info.run_id, reason)
 
 
 def _is_gone(owner: str) -> bool:

@@ -1,7 +1,8 @@
-"""A training run that breaks: on a full disk, then by being killed in the middle of its search.
+"""A training run that breaks: on full disks, then by being killed in the middle of its search.
 
-``python -m tests.broken_training HOME`` does both, one after the other, in a mount name space of
-its own; exit status 75 says that this machine allows none.
+``python -m tests.broken_training HOME`` does so, one after the other, in a mount name space of
+its own: the disk is full under a search, then under the bundle of what was fitted; exit status 75
+says that this machine allows none.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -86,18 +89,26 @@ def main() -> None:
     """Break twice."""
     home = Path(sys.argv[1])
     plan, registry = plan_for(home), registry_of(home)
-    studies = plan.home.mlflow / "studies"
-    studies.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "full", str(studies)]
+    untuned = replace(plan, recipe=replace(RECIPE, n_tuning_trials=0))
+    for asked, folder in ((plan, plan.home.mlflow / "studies"), (untuned, plan.home.bundles)):
+        with full_disk(folder):
+            try:
+                conduct(asked, registry, load, crew=OneByOne())
+            except Unavailable as error:
+                sys.stdout.write(f"{error.code}: {error}\n")
+                sys.stdout.flush()
+    conduct(plan, registry, load, crew=OneByOne(KILLED_AFTER))
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Put a disk that is soon full below a folder within the block."""
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "full", str(folder)]
     if subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode != 0:
         sys.exit(NO_NAME_SPACE)
-    try:
-        conduct(plan, registry, load, crew=OneByOne())
-    except Unavailable as error:
-        sys.stdout.write(f"{error.code}: {error}\n")
-        sys.stdout.flush()
-    subprocess.run(["umount", "--lazy", str(studies)], check=True)
-    conduct(plan, registry, load, crew=OneByOne(KILLED_AFTER))
+    yield
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ QUIET = {
 
 
 @contextmanager
-def serve_mlflow(folder: Path) -> Iterator[str]:
-    """Run a server that serves its artifacts; yield its URL."""
-    port = free_port()
+def serve_mlflow(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Run a server that serves its artifacts, on a port or a free one; yield its URL."""
+    port = free_port() if port is None else port
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--serve-artifacts", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(port)),

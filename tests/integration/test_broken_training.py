@@ -102,7 +102,7 @@ def test_bad_input_fails_the_run_with_its_reason_and_registers_nothing(
     assert registry.names() == []
 
 
-def test_a_search_on_a_full_disk_fails_by_name_and_one_that_was_killed_goes_on_counted(
+def test_training_on_full_disks_fails_by_name_and_a_search_that_was_killed_goes_on_counted(
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-m", "tests.broken_training", str(tmp_path)]
@@ -115,15 +115,18 @@ def test_a_search_on_a_full_disk_fails_by_name_and_one_that_was_killed_goes_on_c
     if broken.returncode in (1, NO_NAME_SPACE) and "DISK_FULL" not in broken.stdout:
         pytest.skip(f"no mount name space here, so no full disk: {broken.stderr[-200:]}")
     assert broken.returncode == -signal.SIGKILL, broken.stderr
-    assert broken.stdout.startswith("DISK_FULL: nothing can be written: ")
+    assert broken.stdout.count("DISK_FULL: nothing can be written: ") == 2  # search and bundle
     plan, registry = plan_for(tmp_path), registry_of(tmp_path)
     assert registry.names() == []
-    *trials, killed, full = runs_of(registry, plan)
-    assert full.data.tags["failure"].startswith("DISK_FULL: ")
-    assert (full.info.status, killed.info.status) == ("FAILED", "RUNNING")
+    *trials, killed, _, _, fitted, full = runs_of(registry, plan)  # two of its folds were recorded
+    for failed in (fitted, full):
+        assert failed.data.tags["failure"].startswith("DISK_FULL: ")
+        assert failed.info.status == "FAILED"
+    assert killed.info.status == "RUNNING"
     assert len(trials) == KILLED_AFTER
     # Another search on the same market counts them, whether or not the killed one goes on.
-    assert registry.count_trials(plan.experiment, "another") == KILLED_AFTER + 1
+    # So does it the one that was judged before no bundle could be written of it.
+    assert registry.count_trials(plan.experiment, "another") == KILLED_AFTER + 2
     report = conduct(plan, registry, load, crew=OneByOne())
     assert report.luck["search.trials"] == N_TRIALS
     after = runs_of(registry, plan)

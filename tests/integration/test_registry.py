@@ -243,6 +243,34 @@ def test_a_run_whose_end_mlflow_did_not_hear_is_marked_when_it_is_back(
         assert reason.startswith("UNAVAILABLE: MLflow at")
 
 
+def test_what_has_a_version_is_no_failed_run_though_its_end_was_not_heard(
+    server: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    link = CutLink(int(server.rpartition(":")[2]))
+    registry = Registry(f"http://127.0.0.1:{link.port}")
+    with registry.record(name, "registered") as run:
+        made = registry.register(run, name, make_bundle(tmp_path / "a", "a"), Verdict((GOOD,)))
+        link.cut()
+    link.mend()
+
+    def break_after_registering() -> None:
+        with registry.record(name, "registered, then broken") as broken:
+            registry.register(broken, name, make_bundle(tmp_path / "b", "b"), Verdict((GOOD,)))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_after_registering()
+    found = run.client.search_runs([run.experiment_id])
+    link.cut()
+    assert made.version == "1"
+    assert len(found) == 2
+    for each in found:
+        assert each.info.status == "FINISHED"
+        told = each.data.tags["failure"]
+        assert told.startswith("after its version was registered: ")
+
+
 def test_a_run_whose_process_was_killed_is_marked_by_the_next_one(
     registry: Registry, name: str
 ) -> None:
