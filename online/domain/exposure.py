@@ -132,7 +132,7 @@ def measure_worst_case(
     asked = value_of(intent.symbol, intent.volume_lots, intent.quoted, instruments, currency, rates)
     if asked is None:
         return None
-    total = _Total(intent.symbol, asked)
+    gross, by_symbol = asked, {intent.symbol: asked}
     sums = [_Net(c) for c in (own.base_currency, own.profit_currency) if c != currency]
     signed = asked if intent.side is BUY else -asked
     for net in sums:
@@ -144,7 +144,8 @@ def measure_worst_case(
         value = value_of(symbol, volume, position.opened_price, instruments, currency, rates)
         if value is None:
             return None
-        total.add(symbol, value)
+        gross += value
+        by_symbol[symbol] = by_symbol.get(symbol, 0.0) + value
         held[position.magic] = held.get(position.magic, 0.0) + volume
         for net in sums:
             net.hold(instruments[symbol], value if position.side is BUY else -value)
@@ -154,29 +155,14 @@ def measure_worst_case(
         value = value_of(order.symbol, left, order.price, instruments, currency, rates)
         if value is None:
             return None
-        total.add(order.symbol, value)
+        gross += value
+        by_symbol[order.symbol] = by_symbol.get(order.symbol, 0.0) + value
         instrument = instruments[order.symbol]
         for net in sums:
             net.allow(instrument, value if order.side is BUY else -value)
         margin = _add_margin(margin, value, instrument, account)
-    worst = tuple((net.currency, net.worst) for net in sums)
-    return WorstCase(asked, total.symbol, total.gross, worst, margin)
-
-
-class _Total:
-    """Sum over everything, and over one symbol."""
-
-    __slots__ = ("_name", "gross", "symbol")
-
-    def __init__(self, name: str, asked: float) -> None:
-        self._name = name
-        self.gross = self.symbol = asked
-
-    def add(self, symbol: str, value: float) -> None:
-        """Add what is held or under way."""
-        self.gross += value
-        if symbol == self._name:
-            self.symbol += value
+    worst = tuple([(net.currency, net.worst) for net in sums])  # a list is quicker
+    return WorstCase(asked, by_symbol[intent.symbol], gross, worst, margin)
 
 
 class _Net:

@@ -180,10 +180,11 @@ def _judge_stops(intent: Intent, quote: Quote, instrument: Instrument) -> list[V
     has_target = intent.target != 0.0 or not intent.expires_at_ns
     if not (0.0 < intent.stop < math.inf and (0.0 < intent.target < math.inf or not has_target)):
         return [Veto(Reason.STOP_MISSING, f"stop {intent.stop}, target {intent.target}")]
-    closing, sign = quote.price_to_close(intent.side), intent.side.sign
+    closing, scale = quote.price_to_close(intent.side), instrument.scale
+    sign = 1 if intent.side is BUY else -1  # a property takes longer
     least = max(instrument.stops_level_points, 1)
-    stop_points = sign * (closing - intent.stop) * instrument.scale
-    target_points = sign * (intent.target - closing) * instrument.scale if has_target else math.inf
+    stop_points = sign * (closing - intent.stop) * scale
+    target_points = sign * (intent.target - closing) * scale if has_target else math.inf
     if not min(stop_points, target_points) >= least - _ROUNDING:
         detail = f"stop {stop_points:.1f} and target {target_points:.1f} points away, least {least}"
         return [Veto(Reason.STOP_TOO_CLOSE, detail)]
