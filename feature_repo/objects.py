@@ -16,6 +16,7 @@ from feature_repo.catalogue import (
     view_version,
 )
 from feature_repo.feature import Feature, Group
+from feature_repo.quick_feast import quicken
 from feature_repo.windows import WINDOWS, Window
 from online.domain.market import Timeframe
 from online.domain.vector import VectorContract
@@ -23,6 +24,8 @@ from online.domain.window import WindowContract
 
 if TYPE_CHECKING:
     from feast import Entity, FeatureService, FeatureView
+
+quicken()  # whoever imports Feast comes by here first
 
 JOIN_KEY = "symbol"
 EVENT_TIMESTAMP = "event_timestamp"

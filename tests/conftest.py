@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.quick_feast import quicken
 from tests.longest_first import order
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -15,9 +16,10 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep our order of the files where several workers take them."""
+    """Keep our order of the files where several workers take them; start Feast as we do."""
     if config.getoption("dist", "no") == "loadfile":
         config.option.loadscopereorder = False
+    quicken()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,8 @@ def feast(context: typer.Context, home: HomeOption = HOME) -> None:
     from feature_repo.store_settings import read_store_settings
     from pipelines.feature_steps import store_paths
 
-    program = Path(sys.executable).with_name("feast")
-    if not program.is_file():
-        raise NotFound(f"Feast's program is not installed: there is no {program}")
+    if find_spec("feast") is None:
+        raise NotFound("Feast is not installed", remedy="Install it: pip install 'sextant[demo]'.")
     place = Home(home)
     file = write_settings(store_paths(place), place.feast / SETTINGS_FILE)
     environment = {
@@ -49,7 +49,7 @@ def feast(context: typer.Context, home: HomeOption = HOME) -> None:
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY.parent), os.environ.get("PYTHONPATH", "")]),
         "DO_NOT_TRACK": "1",
     }
-    command = [str(program), *context.args]
+    command = [sys.executable, "-P", "-m", "feature_repo.quick_feast", *context.args]
     if read_store_settings(place.feast / "stores.toml", os.environ).redis_url is not None:
         done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)  # noqa: S603 - the user's own arguments
     else:
