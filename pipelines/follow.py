@@ -14,6 +14,7 @@ series in the lake meanwhile, the streams are opened anew, so that a correction 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -29,11 +30,13 @@ from pipelines.lake import Lake, Revision
 from pipelines.live_bars import GRACE_NS, LiveBars
 from pipelines.live_vectors import LiveVectors, split_peers
 from pipelines.push import PushReceipt
+from pipelines.quarantine import conflict_rows
 from pipelines.sources.terminal_link import TerminalLink
 from pipelines.sources.terminal_ticks import FEED
 from pipelines.tick_bars import bars_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
     from feast import FeatureStore
 
 PEER_WAIT_NS = 2 * GRACE_NS
@@ -265,11 +268,16 @@ class LiveFeed:
                 elif each.seen.get(symbol) == before:
                     each.seen[symbol] = after
             if len(written.conflicting):
-                _log.warning(
-                    "%d bars of %s differ from those in the lake, which stay",
-                    len(written.conflicting),
-                    symbol,
-                )
+                self._quarantine(symbol, written.conflicting)
+
+    def _quarantine(self, symbol: str, refused: pd.DataFrame) -> None:
+        """Keep the bars that differ from those in the lake, which stay, as an ingestion does."""
+        source = f"ticks:{FEED}"
+        rows = conflict_rows(refused, source, range(1, len(refused) + 1))
+        digest = hashlib.sha256("".join(rows["raw_text"]).encode()).hexdigest()[:12]
+        name = f"{symbol}-{self._timeframe}-live-{digest}"
+        kept = self._lake.write_quarantine(symbol, self._timeframe, name, rows)
+        _log.warning("%d bars of %s differ from the lake's: %s", len(refused), symbol, kept)
 
 
 class _Line:

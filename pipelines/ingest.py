@@ -29,10 +29,10 @@ from pipelines.quality_report import (
     to_markdown,
     write_report,
 )
+from pipelines.quarantine import conflict_rows
 from pipelines.reading_cache import name_of_content, prune_readings
 from pipelines.sources.clock import find_clock
 from pipelines.sources.correlation import KnownSeries
-from pipelines.sources.raw import Fault
 from pipelines.sources.source import SourceConfig, open_source
 from pipelines.sources.terminal import TerminalConfig
 
@@ -213,21 +213,10 @@ def read_known(lake: Lake, reference: str) -> KnownSeries:
 
 
 def _conflicts(checked: CheckedBars, written: WriteReport) -> pd.DataFrame:
-    """Return the rows that the lake refused, as quarantine; the text is the row as it was read."""
+    """Return the rows that the lake refused, as quarantine."""
     refused = written.conflicting
     place = checked.bars["closed_at_ns"].searchsorted(refused["closed_at_ns"])
-    return pd.DataFrame(
-        {
-            "source_file": checked.source_file,
-            "row_number": checked.row_numbers[place],
-            "closed_at_ns": refused["closed_at_ns"].to_numpy(),
-            "reason": Fault.CONFLICTS_WITH_LAKE.value,
-            "raw_text": [
-                ",".join(repr(value) for value in row) for row in refused.to_numpy().tolist()
-            ],
-        },
-        columns=list(checked.quarantine.columns),
-    )
+    return conflict_rows(refused, checked.source_file, checked.row_numbers[place].tolist())
 
 
 def _require_symbol(symbol: str, files: tuple[Path, ...]) -> None:

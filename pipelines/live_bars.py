@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from online.domain.errors import SextantError
 from online.domain.market import Bar, Timeframe
 from online.instruments import find_instrument
 from pipelines.lake import Lake
@@ -19,7 +20,7 @@ from pipelines.quality_ticks import judge_ticks
 from pipelines.resample import bar_close
 from pipelines.sources.raw import Fault
 from pipelines.sources.terminal_link import TerminalLink
-from pipelines.sources.terminal_ticks import TickReader, raw_ticks
+from pipelines.sources.terminal_ticks import TickReader, raw_ticks, reaches_back
 from pipelines.tick_bars import TickBarStream
 
 GRACE_NS = 5_000_000_000
@@ -61,10 +62,13 @@ class LiveBars:
         timeframe: Timeframe,
         now_ns: Callable[[], int],
     ) -> None:
-        self._symbol, self._timeframe, self._now_ns = symbol, timeframe, now_ns
+        self._link, self._symbol = link, symbol
+        self._timeframe, self._now_ns = timeframe, now_ns
         self._instrument = find_instrument(symbol)
         self._calendar = calendar_of(self._instrument)
-        self._last_ns = self._begin_ns(lake)
+        self._kept_ns = self._last_kept_ns(lake)
+        self._begin_ns = self._last_ns = self._find_begin_ns()
+        self._whole_from_ns, self._looked_back = now_ns(), False
         self._last_price = self._last_close(lake)
         self._sealed_ns = 0
         self._has_begun = False
@@ -86,7 +90,7 @@ class LiveBars:
             terminal's.
         """
         over_ns = self._now_ns() - GRACE_NS
-        ticks = self._judge(self._reader.read())
+        ticks = self._judge(self._read_ticks())
         rows = zip(*(ticks[name].tolist() for name in ticks.columns), strict=True)
         found = [self._bars.update(at_ns, bid, ask) for at_ns, bid, ask in rows]
         if len(ticks):
@@ -97,9 +101,11 @@ class LiveBars:
             self._last_ns = late.closed_at_ns
         self.complete_before_ns = self._bars.closes_at_ns or max(self._last_ns, over_ns)
         closed = [bar for bar in (*found, late) if bar is not None]
+        closed = [bar for bar in closed if bar.closed_at_ns > self._kept_ns]
         if closed and not self._has_begun:
             self._has_begun = True
-            return closed[1:]
+            opened_at_ns = closed[0].closed_at_ns - self._timeframe.duration_ns
+            return closed if opened_at_ns >= self._whole_from_ns else closed[1:]
         return closed
 
     def seal(self, closed_at_ns: int) -> None:
@@ -109,17 +115,42 @@ class LiveBars:
         """
         self._sealed_ns = max(self._sealed_ns, closed_at_ns)
 
-    def _begin_ns(self, lake: Lake) -> int:
-        """Return the opening of the lake's last bar, or of one not too long ago.
+    def _read_ticks(self) -> pd.DataFrame:
+        """Return the ticks that are new; the first time, find out from when on bars are whole.
 
-        The first bar made is left out: it is in the lake, or it began before the ticks did.
+        A bar is whole if it opened while ticks were being read, or if the terminal's history has
+        ticks from before it: one that begins within a bar tells only a part of it.
         """
+        ticks = self._reader.read()
+        if self._looked_back:
+            return ticks
+        known_ns = max(self._kept_ns, self._begin_ns)
+        try:
+            is_known = bool(
+                (ticks["at_ns"][ticks["fault"] == ""] < known_ns).any()
+            ) or reaches_back(self._link, self._symbol, self._begin_ns - CATCH_UP_NS, known_ns)
+        except SextantError:
+            self._reader = TickReader(self._link, self._symbol, self._begin_ns)  # all are new again
+            raise
+        self._looked_back = True
+        if is_known:
+            self._whole_from_ns = known_ns
+        return ticks
+
+    def _find_begin_ns(self) -> int:
+        """Return the opening of the lake's last bar, or of one not too long ago."""
         earliest_ns = self._now_ns() - CATCH_UP_NS
-        for entry in lake.describe():
-            if (entry.symbol, entry.timeframe) == (self._symbol, self._timeframe):
-                earliest_ns = max(earliest_ns, entry.last_ns - self._timeframe.duration_ns)
+        if self._kept_ns:
+            earliest_ns = max(earliest_ns, self._kept_ns - self._timeframe.duration_ns)
         closes = bar_close(np.array([earliest_ns]), self._timeframe, self._calendar)
         return int(closes[0]) - self._timeframe.duration_ns
+
+    def _last_kept_ns(self, lake: Lake) -> int:
+        """Return the close of the lake's last bar, 0 if it has none."""
+        for entry in lake.describe():
+            if (entry.symbol, entry.timeframe) == (self._symbol, self._timeframe):
+                return entry.last_ns
+        return 0
 
     def _last_close(self, lake: Lake) -> float:
         """Return what the lake's last bar closed at, to tell the first ticks' scale by."""

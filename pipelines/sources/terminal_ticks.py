@@ -107,6 +107,21 @@ class TickReader:
         return whole
 
 
+def reaches_back(link: TerminalLink, symbol: str, since_ns: int, before_ns: int) -> bool:
+    """Tell whether the terminal's history has a tick of an interval; errors as `TickReader.read`.
+
+    Parameters
+    ----------
+    since_ns, before_ns
+        The interval, UTC nanoseconds, its end excluded.
+    """
+    for page in link.ticks(symbol, since_ns):  # the first one tells the oldest tick
+        wall_ns = np.array([row[0] for row in _rows(page)], np.int64) * _MILLISECOND_NS
+        at_ns, fault = to_utc(wall_ns, find_clock(clock_of(page.server_time)))
+        return bool(np.any((at_ns >= since_ns) & (at_ns < before_ns) & (fault == "")))
+    return False
+
+
 def read_days(config: TerminalTicksConfig) -> tuple[str, list[RawTicks]]:
     """Return the server's clock, and the ticks asked for by days of UTC, oldest first.
 

@@ -27,6 +27,7 @@ from pipelines.feature_steps import store_paths
 from pipelines.follow import Followed, LiveFeed
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.lake_overview import count_faults
 from pipelines.push import VectorPusher
 from pipelines.quality_gaps import Calendar
 from pipelines.quality_ticks import check_ticks
@@ -255,6 +256,28 @@ def test_a_correction_in_the_lake_is_in_the_next_bars_vector(market: Market) -> 
         pusher = VectorPusher(open_store(store_paths(home), "sextant"), "EURUSD", M1, served(panel))
         receipt = pusher.verify(bar.bar.closed_at_ns, newest(panel))
         assert "m1_momentum" in receipt.written
+
+
+def test_a_bar_that_differs_from_the_lakes_is_in_quarantine_as_after_an_ingestion(
+    market: Market,
+) -> None:
+    place = GatewayPlace(**market.live.place)
+    with served_home() as home, open_link(place) as link:
+        feed = follow(home, link, market, None)
+        feed.poll()
+        lake = Lake(home.lake)
+        other = lake.read_bars("EURUSD", "M1").iloc[[-1]].reset_index(drop=True)
+        other["closed_at_ns"] += MINUTE
+        lake.write_bars("EURUSD", M1, PriceSide.BID, other, "another feed", priority=9)
+        market.go_to("2014-05-07 03:01:30")
+        (bar,) = feed.poll()
+        assert bar.bar.closed_at_ns == int(other["closed_at_ns"].iloc[0])
+        (file,) = (home.lake / "quarantine").rglob("*.parquet")
+        (row,) = pd.read_parquet(file).to_dict("records")
+        assert (row["source_file"], row["reason"]) == ("ticks:terminal", "CONFLICTS_WITH_LAKE")
+        assert row["closed_at_ns"] == bar.bar.closed_at_ns
+        assert repr(bar.bar.close) in row["raw_text"]
+        assert count_faults(home.lake, "EURUSD", "M1") == {"CONFLICTS_WITH_LAKE": 1}
 
 
 def test_a_store_that_is_ahead_refuses_a_bar_and_the_feed_goes_on(market: Market) -> None:
