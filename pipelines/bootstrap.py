@@ -22,6 +22,7 @@ from pipelines.featurize import featurize
 from pipelines.feed import find_replay_start_ns
 from pipelines.home import Home
 from pipelines.ingest import ingest
+from pipelines.platform.embedded import replay_clock
 from pipelines.promote import PromoteReport, promote
 from pipelines.quality_report import IngestReport
 from pipelines.sources.demo import DemoConfig
@@ -103,12 +104,31 @@ def make_recipe(settings: Settings) -> Recipe:
     )
 
 
+def tell_clock(home: Home) -> Path:
+    """Write down when a replaying scorer's clock begins, as a file of its settings.
+
+    A scorer that has no lake could not know, and would stamp its first records 1970.
+
+    Returns
+    -------
+    Path
+        The folder of settings.
+    """
+    folder = home.run / "settings"
+    folder.mkdir(parents=True, exist_ok=True)
+    file, told = folder / "clock__starts_at_ns", replay_clock(home, SYMBOL, TIMEFRAME)
+    file.write_text(told["SEXTANT_CLOCK__STARTS_AT_NS"])
+    return folder
+
+
 def main() -> None:
     """Run the bootstrap as its own process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     watch = Stopwatch(_log.info)
     mlflow_uri = os.environ["MLFLOW_TRACKING_URI"]
-    learned = bootstrap(Home(Path(sys.argv[1])), load_settings("replay"), mlflow_uri, watch)
+    home = Home(Path(sys.argv[1]))
+    learned = bootstrap(home, load_settings("replay"), mlflow_uri, watch)
+    tell_clock(home)
     _log.info(learned.promoted.headline)
 
 

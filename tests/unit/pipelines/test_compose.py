@@ -11,17 +11,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
-from online.settings import load_settings
+from online.domain.market import PriceSide, Timeframe
+from online.settings import VirtualClockSettings, load_settings
+from pipelines.bootstrap import tell_clock
+from pipelines.feed import find_replay_start_ns
 from pipelines.home import Home
+from pipelines.lake import Lake
 from pipelines.platform import services as embedded
 from pipelines.platform.check import make_probe
 from pipelines.platform.embedded import MODEL_ALIAS, MODEL_NAME, REPLAY_PROJECT
 from pipelines.platform.probes import HttpProbe, ReportProbe, ValkeyProbe
 from pipelines.platform.service import Service
 from pipelines.platform.supervisor import Platform
+from pipelines.sources.raw import BAR_COLUMNS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILE = REPOSITORY / "docker-compose.yml"
@@ -110,7 +116,9 @@ def test_every_setting_is_one_of_the_scorers(name: str, tmp_path: Path) -> None:
     token.write_text("t" * 40)
     token.chmod(0o600)
     told = {k: str(v) for k, v in SERVICES[name]["environment"].items()}
-    settings = load_settings(environment={**told, "SEXTANT_TOKEN_FILE": str(token)})
+    own = {k: str(tmp_path / "none") for k in told if k == "SEXTANT_SECRETS_FOLDER"}
+    (tmp_path / "none").mkdir()
+    settings = load_settings(environment={**told, **own, "SEXTANT_TOKEN_FILE": str(token)})
     home = Home(IN_CONTAINER)
     assert settings.features.socket_path == home.valkey_socket
     assert settings.features.project == REPLAY_PROJECT
@@ -165,6 +173,25 @@ def test_the_feeds_command_line_is_understood() -> None:
     )
     assert words[0] == str(IN_CONTAINER)
     assert all(word in asked.stdout for word in embedded_words)
+
+
+def test_the_scorers_clock_begins_with_the_replay_by_what_the_bootstrap_wrote(
+    tmp_path: Path,
+) -> None:
+    home, hour_ns = Home(tmp_path), 3_600_000_000_000
+    last_ns = pd.Timestamp("2017-11-15 10:00").value
+    row = dict(zip(BAR_COLUMNS, (last_ns, 1.1, 1.1, 1.1, 1.1, 6.0, 1.0), strict=True))
+    Lake(home.lake).write_bars("EURUSD", Timeframe.H1, PriceSide.BID, pd.DataFrame([row]), "test")
+    folder = tell_clock(home)
+    told = SERVICES["scorer"]["environment"]
+    inside = Path(told["SEXTANT_SECRETS_FOLDER"])
+    assert inside == IN_CONTAINER / folder.relative_to(home.root)
+    mounted = {volume.split(":")[1] for volume in SERVICES["scorer"]["volumes"]}
+    assert mounted & {str(parent) for parent in inside.parents}
+    settings = load_settings(environment={**told, "SEXTANT_SECRETS_FOLDER": str(folder)})
+    assert settings.clock == VirtualClockSettings(
+        starts_at_ns=find_replay_start_ns(home, "EURUSD", Timeframe.H1) - hour_ns
+    )
 
 
 def test_the_relays_command_line_is_the_platforms_own_and_its_database_is_made() -> None:
