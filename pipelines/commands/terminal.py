@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -60,11 +61,53 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
         yield advance
 
 
-def rows_table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
+def rows_table(title: str, rows: Sequence[Mapping[str, object]]) -> FittingTable:
     """Return rows that share their columns as a table; floats with six digits."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        cells = (row.get(name, "") for name in columns)
-        table.add_row(*(f"{c:.6g}" if isinstance(c, float) else str(c) for c in cells))
-    return table
+    body = [[_cell(row.get(name, "")) for name in columns] for row in rows]
+    return FittingTable(title, [columns, *body])
+
+
+@dataclass(frozen=True, slots=True)
+class FittingTable:
+    """A table that is turned on its side where its columns have no room for their words.
+
+    Parameters
+    ----------
+    title
+        Above it.
+    lines
+        Head and rows, as many cells each.
+    """
+
+    title: str
+    lines: Sequence[Sequence[str]]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Yield it as it fits; where it does not even so, words are broken, never cut."""
+        lines = self.lines
+        if _least_width(lines) > options.max_width:
+            turned = [list(cells) for cells in zip(*lines, strict=True)]
+            if _least_width(turned) <= options.max_width:
+                lines = turned
+        table = Table(title=self.title, title_justify="left")
+        fits = _least_width(lines) <= options.max_width
+        for name, *cells in zip(*lines, strict=True):
+            words = not any(" " in cell for cell in (name, *cells))  # nothing to wrap at
+            table.add_column(name, overflow="fold", no_wrap=fits and words)
+        for cells in lines[1:]:
+            table.add_row(*cells)
+        yield table
+
+
+def _cell(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _least_width(lines: Sequence[Sequence[str]]) -> int:
+    """Return the columns of a terminal that hold every word whole."""
+    words = [
+        max((len(word) for cell in cells for word in cell.split()), default=0)
+        for cells in zip(*lines, strict=True)
+    ]
+    return sum(words) + 3 * len(words) + 1

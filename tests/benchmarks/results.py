@@ -102,11 +102,11 @@ def main() -> None:
         for timeframe in OTHER_TIMEFRAMES
         for kind in OTHER_KINDS
     ]
-    length_rows += [
+    targets = other_targets(home)
+    length_rows[:0] = [
         once(f"{Timeframe.M1}-{kind}", lambda k=kind: walk_minutes(home, k))  # type: ignore[misc] # bound now
         for kind in OTHER_KINDS
     ]
-    targets = other_targets(home)
     PAGE.write_text(render(main_rows, length_rows, other_rows, targets))
     if given.json:
         rows = {
