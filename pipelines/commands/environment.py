@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from online.domain.errors import Unavailable
@@ -33,13 +33,25 @@ def prepare_environment(home: Home) -> None:
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     }
     home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and warns
-    urls = running_urls(home)
+    urls = _lean_on(home)
     if "prefect" in urls:
         wanted[PREFECT_VARIABLE] = f"{urls['prefect']}/api"
     if "mlflow" in urls:
         wanted[MLFLOW_VARIABLE] = urls["mlflow"]
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+
+
+def _lean_on(home: Home) -> Mapping[str, str]:
+    """Return the addresses of what runs on this home, which stays while this process does."""
+    from pipelines.platform.leaning import lean, stand_alone  # POSIX alone, as platforms are
+
+    if running_urls(home):
+        lean(home)  # which waits for one that is about to stop
+    urls = running_urls(home)
+    if not urls:
+        stand_alone(home)
+    return urls
 
 
 def running_urls(home: Home) -> Mapping[str, str]:
@@ -167,8 +179,17 @@ def _with_services(home: Home, *wanted: Service) -> Iterator[None]:
     if not wanted:
         yield
         return
+    from pipelines.commands.terminal import notes
+    from pipelines.platform.leaning import await_leaning
     from pipelines.platform.supervisor import Platform  # needs psutil: not in the lean part
 
-    with Platform(home) as platform:
+    with ExitStack() as afterwards, Platform(home) as platform:
         platform.start(*wanted)
-        yield
+        try:
+            yield
+        except KeyboardInterrupt:  # waits for nobody
+            raise
+        except BaseException:
+            afterwards.callback(await_leaning(home, notes.print).close)
+            raise
+        afterwards.callback(await_leaning(home, notes.print).close)

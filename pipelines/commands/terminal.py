@@ -15,13 +15,18 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a program."""
+
+_STEP = Column(no_wrap=True, overflow="ellipsis", max_width=34)
+"""Of a progress bar; the rest of 80 columns is for the bar, the steps and the time."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 """Results, on standard output."""
@@ -36,6 +41,15 @@ def write_json(value: Any) -> None:  # noqa: ANN401 - whatever msgspec can encod
     console.file.write(f"{text}\n")
 
 
+class _TimeLeft(TimeRemainingColumn):
+    """Says that it is the time left, as soon as there is something to count."""
+
+    def render(self, task: Task) -> Text:
+        """Return the time with its word."""
+        told = super().render(task)
+        return told if task.total is None else told.append(" left")
+
+
 @contextmanager
 def progress_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
     """Show steps done, of all, with the time left; yields what is told of each step.
@@ -47,10 +61,10 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
     """
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=_STEP),
         BarColumn(bar_width=20),  # leaves room for the time on a narrow terminal
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        _TimeLeft(),
     )
     with Progress(*columns, console=notes, transient=True) as shown:
         task = shown.add_task(text, total=None)
@@ -95,8 +109,8 @@ class FittingTable:
         for name, *cells in zip(*lines, strict=True):
             words = not any(" " in cell for cell in (name, *cells))  # nothing to wrap at
             table.add_column(name, overflow="fold", no_wrap=fits and words)
-        for cells in lines[1:]:
-            table.add_row(*cells)
+        for row in lines[1:]:
+            table.add_row(*row)
         yield table
 
 

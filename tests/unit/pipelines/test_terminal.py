@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipelines.commands.terminal import rows_table
 
-COMPARED = [
+COMPARED: list[dict[str, object]] = [
     {
         "contender": name,
         "net_units_per_trade": -0.114812,
@@ -19,7 +19,7 @@ COMPARED = [
     }
     for name in ("xgboost", "coin, same entries")
 ]
-GATES = [
+GATES: list[dict[str, object]] = [
     {"gate": "tradable_target", "policy": "paper", "verdict": "pass", "meaning": "It is a side."},
     {"gate": "deflated_sharpe", "policy": "live", "verdict": "FAIL", "meaning": "No luck of many."},
 ]
