@@ -11,7 +11,7 @@ several symbols in the alphabet's order, of bars that closed before in the order
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -34,7 +34,7 @@ from online.simulator.bars import BidAskBar
 from online.simulator.rules import AccountRules
 from online.simulator.server_time import NEW_YORK_CLOSE
 from online.simulator.terminal import SimulatedTerminal
-from online.trade import Desk, consider, run_to_completion
+from online.trade import Desk, Outcome, consider, run_to_completion
 from pipelines.column_reader import ColumnReader
 from pipelines.market import Market
 from pipelines.performance import Performance, measure
@@ -198,14 +198,7 @@ def simulate_portfolio(
         )
         tracks.append(_Track(lane.market, desk))
     tracks.sort(key=lambda track: track.market.instrument.symbol)
-    for at_ns, opening in _instants(tracks):
-        _finish(terminal, tracks, at_ns)
-        for track in opening:
-            track.begin(terminal)
-        clock.set(at_ns)
-        for track in opening:
-            if track.decide() and progress is not None:
-                progress(1)
+    run_to_completion(_trade(tracks, terminal, clock, progress))
     end_ns = max(track.market.quotes[-1].closed_at_ns for track in tracks)
     _finish(terminal, tracks, end_ns)
     records = tuple(journal.records())
@@ -223,13 +216,22 @@ class _Track:
         When the open bar closes; later than ever while none is open.
     """
 
-    __slots__ = ("_bars", "_desk", "_finished_ns", "_open", "_symbol", "closes_at_ns", "market")
+    __slots__ = (
+        "_bars",
+        "_desk",
+        "_finished_ns",
+        "_open",
+        "_symbol",
+        "_timeframe",
+        "closes_at_ns",
+        "market",
+    )
 
     def __init__(self, market: Market, desk: Desk | None = None) -> None:
         self.market = market
         self.closes_at_ns = _NEVER_NS
         self._open: BidAskBar | None = None
-        self._symbol = market.instrument.symbol
+        self._symbol, self._timeframe = market.instrument.symbol, market.timeframe
         self._finished_ns = 0
         self._bars = iter(market.quotes)
         self._desk = desk
@@ -250,13 +252,32 @@ class _Track:
             terminal.finish_bar(self._symbol, bar)
             self._finished_ns = bar.closed_at_ns
 
-    def decide(self) -> bool:
-        """Decide about the bar that was finished last; tell whether there was a decision."""
+    def story(self) -> Coroutine[None, None, Outcome] | None:
+        """Return the decision about the bar that was finished last; None where there is none."""
         if not self._finished_ns or self._desk is None:
-            return False
-        request = Request(self._symbol, self.market.timeframe, self._finished_ns, send=True)
-        run_to_completion(consider(request, self._desk))
-        return True
+            return None
+        request = Request(self._symbol, self._timeframe, self._finished_ns, True)  # noqa: FBT003 - by place, which is quicker
+        return consider(request, self._desk)
+
+
+async def _trade(
+    tracks: Sequence[_Track],
+    terminal: SimulatedTerminal,
+    clock: VirtualClock,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Drive the markets from their first bar to their last; one story of all decisions."""
+    for at_ns, opening in _instants(tracks):
+        _finish(terminal, tracks, at_ns)
+        for track in opening:
+            track.begin(terminal)
+        clock.set(at_ns)
+        for track in opening:
+            story = track.story()
+            if story is not None:
+                await story
+                if progress is not None:
+                    progress(1)
 
 
 def _finish(terminal: SimulatedTerminal, tracks: Sequence[_Track], until_ns: int) -> None:

@@ -6,16 +6,15 @@ from collections.abc import Collection
 
 from online.domain.account import Deal, Position
 from online.domain.circuit_record import CircuitRecord
-from online.domain.exposure import OrderUnderWay
 from online.domain.former import FormerLimitsRecord
 from online.domain.holdings import Holdings
 from online.domain.limits import Limits
 from online.domain.loss_streak import LossStreak
 from online.domain.market import NANOSECONDS_PER_SECOND, Quote
 from online.domain.operation import Operation
-from online.domain.order import ENTRY, Intent, OrderStatus
+from online.domain.order import Intent, OrderStatus
 from online.domain.order_state import Proof
-from online.domain.orders import Order, Orders
+from online.domain.orders import Orders
 from online.domain.pace import Pace
 from online.domain.pauses import Pauses
 from online.domain.profit import Profits
@@ -36,6 +35,7 @@ from online.domain.record import (
     TrailRecord,
 )
 from online.domain.risk_facts import RiskState
+from online.domain.standing import Standing, all_entries, all_symbols
 from online.domain.trading_state import TradingState
 from online.domain.trailing import BY as TRAILING
 
@@ -84,6 +84,7 @@ class Book:
         self.equity = 0.0
         self.orders = Orders()
         self._pace = Pace()
+        self._standings: dict[str, Standing] = {}
         self._streak = LossStreak()
         self._prices: dict[str, float] = {}
         self.operations: dict[str, Operation] = {}
@@ -171,17 +172,32 @@ class Book:
         deals
             Told by the broker and not on record yet.
         """
+        kept = self._standings.get(symbol)
+        if (
+            kept is None
+            or deals
+            or not kept.from_ns <= now_ns <= kept.until_ns
+            or kept.limits is not limits
+            or kept.positions != positions
+        ):
+            kept = self._stand(symbol, now_ns, limits, positions, deals)
+        price = self._prices.get(symbol) or _middle(quote)
+        return RiskState(self.trading, self.halted, *kept.told, price, self.unreconciled)
+
+    def _stand(
+        self,
+        symbol: str,
+        now_ns: int,
+        limits: Limits,
+        positions: tuple[Position, ...],
+        deals: tuple[Deal, ...],
+    ) -> Standing:
+        """Return what stays true until the book changes, and keep it unless there are deals."""
         orders = self.orders
         pending, resting = orders.pending, orders.resting
-        foreign: tuple[int, ...] = ()
-        for position in positions:
-            if orders.entry(position.magic) is None:
-                foreign += (position.ticket,)
         lately = self._pace.lately(symbol, now_ns, limits)
         same_day = self._day_starts_ns <= now_ns < self._day_ends_ns
-        return RiskState(  # by place, which is quicker: this is built for every decision
-            self.trading,
-            self.halted,
+        told = (
             0 <= now_ns - self._loss_day_starts_ns < _DAY_NS,
             self.day_start_equity if same_day else 0.0,
             self.peak_equity,
@@ -191,12 +207,16 @@ class Book:
             lately.buys,
             lately.sells,
             lately.recent,
-            _under_way((*pending, *resting)) if pending or resting else (),
-            _symbols(pending) if pending else (),
-            foreign,
-            self._prices.get(symbol) or _middle(quote),
-            self.unreconciled,
+            all_entries((*pending, *resting)) if pending or resting else (),
+            all_symbols(pending) if pending else (),
+            tuple([held.ticket for held in positions if orders.entry(held.magic) is None]),
         )
+        from_ns = max(lately.from_ns, self._day_starts_ns)
+        until_ns = self._day_ends_ns - 1
+        standing = Standing(told, from_ns, until_ns, limits, positions)
+        if same_day and not deals:  # the day that a loss is latched for is one of the same days
+            self._standings[symbol] = standing
+        return standing
 
     def apply(self, record: Record) -> None:
         """Fold one record into the book.
@@ -211,6 +231,7 @@ class Book:
         if isinstance(record, DecisionRecord):  # most are, and a pattern takes longer to match
             self._apply_decision(record)
             return
+        self._standings.clear()
         match record:
             case ResultRecord():
                 self.orders.hear(record.intent_id, record.reply)
@@ -282,19 +303,25 @@ class Book:
     def _apply_decision(self, record: DecisionRecord) -> None:
         if record.number > self.last_number:  # noqa: PLR1730 - quicker than a call, every time
             self.last_number = record.number
-        account, quote = record.account, record.quote
+        account, quote, at_ns = record.account, record.quote, record.at_ns
         if account is not None:
-            self._observe_equity(account.equity, record.at_ns)
-            self.profits.observe(account.balance)
+            equity = account.equity
+            same_day = self._day_starts_ns <= at_ns < self._day_ends_ns
+            if same_day and 0.0 < equity <= self.peak_equity:
+                self.equity = equity
+            else:  # a day, a peak or the first balance: nothing else of it is remembered
+                self._observe_equity(equity, at_ns)
+                self.profits.observe(account.balance)
         if quote is not None and 0.0 < quote.bid <= quote.ask:
             self._prices[record.request.symbol] = (quote.bid + quote.ask) / 2.0
         if record.vetoes:
-            self._latch(record.vetoes, record.at_ns)
+            self._latch(record.vetoes, at_ns)
         intent = record.intent
         if intent is None or not record.request.send:
             return
-        self.orders.log(intent, record.decision_id, record.at_ns)
-        self._pace.send(intent, record.at_ns)
+        self._standings.clear()
+        self.orders.log(intent, record.decision_id, at_ns)
+        self._pace.send(intent, at_ns)
 
     def _settle(self, record: ResultRecord | ResolutionRecord) -> None:
         self.pauses.hear(record.decision_id, record.reply, record.at_ns)
@@ -328,6 +355,7 @@ class Book:
     def _latch(self, vetoes: tuple[Veto, ...], at_ns: int) -> None:
         for veto in vetoes:
             if veto.reason is _DAILY_LOSS_LIMIT:
+                self._standings.clear()
                 self._loss_day_starts_ns = at_ns // _DAY_NS * _DAY_NS
             elif veto.reason in _LATCHES and self.trading is _ACTIVE:
                 self.trading = _REDUCING
@@ -340,21 +368,11 @@ class Book:
             self._day_starts_ns = at_ns // _DAY_NS * _DAY_NS
             self._day_ends_ns = self._day_starts_ns + _DAY_NS
             self.day_start_equity = equity
+            self._standings.clear()
         self.equity = equity
-        if equity > self.peak_equity:  # noqa: PLR1730 - quicker than a call, every time
+        if equity > self.peak_equity:
             self.peak_equity = equity
-
-
-def _symbols(orders: tuple[Order, ...]) -> tuple[str, ...]:
-    return tuple(sorted({order.intent.symbol for order in orders})) if orders else ()
-
-
-def _under_way(orders: tuple[Order, ...]) -> tuple[OrderUnderWay, ...]:
-    intents = (order.intent for order in orders if order.intent.purpose is ENTRY)
-    return tuple(
-        OrderUnderWay(i.magic, i.symbol, i.side, i.volume_lots, i.price if i.rests else i.quoted)
-        for i in intents
-    )
+            self._standings.clear()
 
 
 def _middle(quote: Quote | None) -> float:

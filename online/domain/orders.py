@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from online.domain.errors import Conflict, JournalCorrupt
-from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
+from online.domain.order import ENTRY, Intent, OrderReply, OrderStatus
 from online.domain.order_path import IllegalTransition, follow
 from online.domain.order_state import ENDED, RESTING, Intended, Proof, Stage, State
 
@@ -16,8 +17,7 @@ _KNOWN = ENDED | RESTING
 _LOGGED = Intended().check().log()
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """An order that was journaled to be sent.
 
     Parameters
@@ -40,28 +40,27 @@ class Order:
 
 
 class Orders:
-    """Folds what a journal says of orders; an order that goes an illegal way is refused."""
+    """Folds what a journal says of orders; an order that goes an illegal way is refused.
+
+    Attributes
+    ----------
+    pending
+        Orders whose fate is not known, oldest first.
+    resting
+        Orders that wait at the broker for their price, oldest first.
+    """
 
     def __init__(self) -> None:
         self._all: dict[str, Order] = {}
         self._pending: dict[str, Order] = {}
         self._resting: dict[str, Order] = {}
-        self._told: tuple[tuple[Order, ...], tuple[Order, ...]] | None = ((), ())
+        self.pending: tuple[Order, ...] = ()
+        self.resting: tuple[Order, ...] = ()
         self._entries: dict[int, Intent] = {}
         self._claims: dict[str, Order] = {}
 
     def __len__(self) -> int:
         return len(self._all)
-
-    @property
-    def pending(self) -> tuple[Order, ...]:
-        """Orders whose fate is not known, oldest first."""
-        return self._tell()[0]
-
-    @property
-    def resting(self) -> tuple[Order, ...]:
-        """Orders that wait at the broker for their price, oldest first."""
-        return self._tell()[1]
 
     @property
     def magics(self) -> AbstractSet[int]:
@@ -128,8 +127,8 @@ class Orders:
             raise JournalCorrupt(f"order {intent.intent_id} is journaled twice")
         order = Order(intent, decision_id, at_ns, _LOGGED)
         self._all[intent.intent_id] = self._pending[intent.intent_id] = order
-        self._told = None
-        if intent.purpose is Purpose.ENTRY:
+        self.pending = tuple(self._pending.values())
+        if intent.purpose is ENTRY:
             self._entries[intent.magic] = intent
 
     def abandon(self, why: str) -> None:
@@ -173,10 +172,4 @@ class Orders:
                 place[intent_id] = told
             else:
                 place.pop(intent_id, None)
-        self._told = None
-
-    def _tell(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
-        """Return what is pending and what rests, put together once after each change."""
-        if self._told is None:
-            self._told = tuple(self._pending.values()), tuple(self._resting.values())
-        return self._told
+        self.pending, self.resting = tuple(self._pending.values()), tuple(self._resting.values())
