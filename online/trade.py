@@ -20,7 +20,7 @@ import msgspec
 from online.domain.account import Deal, Position
 from online.domain.barriers import barrier_prices, deadline_ns
 from online.domain.book import Book
-from online.domain.circumstances import is_weekend_near, judge_circumstances
+from online.domain.circumstances import judge_circumstances
 from online.domain.closing import close_position
 from online.domain.conversion import conversion_symbols, read_rates
 from online.domain.decision import HOLD, Action, Decision, decide
@@ -36,6 +36,7 @@ from online.domain.record import DealRecord, DecisionRecord, Request
 from online.domain.risk import judge_order, size_entry
 from online.domain.risk_facts import RiskFacts
 from online.domain.signal import Signal
+from online.domain.trading_hours import is_weekend_near
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import Broker, Clock, FeatureReader, Journal, Model, Observation, keep_finite
 from online.sending import append, send
@@ -155,8 +156,9 @@ async def consider(request: Request, desk: Desk) -> Outcome:
         if deals:
             told = tell_deals(deals, record.at_ns)
             await append(desk, *told, record, durable=intent is not None)
-        else:
-            await append(desk, record, durable=intent is not None)
+        else:  # mostly: the same for one record, without another story
+            await desk.journal.append(record, durable=intent is not None)
+            desk.book.apply(record)
     except Unavailable:
         desk.book.disclaim()
         raise
@@ -333,8 +335,9 @@ def close_when_due(
         return None
     if not 0 < entry.expires_at_ns <= risk.now_ns:
         early_hours = limits.flatten_before_weekend_hours
-        instrument = desk.instruments[request.symbol]
-        if not (early_hours and is_weekend_near(instrument, risk.now_ns, early_hours)):
+        if not early_hours:
+            return None
+        if not is_weekend_near(desk.instruments[request.symbol].hours, risk.now_ns, early_hours):
             return None
     intent_id = f"{name_intent(request, CLOSE)}-{number}"
     return close_position(position, quote, intent_id, f"sx-{number}")

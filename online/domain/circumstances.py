@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import math
 
+from online.domain.calm import NANOSECONDS_PER_MILLISECOND, ROUNDING_POINTS, is_calm
 from online.domain.limits import Limits
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument, Quote
 from online.domain.reasons import Reason, Veto
 from online.domain.risk_facts import RiskFacts, RiskState
-from online.domain.trading_hours import is_traded, parse_hours
+from online.domain.trading_hours import is_traded, is_weekend_near
 from online.domain.trading_state import TradingState
 
-_NANOSECONDS_PER_MILLISECOND = 1_000_000
-_HOUR_SECONDS = 3_600
-_ROUNDING = 1e-6  # points, of a difference of two prices
 _ACTIVE = TradingState.ACTIVE  # a member read from its class costs ten times as much as a name
 
 
@@ -34,6 +32,13 @@ def judge_circumstances(
     limits
         In force.
     """
+    if is_calm(instrument, facts, limits):
+        return ()
+    return judge_closely(instrument, facts, limits)
+
+
+def judge_closely(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tuple[Veto, ...]:
+    """Return the same as `judge_circumstances`, every rule asked one by one."""
     return (
         judge_quote(facts.quote, instrument, limits, facts.now_ns)
         + judge_moment(instrument, facts, limits)
@@ -56,10 +61,10 @@ def judge_quote(
     vetoes = []
     own = limits.of(instrument.symbol)
     age_ns = now_ns - quote.at_ns
-    allowed_ns = own.max_quote_age_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    allowed_ns = own.max_quote_age_milliseconds * NANOSECONDS_PER_MILLISECOND
     if not 0 <= age_ns <= allowed_ns:
         detail = (
-            f"quote is {age_ns / _NANOSECONDS_PER_MILLISECOND:.3f} ms old, "
+            f"quote is {age_ns / NANOSECONDS_PER_MILLISECOND:.3f} ms old, "
             f"0 to {own.max_quote_age_milliseconds} ms are allowed"
         )
         vetoes.append(Veto(Reason.STALE_QUOTE, detail))
@@ -69,8 +74,8 @@ def judge_quote(
         detail = f"typical_spread_points of {instrument.symbol} is {typical}"
         vetoes.append(Veto(Reason.TYPICAL_SPREAD_UNKNOWN, detail))
     elif not (
-        spread_points <= own.max_spread_points + _ROUNDING
-        and spread_points <= own.max_spread_ratio * typical + _ROUNDING
+        spread_points <= own.max_spread_points + ROUNDING_POINTS
+        and spread_points <= own.max_spread_ratio * typical + ROUNDING_POINTS
     ):
         detail = (
             f"spread {spread_points:.1f} points, caps {own.max_spread_points:g} and "
@@ -85,11 +90,11 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
     vetoes = []
     now_ns, told_at_ns = facts.now_ns, facts.told_at_ns
     skew_ns = math.inf if told_at_ns is None else abs(now_ns - told_at_ns)
-    if not skew_ns <= limits.max_clock_skew_milliseconds * _NANOSECONDS_PER_MILLISECOND:
+    if not skew_ns <= limits.max_clock_skew_milliseconds * NANOSECONDS_PER_MILLISECOND:
         told = (
             "the broker told no clock"
             if told_at_ns is None
-            else f"the broker's clock is {skew_ns / _NANOSECONDS_PER_MILLISECOND:.0f} ms away"
+            else f"the broker's clock is {skew_ns / NANOSECONDS_PER_MILLISECOND:.0f} ms away"
         )
         vetoes.append(
             Veto(Reason.CLOCK_SKEW, f"{told}, limit {limits.max_clock_skew_milliseconds} ms")
@@ -108,7 +113,7 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
         detail = f"{instrument.symbol} is traded {', '.join(instrument.hours)} in New York"
         vetoes.append(Veto(Reason.SESSION_CLOSED, detail))
     early_hours = limits.no_entry_before_weekend_hours
-    if early_hours and is_weekend_near(instrument, now_ns, early_hours):
+    if is_weekend_near(instrument.hours, now_ns, early_hours):
         detail = f"less than {early_hours:g} h to the week's close"
         vetoes.append(Veto(Reason.WEEKEND_NEAR, detail))
     if facts.news is None:
@@ -118,14 +123,6 @@ def judge_moment(instrument: Instrument, facts: RiskFacts, limits: Limits) -> tu
             detail = f"{event.subject}: {event.name}, {event.impact} impact"
             vetoes.append(Veto(Reason.NEWS_BLACKOUT, detail))
     return tuple(vetoes) if vetoes else ()
-
-
-def is_weekend_near(instrument: Instrument, now_ns: int, hours: float) -> bool:
-    """Tell whether the week closes within `hours`; never for 0 hours or without a weekend."""
-    if not hours > 0.0:
-        return False
-    left = parse_hours(instrument.hours).seconds_to_weekend(now_ns)
-    return left is not None and left < hours * _HOUR_SECONDS
 
 
 def _judge_journal(symbol: str, state: RiskState, limits: Limits) -> tuple[Veto, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +13,9 @@ from online.domain.errors import InvalidSettings
 from online.domain.market import Instrument
 from online.domain.news import Impact
 from online.domain.symbol_limits import SymbolBounds, SymbolLimits, check_bound
+
+if TYPE_CHECKING:
+    from online.domain.calm import Calm
 
 _WEEK_HOURS = 168.0
 EVERY_MODEL = "*"
@@ -148,6 +152,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
             symbol: msgspec.structs.replace(self._shared, **_stated(own))
             for symbol, own in self.symbols.items()
         }
+
+    @cached_property
+    def calm(self) -> dict[str, Calm]:
+        """What these limits, and no others, mean for a symbol; kept by `online.domain.calm`."""
+        return {}
 
     def by_name(self) -> dict[str, object]:
         """Return every limit by its path, for example ``symbols.XAUUSD.max_spread_points``."""

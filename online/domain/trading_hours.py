@@ -12,7 +12,7 @@ from online.domain.errors import InvalidSettings
 from online.domain.market import NANOSECONDS_PER_SECOND, WEEKDAYS
 
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3_600, 60
-_HOUR_NS = _HOUR_SECONDS * NANOSECONDS_PER_SECOND
+HOUR_NS = _HOUR_SECONDS * NANOSECONDS_PER_SECOND
 WEEK_SECONDS = 7 * _DAY_SECONDS
 _EPOCH_DAY = 4  # 1970-01-01 was a Thursday
 _NEW_YORK_HOURS = -5
@@ -91,19 +91,55 @@ def is_traded(texts: tuple[str, ...], utc_ns: int) -> bool:
     InvalidSettings
         As `parse_hours`.
     """
-    whole = _whole_hour(texts, utc_ns // NANOSECONDS_PER_SECOND // _HOUR_SECONDS)
+    whole = whole_hour(texts, utc_ns // NANOSECONDS_PER_SECOND // _HOUR_SECONDS)
     return parse_hours(texts).is_open(utc_ns) if whole is None else whole
 
 
+def is_weekend_near(texts: tuple[str, ...], utc_ns: int, hours: float) -> bool:
+    """Tell whether the week closes within `hours`; never for 0 hours or without a weekend.
+
+    Parameters
+    ----------
+    texts
+        As `parse_hours` reads them.
+    utc_ns
+        Nanoseconds since 1970-01-01 UTC.
+    hours
+        How near is near (>= 0).
+
+    Raises
+    ------
+    InvalidSettings
+        As `parse_hours`.
+    """
+    if not hours > 0.0:
+        return False
+    left = parse_hours(texts).seconds_to_weekend(utc_ns)
+    return left is not None and left < hours * _HOUR_SECONDS
+
+
 @lru_cache(maxsize=256)
-def _whole_hour(texts: tuple[str, ...], hour: int) -> bool | None:
-    """Tell whether an hour since 1970 is traded; None where trading begins or ends within it."""
+def whole_hour(texts: tuple[str, ...], hour: int) -> bool | None:
+    """Tell whether an hour since 1970 is traded; None where trading begins or ends within it.
+
+    Parameters
+    ----------
+    texts
+        As `parse_hours` reads them.
+    hour
+        Hours since 1970-01-01 UTC; New York's clock is changed on the hour.
+
+    Raises
+    ------
+    InvalidSettings
+        As `parse_hours`.
+    """
     hours = parse_hours(texts)
-    first = _second_of_week(hour * _HOUR_NS)
+    first = _second_of_week(hour * HOUR_NS)
     for edge in (edge for span in hours.spans for edge in span):
         if first < edge < first + _HOUR_SECONDS:
             return None
-    return hours.is_open(hour * _HOUR_NS)
+    return hours.is_open(hour * HOUR_NS)
 
 
 def _parse_span(text: str) -> tuple[int, int]:

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from online.domain.circumstances import is_weekend_near, judge_moment, judge_quote
+from online.domain.circumstances import judge_moment, judge_quote
 from online.domain.market import NANOSECONDS_PER_SECOND, Instrument
 from online.domain.news import Impact, NewsEvent
 from online.domain.reasons import Veto
-from online.domain.trading_hours import is_traded, parse_hours
+from online.domain.trading_hours import is_traded, is_weekend_near, parse_hours
 from tests.fakes import BAR_NS, EURUSD, HOUR_NS, make_facts, make_limits, make_quote
 
 pytestmark = pytest.mark.lean
@@ -106,13 +106,13 @@ def test_no_entry_is_made_within_the_hours_before_the_weekend(
     hours: float,
     near: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    assert is_weekend_near(EURUSD, at(text), hours) is near
+    assert is_weekend_near(EURUSD.hours, at(text), hours) is near
     found = moment(at(text), {"no_entry_before_weekend_hours": hours})
     assert ("WEEKEND_NEAR" in found) is near
 
 
 def test_what_is_traded_around_the_clock_has_no_weekend() -> None:
-    assert not is_weekend_near(BITCOIN, at("2017-10-06T20:59:59"), 100.0)
+    assert not is_weekend_near(BITCOIN.hours, at("2017-10-06T20:59:59"), 100.0)
 
 
 @pytest.mark.parametrize(
