@@ -219,6 +219,15 @@ def keep_finite(
     """
     quote, account, positions, deals = told.quote, told.account, told.positions, told.deals
     rates, orders = told.rates, told.orders
+    if (
+        quote is not None
+        and account is not None
+        and not (deals or rates or orders)
+        and (not positions or (before is not None and positions is before.positions))
+        and isfinite(quote.bid + quote.ask + account.equity + account.balance)
+        and isfinite((account.margin or 0.0) + (account.leverage or 0.0))
+    ):
+        return told, ()  # the usual case, told apart at once
     doubts = []
     if quote is not None and not isfinite(quote.bid + quote.ask):
         doubts.append(Veto(Reason.CROSSED_QUOTE, f"bid {quote.bid}, ask {quote.ask}"))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from feature_repo.window import pack_last
 from online.domain.vector import VectorContract, VectorReading
+from online.domain.window import WindowContract
 from online.ports import Clock
 
 _BLOCK_ROWS = 4096
@@ -41,11 +42,10 @@ class ColumnReader:
         self._clock = clock
         self._row = -1
         self._next_ns = self._stamps_ns[0]
-        self._first = self._end = 0
-        self._rows: list[tuple[float | None, ...]] = []
+        self._first = self._n_readings = 0
+        self._readings: list[VectorReading] = []
         self._vectors: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
         self._contract: VectorContract | None = None
-        self._n_views = 0
 
     async def read(self, symbol: str, contract: VectorContract) -> VectorReading:  # noqa: ARG002
         """Return the newest row; one symbol is held, so it is not looked at."""
@@ -54,21 +54,28 @@ class ColumnReader:
         now_ns = self._clock.now_ns()
         if self._next_ns <= now_ns:
             self._advance(now_ns)
-        row = self._row
-        if row < 0:
-            return VectorReading((None,) * len(contract.names), (None,) * self._n_views)
-        if not self._first <= row < self._end:
-            self._open(row, contract)
-        values, stamp_ns = self._rows[row - self._first], self._stamps_ns[row]
-        if contract.window is None:
-            return VectorReading(values, (stamp_ns,) * self._n_views)
-        packed = pack_last(self._vectors[: row + 1], contract.window.length)
-        stamp = None if packed is None else stamp_ns  # Redis then holds none, or an older bar's
-        return VectorReading(values, (stamp_ns,) * self._n_views, packed, stamp)
+        place = self._row - self._first
+        if not 0 <= place < self._n_readings:
+            return self._read_elsewhere(contract)
+        reading = self._readings[place]
+        return reading if contract.window is None else self._with_window(reading, contract.window)
+
+    def _read_elsewhere(self, contract: VectorContract) -> VectorReading:
+        """Return a row that is not at hand and keep its neighbours; before the first, nothing."""
+        if self._row < 0:
+            return VectorReading((None,) * len(contract.names), (None,) * len(contract.views))
+        self._open(self._row, contract)
+        reading = self._readings[self._row - self._first]
+        return reading if contract.window is None else self._with_window(reading, contract.window)
+
+    def _with_window(self, reading: VectorReading, window: WindowContract) -> VectorReading:
+        packed = pack_last(self._vectors[: self._row + 1], window.length)
+        stamp_ns = None if packed is None else self._stamps_ns[self._row]  # Redis: none, or older
+        return VectorReading(reading.values, reading.stamps_ns, packed, stamp_ns)
 
     def _adopt(self, contract: VectorContract) -> None:
-        self._contract, self._n_views = contract, len(contract.views)
-        self._first = self._end = 0
+        self._contract = contract
+        self._n_readings = 0
         if contract.window is not None:
             windowed = [self._columns[name] for name in contract.window.features]
             self._vectors = np.stack(windowed, axis=1)
@@ -81,12 +88,14 @@ class ColumnReader:
         self._row, self._next_ns = row, stamps_ns[row + 1]
 
     def _open(self, row: int, contract: VectorContract) -> None:
-        """Turn some rows into tuples: all at once they would need many times the arrays' memory."""
+        """Read some rows ahead: all at once they would need many times the arrays' memory."""
         first = row - row % _BLOCK_ROWS
         columns = [self._columns[name][first : first + _BLOCK_ROWS] for name in contract.names]
-        self._rows = list(zip(*[column.tolist() for column in columns], strict=True))
+        rows = list(zip(*[column.tolist() for column in columns], strict=True))
         missing = np.logical_or.reduce([np.isnan(column) for column in columns])
         for place in np.flatnonzero(missing).tolist():
-            values = self._rows[place]
-            self._rows[place] = tuple([None if math.isnan(value) else value for value in values])  # type: ignore[arg-type] # no None yet
-        self._first, self._end = first, first + _BLOCK_ROWS
+            rows[place] = tuple([None if math.isnan(value) else value for value in rows[place]])
+        stamps_ns = self._stamps_ns[first : first + len(rows)]
+        views = zip(*[stamps_ns] * len(contract.views), strict=True)
+        self._readings = list(map(VectorReading, rows, views))
+        self._first, self._n_readings = first, len(rows)

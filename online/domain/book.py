@@ -212,7 +212,7 @@ class Book:
             tuple([held.ticket for held in positions if orders.entry(held.magic) is None]),
         )
         from_ns = max(lately.from_ns, self._day_starts_ns)
-        until_ns = self._day_ends_ns - 1
+        until_ns = min(lately.until_ns, self._day_ends_ns - 1)
         standing = Standing(told, from_ns, until_ns, limits, positions)
         if same_day and not deals:  # the day that a loss is latched for is one of the same days
             self._standings[symbol] = standing

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
-from typing import Final
 
 from online.domain.manifest import Manifest
 from online.domain.reasons import Reason, Veto
 from online.domain.signal import MemberOutput, Signal, combine, is_distribution
 from online.domain.validators import measure, refusals
-
-_RAW: Final = attrgetter("raw")
 
 
 def speak(
@@ -30,7 +26,7 @@ def speak(
         Names all members.
     """
     if len(outputs) == len(manifest.members):
-        probabilities = manifest.mixture.of(tuple(map(_RAW, outputs)))
+        probabilities = manifest.mixture.of(outputs)
         if probabilities is not None:
             return Signal(outputs, probabilities), ()
     return _degrade(outputs, manifest)

@@ -62,6 +62,14 @@ def follow(state: State, status: OrderStatus, proof: Proof = Proof.EVIDENCE) -> 
     >>> follow(Logged(), OrderStatus.UNKNOWN).stage, follow(Unknown(), OrderStatus.FILLED).stage
     (<Stage.UNKNOWN: 'unknown'>, <Stage.FILLED: 'filled'>)
     """
+    way = (state.stage, status, proof)
+    known = _FOLLOWED.get(way)
+    if known is None:
+        known = _FOLLOWED[way] = _follow(state, status, proof)
+    return known
+
+
+def _follow(state: State, status: OrderStatus, proof: Proof) -> State:
     if str(state.stage) == str(status):
         return state
     found: State | None = None
@@ -69,12 +77,12 @@ def follow(state: State, status: OrderStatus, proof: Proof = Proof.EVIDENCE) -> 
         case Logged() | HandedOff() if status is _NOT_SENT:
             found = state.withdraw()
         case Logged():
-            found = follow(state.hand_off().begin_sending(), status)
+            found = _follow(state.hand_off().begin_sending(), status, proof)
         case HandedOff():
-            found = follow(state.begin_sending(), status)
+            found = _follow(state.begin_sending(), status, proof)
         case Sending():
             way = _ANSWERED.get(status)
-            found = follow(state.lose(), status) if way is None else way(state)
+            found = _follow(state.lose(), status, proof) if way is None else way(state)
         case Unknown() if status in _PROVEN:
             found = _PROVEN[status](state.settle(proof))
         case Accepted() if status in _RESTED:
@@ -86,6 +94,8 @@ def follow(state: State, status: OrderStatus, proof: Proof = Proof.EVIDENCE) -> 
     return found
 
 
+_FOLLOWED: dict[tuple[Stage, OrderStatus, Proof], State] = {}
+"""Every legal way that was gone once: states hold nothing but their name."""
 _ANSWERED: dict[OrderStatus, Callable[[Sending], State]] = {
     OrderStatus.ACCEPTED: Sending.accept,
     OrderStatus.FILLING: Sending.fill_some,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, isfinite, log
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -12,6 +14,7 @@ from online.domain.errors import InvalidManifest
 Probabilities = tuple[float, float, float]
 """Of a short reaching its target, of neither, of a long reaching its target."""
 
+_RAW: Final = attrgetter("raw")
 _TINY = 1e-7  # float32 softmax underflows to exactly 0.0; its logarithm must stay finite
 _SUM_TOLERANCE = 1e-3
 
@@ -149,8 +152,9 @@ class Mixture:
         self._calibrations, self._weights = calibrations, weights
         self._last: tuple[tuple[Probabilities, ...], Probabilities | None] = ((), None)
 
-    def of(self, raws: tuple[Probabilities, ...]) -> Probabilities | None:
+    def of(self, outputs: tuple[MemberOutput, ...]) -> Probabilities | None:
         """Return the mean; None if one of the members' raw outputs is no distribution."""
+        raws = (outputs[0].raw,) if len(outputs) == 1 else tuple(map(_RAW, outputs))
         known, mean = self._last
         if raws != known:
             sound = all(map(is_distribution, raws))

@@ -13,7 +13,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 import msgspec
 
 from online.domain.errors import InvalidInput
-from online.domain.market import BUY, Side
+from online.domain.market import BUY, Side, to_tick
 from online.domain.order import (
     CANCEL,
     COMMENT_LIMIT,
@@ -276,11 +276,12 @@ def to_tick_size(price: float, symbol: SymbolInfo) -> float:
     >>> to_tick_size(1.123456, SymbolInfo(trade_tick_size=0.00001, digits=5))
     1.12346
     """
-    if symbol.trade_tick_size == 10.0**-symbol.digits and price == round(price, symbol.digits):
+    digits = symbol.digits
+    if symbol.trade_tick_size == 10.0**-digits and price == to_tick(price, 10.0**digits):
         return float(price)  # on the tick already, as what was decided on a quote mostly is
-    tick = Decimal(str(symbol.trade_tick_size or 10.0**-symbol.digits))
+    tick = Decimal(str(symbol.trade_tick_size or 10.0**-digits))
     steps = (Decimal(str(price)) / tick).to_integral_value(ROUND_HALF_UP)
-    return round(float(steps * tick), symbol.digits)
+    return round(float(steps * tick), digits)
 
 
 def beyond_collar(intent: Intent, price: float, point: float, rules: OrderRules) -> float:

@@ -71,28 +71,33 @@ class Ledger:
         scale = self._scale
         scaled = amount * scale
         whole = (scaled + _ROUNDER) - _ROUNDER
-        if abs(scaled - whole) < _CLEAR_OF_HALVES and 0.0 < abs(whole) < _EXACT_BELOW:
+        if -_CLEAR_OF_HALVES < scaled - whole < _CLEAR_OF_HALVES and (
+            0.0 < whole < _EXACT_BELOW or -_EXACT_BELOW < whole < 0.0
+        ):
             return whole / scale
-        return round(amount, self._digits)
+        return round(amount, self._digits) if amount else amount  # nothing has its sign, too
 
     @property
     def equity(self) -> float:
         """Balance, open profit and accrued swap."""
-        return self.balance + self._value() if self._positions else self.balance
+        if not self._positions:
+            return self.balance
+        if self._priced != self._pulse.quotes:
+            self._price()
+        return self.balance + self._open_profit
 
-    def _value(self) -> float:
-        """Return what the open positions are worth, worked out once for each quote."""
-        quotes, positions = self._pulse.quotes, self._positions
-        if self._priced == quotes:
-            return self._open_profit
+    def _price(self) -> None:
+        """Work out what the open positions are worth, once for each quote."""
+        positions = self._positions
         if len(positions) == 1:
-            (position,) = positions.values()
-            worth = self.open_profit(position)
-            self._open_profit = self.round(worth) if position.swap else worth  # profit is rounded
+            (held,) = positions.values()
+            market, side = self._markets[held.symbol], held.side
+            closing = market.bid if side is BUY else market.ask
+            worth = self.profit(market, side, held.volume, held.price, closing)  # it is rounded
+            self._open_profit = self.round(worth + held.swap) if held.swap else worth
         else:
             self._open_profit = self.round(sum(map(self.open_profit, positions.values())))
-        self._priced = quotes
-        return self._open_profit
+        self._priced = self._pulse.quotes
 
     @property
     def free_margin(self) -> float:
@@ -113,14 +118,17 @@ class Ledger:
         """Return the account in the words of the domain."""
         if not self._positions:
             return self._told
-        rules, equity = self.rules, self.round(self.balance + self._value())
+        if self._priced != self._pulse.quotes:
+            self._price()
+        rules, equity = self.rules, self.round(self.balance + self._open_profit)
         return Account(rules.currency, self.balance, equity, self.margin, rules.leverage)
 
     def open_profit(self, position: HeldPosition) -> float:
         """Return profit and swap of a position at the prices that would close it."""
         market, side = self._markets[position.symbol], position.side
-        price = market.bid if side is BUY else market.ask
-        return self.profit(market, side, position.volume, position.price, price) + position.swap
+        closing = market.bid if side is BUY else market.ask
+        profit = self.profit(market, side, position.volume, position.price, closing)
+        return profit + position.swap
 
     def profit(
         self, market: Market, side: Side, volume: float, opened: float, closed: float

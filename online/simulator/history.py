@@ -39,6 +39,7 @@ class History:
         self.orders: dict[int, Order] = {}
         self._trades: list[Deal] = []
         self._trade_tickets: list[int] = []
+        self._last_trade = 0
         self._by_magic: defaultdict[int, list[DealRow]] = defaultdict(list)
         self._by_position: defaultdict[int, list[DealRow]] = defaultdict(list)
         self._by_order: defaultdict[int, list[DealRow]] = defaultdict(list)
@@ -59,13 +60,13 @@ class History:
         self._by_order[deal.order].append(deal)
         self._trades.append(_as_told(deal))
         self._trade_tickets.append(deal.ticket)
+        self._last_trade = deal.ticket
 
     def trades_after(self, ticket: int) -> tuple[Deal, ...]:
         """Return the fills with tickets above `ticket`, oldest first."""
-        tickets = self._trade_tickets
-        if not tickets or tickets[-1] <= ticket:
+        if self._last_trade <= ticket:
             return ()
-        return tuple(self._trades[bisect_right(tickets, ticket) :])
+        return tuple(self._trades[bisect_right(self._trade_tickets, ticket) :])
 
     def trades_since(self, at_ns: int) -> tuple[Deal, ...]:
         """Return the fills from an instant on, oldest first."""

@@ -45,6 +45,7 @@ class Market:
         "_disturbed",
         "_price_bounds",
         "_quote",
+        "_symbol",
         "ask",
         "ask_ceiling",
         "ask_floor",
@@ -63,6 +64,7 @@ class Market:
 
     def __init__(self, instrument: Instrument, rules: TradingRules) -> None:
         self.instrument = instrument
+        self._symbol = instrument.symbol
         self.rules = rules
         self.bid = self.ask = 0.0
         self.at_ns = -1
@@ -77,9 +79,10 @@ class Market:
 
     def as_told(self) -> Quote | None:
         """Return the latest quote; None before the first."""
-        if self._quote is None and self.at_ns >= 0:
-            self._quote = Quote(self.instrument.symbol, self.bid, self.ask, self.at_ns)
-        return self._quote
+        quote = self._quote
+        if quote is None and self.at_ns >= 0:
+            quote = self._quote = Quote(self._symbol, self.bid, self.ask, self.at_ns)
+        return quote
 
     def set_prices(self, bid: float, ask: float, at_ns: int) -> None:
         """Replace the latest prices."""

@@ -152,7 +152,8 @@ class PositionBook:
     ) -> DealRow:
         self._ledger.leave(held)
         profit, swap = self._realise(held, volume, price)
-        held.volume = round(held.volume - volume, _VOLUME_DECIMALS)
+        left = held.volume - volume
+        held.volume = round(left, _VOLUME_DECIMALS) if left else 0.0
         held.updated_at_ns = at_ns
         self._ledger.enter(held)
         self._set_margin(held)

@@ -134,9 +134,14 @@ class SimulatedTerminal:
         if self.server.wakes_ns < bar.closed_at_ns:
             self.server.pass_nights(bar.closed_at_ns - 1)
         if (
-            not (market.bid_floor < bar.bid_low and bar.bid_high < market.bid_ceiling)
-            or not (market.ask_floor < bar.ask_low and bar.ask_high < market.ask_ceiling)
-        ) and market.busy:
+            not (
+                market.bid_floor < bar.bid_low
+                and bar.bid_high < market.bid_ceiling
+                and market.ask_floor < bar.ask_low
+                and bar.ask_high < market.ask_ceiling
+            )
+            and market.busy
+        ):
             self.server.react_within(market, bar)
         if self.recorder is not None:
             self.recorder.add_range(symbol, bar)
@@ -274,12 +279,13 @@ class SimulatedTerminal:
                 f"{market.instrument.symbol} needs 0 < bid <= ask and times in order, got "
                 f"{bid} and {ask} at {at_ns} after {market.at_ns}"
             )
+        server = self.server
         if self.now_ns < at_ns:
             if self.now_ns < 0:
-                self.server.start(at_ns)
+                server.start(at_ns)
             self.now_ns = at_ns
-        if at_ns >= self.server.wakes_ns:
-            self.server.pass_time(at_ns)
+        if at_ns >= server.wakes_ns:
+            server.pass_time(at_ns)
         market.set_prices(bid, ask, at_ns)
 
     def _first_event(
