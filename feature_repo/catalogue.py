@@ -43,8 +43,6 @@ CATALOGUE: tuple[Feature, ...] = (
 )
 """Every feature of own bars, group by group; the order within a vector."""
 
-BY_NAME: dict[str, Feature] = {feature.name: feature for feature in CATALOGUE}
-
 HIGHER: dict[Timeframe, tuple[HigherFeature, ...]] = longer.FEATURES
 """Features of longer bars, by the timeframe of the bars that see them."""
 

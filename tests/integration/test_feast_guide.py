@@ -66,6 +66,5 @@ def _add_to_catalogue(monkeypatch: pytest.MonkeyPatch, entry: Feature) -> None:
     """Do what adding the entry to its file's FEATURES does."""
     longer = (*catalogue.CATALOGUE, entry)
     monkeypatch.setattr(catalogue, "CATALOGUE", longer)
-    monkeypatch.setattr(catalogue, "BY_NAME", {f.name: f for f in longer})
     monkeypatch.setattr(catalogue.groups, "__defaults__", (longer,))
     assert entry in catalogue.groups()[entry.group]

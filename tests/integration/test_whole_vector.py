@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import BY_NAME, CROSS, expand, select, whole_views
+from feature_repo.catalogue import CATALOGUE, CROSS, expand, select, whole_views
 from feature_repo.panel import Panel
 from feature_repo.services import define_model_service, model_service_name, model_services
 from feature_repo.store import apply_definitions, open_store
@@ -90,7 +90,10 @@ def test_the_model_reads_features_of_every_scope(line: Line) -> None:
     length = line.panel.timeframe.value.lower()
     assert manifest.vector.names == line.names
     assert {f"{length}_higher", f"{length}_cross"} < {view.name for view in manifest.vector.views}
-    assert set(line.names) - set(BY_NAME) >= {"base_strength_24", "reference_beta_24"}
+    assert set(line.names) - {entry.name for entry in CATALOGUE} >= {
+        "base_strength_24",
+        "reference_beta_24",
+    }
     assert manifest.transform_fingerprint == transform_fingerprint(
         line.names, line.panel.timeframe, OWN
     )

@@ -6,7 +6,6 @@ import pytest
 
 from feature_repo import catalogue
 from feature_repo.catalogue import (
-    BY_NAME,
     CATALOGUE,
     DEFAULT_NAMES,
     available,
@@ -21,7 +20,7 @@ from tests.conftest import REPOSITORY
 
 
 def test_names_are_unique() -> None:
-    assert len(BY_NAME) == len(CATALOGUE)
+    assert len({entry.name for entry in CATALOGUE}) == len(CATALOGUE)
 
 
 def test_the_default_vector_holds_the_unit_of_the_exit_and_needs_no_volume() -> None:
@@ -59,7 +58,7 @@ def test_the_fingerprint_changes_with_version_and_parameters(
     change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = transform_fingerprint(["rsi_14"])
-    entry = BY_NAME["rsi_14"]
+    (entry,) = catalogue.select(("rsi_14",))
     other = (
         dataclasses.replace(entry, version=entry.version + 1)
         if change == "version"
@@ -71,7 +70,7 @@ def test_the_fingerprint_changes_with_version_and_parameters(
 
 
 def test_a_views_version_rises_with_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = BY_NAME["rsi_14"]
+    (entry,) = catalogue.select(("rsi_14",))
     before = catalogue.view_version(entry.group)
     other = dataclasses.replace(entry, version=entry.version + 1)
     replaced = tuple(other if f.name == "rsi_14" else f for f in CATALOGUE)
@@ -83,8 +82,9 @@ def test_a_views_version_rises_with_an_entry(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_views_of_a_vector_are_streamed_whole() -> None:
     features = catalogue.whole_views(["rsi_14"])
-    assert {f.group for f in features} == {BY_NAME["rsi_14"].group}
-    assert set(features) == {f for f in CATALOGUE if f.group is BY_NAME["rsi_14"].group}
+    (entry,) = catalogue.select(("rsi_14",))
+    assert {f.group for f in features} == {entry.group}
+    assert set(features) == {f for f in CATALOGUE if f.group is entry.group}
 
 
 def test_a_model_cannot_ask_for_what_its_source_lacks() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from feature_repo.anchors import periods
 from feature_repo.bars import BarArrays
-from feature_repo.catalogue import BY_NAME, CROSS, HIGHER
+from feature_repo.catalogue import CROSS, HIGHER, select
 from feature_repo.cross import CrossStream
 from feature_repo.expression import CLOSE, VOLUME
 from feature_repo.higher import HigherStream
@@ -28,7 +28,7 @@ from online.domain.errors import InvalidInput, InvalidMarketData, InvalidSetting
 from online.domain.market import Timeframe
 from tests.laws.feature_data import random_bars
 
-RSI = BY_NAME["rsi_14"]
+(RSI,) = select(("rsi_14",))
 PEERS = Peers("EURUSD", "GBPUSD", ("GBPUSD", "USDJPY"))
 
 
