@@ -79,7 +79,10 @@ class Story:
             for each in (market.instrument for market in self.markets)
             if each.commission_per_lot is not None
         ]
-        return f"Commission {usual:g} {currency} a lot and side{''.join(own)}."
+        return (
+            f"Commission {usual:g} {currency} a lot and side{''.join(own)}. Slippage is not "
+            "counted: orders fill at the first price, stops at theirs or behind a gap."
+        )
 
 
 def write_report(path: Path, story: Story) -> None:

@@ -246,6 +246,7 @@ def test_the_card_says_where_the_spread_comes_from(manifest: Manifest, study: St
     told = "recorded with each bar, median 9 points, 90% within 14"
     recorded = msgspec.structs.replace(manifest, assumed_spread_points=None, spread_source=told)
     nights = msgspec.structs.replace(manifest, swap_told="-4 points a night long")
+    assert "| slippage | not counted" in card
     assert "| swap | -4 points a night long |" in write_card(nights, "d", study, Verdict(()))
     assert f"spread recorded ({told})" in write_card(recorded, "d" * 64, study, Verdict(()))
     assert decode_manifest(encode_manifest(declared)) == declared
