@@ -31,8 +31,8 @@ def load_instruments(path: Path = CONFIG_FOLDER / "instruments.toml") -> Mapping
         If the file is missing, not TOML, or an entry is wrong; the message names the entry.
     """
     try:
-        tables = tomllib.loads(path.read_text())
-    except OSError as error:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"instruments file {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"instruments file {path} is not TOML: {error}") from error

@@ -114,7 +114,8 @@ class Stage:
         """Run the gateway as a process of its own."""
         issue(self.folder, ["127.0.0.1"])
         settings = self.folder / "gateway.toml"
-        settings.write_text(_SETTINGS.format(port=self.port, terminal=self.server.port))
+        text = _SETTINGS.format(port=self.port, terminal=self.server.port)
+        settings.write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "pipelines.cli", "gateway", "serve", str(settings)]
         with (self.folder / "gateway.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ours

@@ -12,6 +12,7 @@ from online.gateway.tls import GatewayContext
 
 HANDSHAKE_SECONDS = 5.0
 _FAREWELL_SECONDS = 1.0
+_POLL_SECONDS = 0.01
 _CHUNK_BYTES = 4_096
 
 
@@ -43,12 +44,23 @@ async def shake_hands(
             protocol, connection, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS
         )
     except ssl.SSLError:
-        spare.setblocking(False)  # noqa: FBT003 - the socket's own name for it
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                await loop.sock_sendall(spare, context.alert)
-                spare.shutdown(socket.SHUT_WR)
-                # What the client has already sent is read: else a reset overtakes the alert.
-                while await loop.sock_recv(spare, _CHUNK_BYTES):
-                    pass
+                await _say_farewell(spare, context.alert)
         raise
+
+
+async def _say_farewell(spare: socket.socket, alert: bytes) -> None:
+    """Say why a connection was refused.
+
+    The event loop is not asked to: Windows lets it wait for a socket under one handle alone.
+    """
+    spare.setblocking(False)  # noqa: FBT003 - the socket's own name for it
+    spare.send(alert)
+    spare.shutdown(socket.SHUT_WR)
+    while True:  # what the client has already sent is read: else a reset overtakes the alert
+        try:
+            if not spare.recv(_CHUNK_BYTES):
+                return
+        except BlockingIOError:
+            await asyncio.sleep(_POLL_SECONDS)

@@ -58,7 +58,7 @@ def _end(process_id: int) -> None:
     if process_id in {0, os.getpid()}:
         return
     _log.warning("ending the order worker that an older gateway left: process %d", process_id)
-    with suppress(ProcessLookupError, PermissionError):
+    with suppress(OSError):  # it has just ended, which Windows calls a wrong parameter
         os.kill(process_id, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
