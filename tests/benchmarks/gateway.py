@@ -2,8 +2,9 @@
 
 Everything is real: a scorer's and a gateway's process, TLS on loopback, the inbox's fsync, the
 worker's pipes and the simulated terminal's process. The disk's own fsync is measured in the same
-run, on the inbox's disk, by the statement the inbox runs: into a log that grows, and into one that
-has its length already as the inbox's has (`online.prepared_log`), which is the wait that is left.
+run, on the inbox's disk, by the statement the inbox runs: into a log as SQLite keeps it by itself,
+which grows to a thousand pages first, and into one that has its length from the start as the
+inbox's has (`online.prepared_log`), which is the wait that is left.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ run, on the same disk, between the orders: an order waits for two, and what two 
 their slowest stands beside its own slowest. Nothing waits but for the disk: what else the machine
 does meanwhile is in the figures.
 
-Two kinds of fsync are told. ``fsync`` is of a log that grows with the insert, as any database's
-does; the target is set against it. ``prepared_fsync`` is of a log that has its length already, as
-the journal's and the inbox's have (`online.prepared_log`): two of these are what an order really
-waits for, so ``p50_beyond_prepared_fsync_ms`` is all the rest of it.
+Two kinds of fsync are told. ``fsync`` is of a log as SQLite keeps it by itself: it grows to a
+thousand pages and is then written over; the target is set against it. ``prepared_fsync`` is of a
+log that has its length from the start, as the journal's and the inbox's have
+(`online.prepared_log`): two of these are what an order really waits for, so
+``p50_beyond_prepared_fsync_ms`` is all the rest of it.
 """
 
 from __future__ import annotations
