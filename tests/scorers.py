@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -176,11 +177,14 @@ def make_bar(opened_at_ns: int = BAR_NS, bid: float = 1.1, spread: float = 0.000
 async def calling(settings: Settings, limits: LimitsSource | None = None) -> AsyncIterator[Caller]:
     """Start a scorer in this process and return a client of it."""
     app = create_app(settings, limits)
-    async with app.router.lifespan_context(app):
-        front = app.state.front
-        transport = httpx.ASGITransport(app=front, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://scorer") as http:
-            yield Caller(http, app)
+    try:
+        async with app.router.lifespan_context(app):
+            front = app.state.front
+            transport = httpx.ASGITransport(app=front, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://scorer") as http:
+                yield Caller(http, app)
+    finally:
+        gc.freeze()  # again what was before (`tests.conftest`): the scorer has ended it
 
 
 def run(story: Any) -> None:  # noqa: ANN401 - a coroutine function without arguments

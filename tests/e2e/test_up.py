@@ -72,6 +72,11 @@ class Running:
         assert found is not None
         return found
 
+    def has_all_parts(self) -> bool:
+        """Tell whether every part was started: until then the command need not be asked."""
+        found = read_state(self.home.run / "platform.json")
+        return found is not None and {part.name for part in found.parts} >= PARTS
+
     def wait_for(self, what: str, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `ask` gives
         """Ask until the answer is true, while the platform runs."""
         deadline = time.monotonic() + PATIENCE_S
@@ -121,8 +126,8 @@ def _finished_scheduled_run(api: str) -> dict[str, Any] | None:
 
 
 def test_up_trades_runs_what_is_scheduled_and_leaves_nothing(running: Running) -> None:
-    status = running.wait_for("ready platform", lambda: running.status().get("ready"))
-    assert status
+    running.wait_for("start of every part", running.has_all_parts)
+    running.wait_for("ready platform", lambda: running.status().get("ready"))
     assert {part["name"] for part in running.status()["parts"]} == PARTS
 
     api = f"{running.url('prefect')}/api"
