@@ -368,7 +368,7 @@ def test_limits_that_allow_less_are_in_force(folder: Path, store: Store) -> None
     async def story(caller: Caller) -> None:
         assert reasons(await caller.trade()) == {"SPREAD_TOO_WIDE"}
 
-    limits = msgspec.to_builtins(make_limits(max_spread_points=5.0))
+    limits = msgspec.to_builtins(make_limits(max_spread_points=9.0))
     tell(folder, store, story, limits=limits)
 
 
