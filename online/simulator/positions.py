@@ -50,11 +50,13 @@ class PositionBook:
         return next((p for p in self.open.values() if number == p.identifier), None)
 
     def affected_by(self, order: Order) -> HeldPosition | None:
-        """Return the position that a fill of `order` would change; None if it opens one."""
-        if order.position:
-            return self.find(order.position)
+        """Return the position that a fill of `order` would change; None if it opens one.
+
+        On a netting account it is the symbol's, also where the one that the order's first part
+        changed has ended since.
+        """
         if self._ledger.rules.hedging:
-            return None
+            return self.find(order.position) if order.position else None
         positions = self._markets[order.symbol].positions
         return positions[0] if positions else None
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.evaluate import COVERAGES
+from models.families.build import FAMILIES
+from models.families.sequence import SequenceConfig
 
 Row = dict[str, Any]
 _WISHED = 0.6
+WINDOWED = tuple(k for k, config in FAMILIES.items() if isinstance(config, SequenceConfig))
 _HEAD = """# What the families achieved out of sample
 
 Written by `sextant bench results` from real bars (HistData, bid, made of minutes), not by hand.
@@ -96,9 +99,15 @@ def _walked(rows: Sequence[Row]) -> str:
         body.append(("rules", f"{row['rules_trades']:,}", f"{row['rules_units']:+.1f}", *blank))
         body.append(("buy and hold", "1", f"{row['hold_units']:+.1f}", *blank))
     means = ", ".join(f"{row['name']} {row['coin_units']:+.1f}" for row in rows)
+    absent = [kind for kind in WINDOWED if kind not in {row["name"] for row in rows}]
+    left_out = (
+        f"\nThe families that read windows ({', '.join(absent)}) were not walked for this page: "
+        "`--full` adds them.\n"
+    )
     return (
         "## EURUSD H1, 2014-2017, five purged folds\n\n"
         + _table(head, body)
+        + (left_out if absent else "")
         + "\nThe least edge to trade is chosen on all folds, which flatters; the last but one "
         "column has thresholds that earlier folds alone would have chosen, the first fold left "
         "out (trades).\n" + f"\nCoins with the same entries, mean net R: {means}.\n"
@@ -205,10 +214,10 @@ def _lengths(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return (
-        "## EURUSD on other timeframes, 2014-2017\n\nBars made of the same minutes (of M1 2017 "
-        "alone), walked forward in five purged folds; barriers and time-out are counted in bars of "
-        "that length. The shorter the bar, the greater the share of its range that trading "
-        "costs.\n\n" + _table(head, body)
+        "## EURUSD on other timeframes, 2014-2017\n\nBars made of the same minutes, walked forward "
+        "in five purged folds; barriers and time-out are counted in bars of that length. The "
+        "minutes themselves, which `--full` adds, are those of 2017 alone. The shorter the bar, "
+        "the greater the share of its range that trading costs.\n\n" + _table(head, body)
     )
 
 

@@ -8,6 +8,7 @@ from online.domain.errors import InvalidMarketData, InvalidSettings, NotFound
 from online.domain.market import Bar, Instrument, PriceSide, Quote, Side, Timeframe
 from online.simulator import constants as mt5
 from online.simulator.bars import two_sided
+from online.simulator.rules import TradingRules
 from online.simulator.terminal import SimulatedTerminal
 from online.simulator.trade_tuples import OrderSendResult, TradeRequest
 
@@ -184,3 +185,26 @@ def test_a_symbol_with_a_commission_of_its_own_does_not_pay_the_accounts() -> No
     assert [deal.commission for deal in terminal.deals_after(0)] == [-0.5]
     with pytest.raises(InvalidSettings, match="commission of NSXUSD"):
         Instrument("NSXUSD", "NSX", "USD", 3, 1.0, commission_per_lot=-1.0)
+
+
+def test_the_rest_of_an_order_changes_the_symbols_one_position_on_a_netting_account() -> None:
+    thin = {"EURUSD": TradingRules(depth_lots=0.25)}
+    terminal = SimulatedTerminal([EURUSD], balance=10_000.0, trading=thin)
+    terminal.on_quote(Quote("EURUSD", 1.1, 1.1, 1))
+    rest = TradeRequest(
+        mt5.TRADE_ACTION_PENDING,
+        symbol="EURUSD",
+        volume=0.3,
+        type=mt5.ORDER_TYPE_SELL_STOP,
+        price=1.099,
+        type_filling=mt5.ORDER_FILLING_RETURN,
+    )
+    assert terminal.execute(rest).retcode == mt5.TRADE_RETCODE_DONE
+    terminal.on_quote(Quote("EURUSD", 1.098, 1.098, 2))
+    assert [held.volume_lots for held in terminal.positions()] == [0.25]
+    assert deal(terminal, volume=0.25).retcode == mt5.TRADE_RETCODE_DONE  # ends it
+    terminal.on_quote(Quote("EURUSD", 1.1, 1.1, 3))
+    assert deal(terminal, volume=0.1).retcode == mt5.TRADE_RETCODE_DONE
+    terminal.on_quote(Quote("EURUSD", 1.098, 1.098, 4))
+    ((side, lots),) = [(held.side, held.volume_lots) for held in terminal.positions()]
+    assert (side, lots) == (Side.BUY, 0.05)
