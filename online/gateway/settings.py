@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from online.domain.errors import InvalidInput, InvalidSettings
-from online.gateway.request import OrderRules
+from online.domain.market import Instrument
+from online.gateway.request import OrderRules, SymbolRules
 from online.gateway.terminal_choice import RealTerminal, SimulatedChoice, TerminalChoice
 from online.gateway.tls import TlsFiles
 from online.instruments import load_instruments
 from online.prepared_log import LOG_BYTES, MAX_LOG_BYTES
 from online.simulator.server_time import ServerTime
+
+_COLLAR_SPREADS = 5.0
+"""How many usual spreads a price may be worse where no collar is stated."""
 
 
 class RungAction(StrEnum):
@@ -62,7 +67,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     server_time
         The trade server's clock.
     rules
-        How orders are sent; points of one symbol in `rules.symbols`.
+        How orders are sent; points of one symbol in `rules.symbols`. Points that a file does not
+        state go by each symbol's usual spread: one of deviation, five of collar, never less than
+        the defaults.
     call_timeout_seconds
         Longest call of the terminal before its worker is ended (> 0).
     start_timeout_seconds
@@ -141,6 +148,9 @@ def load_gateway_settings(path: Path) -> GatewaySettings:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidInput) as error:
         raise InvalidSettings(f"{path}: {error}") from error
     known = load_instruments()
+    settings = msgspec.structs.replace(
+        settings, rules=_by_usual_spread(settings.rules, tree.get("rules", {}), known)
+    )
     if strangers := sorted(settings.rules.symbols.keys() - known.keys()):
         names = ", ".join(sorted(known))
         raise InvalidSettings(
@@ -156,6 +166,25 @@ def load_gateway_settings(path: Path) -> GatewaySettings:
         state=folder / settings.state,
         tls=TlsFiles(folder / tls.authority, folder / tls.certificate, folder / tls.key),
     )
+
+
+def _by_usual_spread(
+    rules: OrderRules, stated: Mapping[str, object], known: Mapping[str, Instrument]
+) -> OrderRules:
+    """Return rules whose points fit every market: what is not stated goes by the usual spread.
+
+    A stated figure holds for every symbol that has none of its own.
+    """
+    symbols = dict(rules.symbols)
+    for symbol, instrument in known.items():
+        usual, own = instrument.typical_spread_points, symbols.get(symbol, SymbolRules())
+        deviation, collar = own.deviation_points, own.collar_points
+        if deviation is None and "deviation_points" not in stated:
+            deviation = max(rules.deviation_points, round(usual))
+        if collar is None and "collar_points" not in stated:
+            collar = max(rules.collar_points, _COLLAR_SPREADS * usual)
+        symbols[symbol] = SymbolRules(deviation, collar)
+    return msgspec.structs.replace(rules, symbols=symbols)
 
 
 def _to_path(form: type, value: object) -> object:

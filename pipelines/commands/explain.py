@@ -183,10 +183,8 @@ def _limits(story: Story) -> Iterator[RenderableType]:
     title = f"Limits in force {since}{by}, and the book against them"
     table = _table(title, "limit", "value")
     record, decision = story.limits, story.decision
-    if isinstance(record, FormerLimitsRecord):
-        limits = record.limits
-    else:
-        limits = msgspec.structs.asdict(record.limits)
+    stated = record.limits
+    limits = stated if isinstance(stated, dict) else stated.by_name()
     for name, value in (*limits.items(), *msgspec.structs.asdict(decision.state).items()):
         text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
         if name in decision.untold_state:

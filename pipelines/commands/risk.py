@@ -46,7 +46,10 @@ def status(
         return
     _tell(risk)
     table = Table("limit", "value")
-    for name, value in risk["limits"].items():
+    limits: dict[str, Any] = risk["limits"]
+    for symbol, own in limits.pop("symbols").items():
+        limits |= {f"{name} of {symbol}": value for name, value in own.items()}
+    for name, value in limits.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         table.add_row(name.replace("_", " "), shown)
     console.print(table)

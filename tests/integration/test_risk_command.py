@@ -49,7 +49,9 @@ def test_the_ladder_is_climbed_and_left_from_the_command_line(
         assert risk("reduce", "a little") == 1
         assert "STATE_IS_STRICTER" in capsys.readouterr().err
         assert risk("status") == 0
-        assert "Trading is halted: flatten: storm." in capsys.readouterr().out
+        shown = capsys.readouterr().out
+        assert "Trading is halted: flatten: storm." in shown
+        assert "max volume lots of NSXUSD" in shown
         assert risk("reload") == 0
         assert risk("halt", "stay") == 0
         assert server.get("/v1/positions").json()["positions"] == []

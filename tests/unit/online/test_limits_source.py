@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from online.domain.errors import InvalidSettings
+from online.domain.record import LimitsRecord
 from online.instruments import CONFIG_FOLDER
 from online.limits_source import SettingsLimits
 from online.settings import load_settings
@@ -47,12 +48,27 @@ def test_a_changed_file_gives_changed_limits_and_another_stamp(
     assert source.stamp() != stamp
 
 
+def test_a_changed_limit_of_one_symbol_is_read_and_changes_no_other(
+    file: Path, source: SettingsLimits
+) -> None:
+    before = source.read()
+    edit(file, "max_volume_lots = 10.0", "max_volume_lots = 4.0")
+    after = source.read()
+    assert (before.of("NSXUSD").max_volume_lots, after.of("NSXUSD").max_volume_lots) == (10.0, 4.0)
+    assert LimitsRecord(1, after, "file", before).changes == {
+        "symbols.NSXUSD.max_volume_lots": (10.0, 4.0)
+    }
+
+
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
         ("max_volume_lots = 1.0", "max_volume_lots = -1.0", "max_volume_lots"),
         ("max_volume_lots = 1.0", "max_volume_lot = 1.0", "max_volume_lot"),
         ("max_volume_lots = 1.0\n", "", "max_volume_lots"),
+        ("max_volume_lots = 10.0", "max_volume_lots = -4.0", "max_volume_lots"),
+        ("max_volume_lots = 10.0", "max_volume_lot = 4.0", "max_volume_lot"),
+        ("[limits.symbols.NSXUSD]", "[limits.symbols.NSX]", "NSX"),
         ("max_volume_lots = 1.0", "max_volume_lots = 'many'", "max_volume_lots"),
         ("max_volume_lots = 1.0", "max_volume_lots = nan", "max_volume_lots"),
         ('news_impact = "high"', 'news_impact = "huge"', "news_impact"),

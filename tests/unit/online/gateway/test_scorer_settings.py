@@ -107,6 +107,25 @@ def test_gateway_refuses_a_file_with_a_fault_and_names_it(
         load_gateway_settings(tmp_path / "gateway.toml")
 
 
+@pytest.mark.parametrize(
+    ("stated", "symbol", "expected"),
+    [
+        ("", "EURUSD", (10, 50.0)),
+        ("", "GBPJPY", (23, 115.0)),
+        ("", "XAUUSD", (300, 1500.0)),
+        ("collar_points = 70.0", "XAUUSD", (300, 70.0)),
+        ("deviation_points = 3", "NSXUSD", (3, 7500.0)),
+        ("symbols = {XAUUSD = {collar_points = 900.0}}", "XAUUSD", (300, 900.0)),
+    ],
+)
+def test_points_that_no_file_states_go_by_the_symbols_usual_spread(
+    tmp_path: Path, stated: str, symbol: str, expected: tuple[int, float]
+) -> None:
+    (tmp_path / "gateway.toml").write_text(f'state = "state"\n[rules]\n{stated}\n{TLS}')
+    rules = load_gateway_settings(tmp_path / "gateway.toml").rules.of(symbol)
+    assert (rules.deviation_points, rules.collar_points) == expected
+
+
 def test_gateway_without_its_file_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="cannot be read"):
         load_gateway_settings(tmp_path / "gateway.toml")
