@@ -31,9 +31,12 @@ ACCIDENTS = {"after_sending": {0}, "before_result": {1, 2}, "inside after": {1}}
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Iterator[World]:
-    """Return a gateway whose calls may take two seconds; it is killed, and goes on."""
+    """Return a gateway whose calls may take two seconds; it is killed, and goes on.
+
+    It beats seldom: a busy machine's silence must not cut a link whose order is on its way.
+    """
     folder = tmp_path_factory.mktemp("gateway")
-    with running_world(folder, terminal, timeout=2.0) as running:
+    with running_world(folder, terminal, timeout=2.0, heartbeat=1.0) as running:
         yield running
 
 
