@@ -168,8 +168,9 @@ class Door:
             return False
         except Unavailable as error:
             for caller in callers:
-                same = Unavailable(str(error), code=error.code, remedy=error.remedy)
-                caller.admitted.set_exception(same)
+                if not self._is_known(caller):  # a copy of what was sent is not unsent
+                    same = Unavailable(str(error), code=error.code, remedy=error.remedy)
+                    caller.admitted.set_exception(same)
             return True
         self._inside.update(group)
         for caller in callers:

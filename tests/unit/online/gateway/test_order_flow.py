@@ -222,6 +222,21 @@ def test_a_group_the_disk_does_not_take_is_not_sent_and_may_come_again(
     asyncio.run(story())
 
 
+def test_a_copy_of_what_was_sent_is_not_called_unsent_because_the_disk_takes_nothing(
+    inbox: CountingInbox,
+) -> None:
+    async def story() -> None:
+        line = Line(inbox)
+        first = line.send(entry(1))
+        await settle()
+        inbox._connection.execute("PRAGMA query_only=ON")
+        assert (await line.send(entry(1))).status is OrderStatus.UNKNOWN
+        line.worker.answers["entry-1"].set_result(FILLED)
+        assert await first == FILLED
+
+    asyncio.run(story())
+
+
 def test_an_order_that_cannot_be_judged_is_refused_by_itself(
     inbox: CountingInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
