@@ -167,10 +167,37 @@ def test_a_disk_that_fills_up_meanwhile_gets_its_room_back_and_commits_go_on(pat
     assert rows_of(path) == list(range(10))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX'")
+def test_on_a_disk_that_is_full_later_the_log_takes_what_fits_in_it(path: Path) -> None:
+    done = run(
+        path,
+        """
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        connection = opened(path)
+        assert prepare_log(connection, path, LENGTH_BYTES)
+        length = log_of(path).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (length, length))
+        number = 0
+        try:
+            while True:
+                connection.execute("INSERT INTO rows VALUES (?)", (number,))
+                number += 1
+        except sqlite3.OperationalError:
+            print(number, length == log_of(path).stat().st_size, flush=True)
+        os._exit(7)
+    """,
+    )
+    assert done.returncode == 7, done.stderr
+    taken, kept = done.stdout.split()
+    assert int(taken) > 100
+    assert kept == "True"
+    assert rows_of(path) == list(range(int(taken)))
+
+
 def run(path: Path, story: str, number: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a story about the database in a process of its own."""
     head = """
-        import os, resource, signal, sys
+        import os, resource, signal, sqlite3, sys
         from pathlib import Path
         from online.prepared_log import log_of, prepare_log
         from tests.unit.online.test_prepared_log import LENGTH_BYTES, opened
