@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from online.domain.errors import InvalidMarketData
-from online.domain.market import Bar, PriceSide, Timeframe
+from online.domain.market import Bar, Instrument, PriceSide, Timeframe
 from online.simulator import constants as mt5
 from online.simulator.bars import BidAskBar, two_sided
 from online.simulator.client import ClientTerminal
 from online.simulator.metatrader5 import SimulatedMetaTrader5
+from online.simulator.rules import AccountRules
+from online.simulator.server_time import NEW_YORK_CLOSE
 from online.simulator.terminal import SimulatedTerminal
 from online.simulator.trade_tuples import TradeRequest
 from tests.unit.online.simulator.world import EURUSD
@@ -133,3 +135,22 @@ def test_bars_leave_ticks_for_the_price_history() -> None:
         (0, 1.1, 1.13, 1.07, 1.08),
         (3_600, 1.09, 1.2, 1.05, 1.11),
     ]
+
+
+@pytest.mark.parametrize(("opens", "closes", "nights"), [(17, 20, 0), (18, 21, 0), (20, 24, 1)])
+def test_a_night_within_the_bar_is_charged_before_what_the_bar_ends(
+    opens: int, closes: int, nights: int
+) -> None:
+    dear = Instrument(
+        "EURUSD", "EUR", "USD", 5, 100_000.0, swap_long_points=-50.0, swap_short_points=0.0
+    )
+    terminal = SimulatedTerminal([dear], rules=AccountRules(zone=NEW_YORK_CLOSE))
+    monday_ns, prices = 1_507_507_200_000_000_000, (1.1, 1.1, 1.05, 1.1)  # of October, in summer
+    stamps_ns = (monday_ns + opens * HOUR_NS, monday_ns + closes * HOUR_NS)
+    long = BidAskBar(*stamps_ns, *prices, *prices)
+    terminal.begin_bar("EURUSD", long)
+    buy = TradeRequest(mt5.TRADE_ACTION_DEAL, symbol="EURUSD", volume=1.0, sl=1.06)
+    assert terminal.execute(buy).retcode == mt5.TRADE_RETCODE_DONE
+    terminal.finish_bar("EURUSD", long)
+    last = terminal.deals_after(0)[-1]
+    assert (last.reason, last.swap) == ("stop", -50.0 * nights)
