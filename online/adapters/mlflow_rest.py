@@ -6,8 +6,11 @@ gives the files. What passed its verification is kept, and used when MLflow does
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -27,6 +30,8 @@ _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _PROXIED = "mlflow-artifacts:"
 DIGEST_TAG = "bundle_sha256"
 """Tag of a registered version that holds its bundle's digest."""
+DOWNLOAD_WAITS = 60
+"""How many times as long as one answer a whole bundle may take."""
 MOST_BYTES = 512 * 1024 * 1024
 """Of all files of a bundle: whoever may move an alias must not fill memory or disk."""
 
@@ -134,11 +139,12 @@ class MlflowRegistry:
         return httpx.AsyncClient(base_url=self._url, timeout=self._timeout_seconds, trust_env=False)
 
     async def _find(self, name: str, alias: str) -> object:
-        async with self._client() as client:
+        async with _within(self._timeout_seconds), self._client() as client:
             return await _ask(client, _ALIAS, {"name": name, "alias": alias})
 
     async def _download(self, name: str, alias: str) -> FetchedBundle:
-        async with self._client() as client:
+        whole_seconds = DOWNLOAD_WAITS * self._timeout_seconds
+        async with _within(whole_seconds), self._client() as client:
             return await self._download_by(client, name, alias)
 
     async def _download_by(self, client: httpx.AsyncClient, name: str, alias: str) -> FetchedBundle:
@@ -198,6 +204,22 @@ def _read_pointer(path: Path) -> _Kept | None:
         return msgspec.json.decode(path.read_bytes(), type=_Kept)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Bound the whole: HTTP's own time-out is one of each part, and a server may drip for ever.
+
+    Raises
+    ------
+    Unavailable
+        If it takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"MLflow's answer was not whole within {seconds:g} s") from error
 
 
 async def _read(client: httpx.AsyncClient, path: str, known: int) -> bytes:

@@ -145,7 +145,10 @@ def load_gateway_settings(path: Path) -> GatewaySettings:
         settings = msgspec.convert(tree, GatewaySettings, dec_hook=_to_path)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path} cannot be read: {error}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidInput) as error:
+    except tomllib.TOMLDecodeError as error:
+        hint = "; a path of Windows stands in 'single quotes'" if "\\" in str(error) else ""
+        raise InvalidSettings(f"{path}: {error}{hint}") from error
+    except (msgspec.ValidationError, InvalidInput) as error:
         raise InvalidSettings(f"{path}: {error}") from error
     known = load_instruments()
     settings = msgspec.structs.replace(

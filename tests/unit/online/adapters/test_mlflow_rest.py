@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,8 +15,9 @@ from urllib.parse import urlparse
 import pytest
 
 from online.adapters import mlflow_rest
+from online.adapters.bundle_source import FetchedBundle
 from online.adapters.mlflow_rest import MlflowRegistry
-from online.domain.errors import ModelRefused
+from online.domain.errors import ModelRefused, Unavailable
 
 pytestmark = pytest.mark.lean
 NAME = "EURUSD.H1.barrier"
@@ -102,3 +104,34 @@ def test_a_bundle_of_no_reasonable_size_is_not_read_to_its_end(
     with pytest.raises(ModelRefused, match="1,000 bytes") as caught:
         asyncio.run(source.fetch(NAME, "paper"))
     assert caught.value.code == "BUNDLE_TOO_LARGE"
+
+
+def test_a_server_that_drips_is_given_up_in_time_and_the_kept_bundle_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_rest, "DOWNLOAD_WAITS", 1)
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    async def story() -> None:
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        source = MlflowRegistry(url, tmp_path, timeout_seconds=0.1)
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable, match="not whole within"):
+                await source.look(NAME, "paper")
+            with pytest.raises(Unavailable, match="not whole within"):
+                await source.fetch(NAME, "paper")
+            kept = tmp_path / NAME / "1.kept"
+            kept.mkdir(parents=True)
+            source.keep(NAME, "paper", FetchedBundle(kept, "1", "MLflow", ""))
+            assert (await source.fetch(NAME, "paper")).folder == kept
+        server.close()
+
+    asyncio.run(story())

@@ -82,6 +82,7 @@ def test_gateway_reads_its_file_and_finds_paths_beside_it(tmp_path: Path) -> Non
         ("call_timeout = 3", "call_timeout"),
         ("call_timeout_seconds = -1.0", "call_timeout_seconds"),
         ("absence_seconds = -1.0", "absence_seconds"),
+        ('[terminal]\npath = "C:\\Program Files\\terminal64.exe"', "single quotes"),
         ("rules = {symbols = {XAUUSX = {collar_points = 900.0}}}", "XAUUSX"),
         ("rules = {symbols = {XAUUSD = {collar_point = 900.0}}}", "collar_point"),
         ("rules = {symbols = {XAUUSD = {deviation_points = -1}}}", "XAUUSD"),
