@@ -146,25 +146,23 @@ def measure(
     all_deals: dict[int, Deal] = {}
     equity: list[tuple[int, float]] = []
     for record in records:
-        match record:
-            case DecisionRecord():
-                decisions += 1
-                orders += record.intent is not None and record.request.send
-                if record.vetoes:
-                    vetoed += 1
-                    vetoes.update({veto.reason.value for veto in record.vetoes})
-                if record.decision.action is HOLD:
-                    held += 1
-                else:
-                    actions[record.decision.action.value] += 1
-                if record.account is not None:
-                    equity.append((record.at_ns, record.account.equity))
-            case ResultRecord():
-                fills += record.reply.status is _FILLED
-            case DealRecord():
-                all_deals[record.deal.ticket] = record.deal
-            case _:
-                pass
+        if isinstance(record, DecisionRecord):  # most are
+            decisions += 1
+            if record.intent is not None and record.request.send:
+                orders += 1
+            if record.vetoes:
+                vetoed += 1
+                vetoes.update({veto.reason.value for veto in record.vetoes})
+            if record.decision.action is HOLD:
+                held += 1
+            else:
+                actions[record.decision.action.value] += 1
+            if record.account is not None:
+                equity.append((record.at_ns, record.account.equity))
+        elif isinstance(record, ResultRecord):
+            fills += record.reply.status is _FILLED
+        elif isinstance(record, DealRecord):
+            all_deals[record.deal.ticket] = record.deal
     actions[HOLD.value] = held
     all_deals.update({deal.ticket: deal for deal in deals})
     if last is not None:

@@ -267,8 +267,10 @@ async def _trade(
     progress: Callable[[int], None] | None,
 ) -> None:
     """Drive the markets from their first bar to their last; one story of all decisions."""
+    several = len(tracks) > 1  # a bar that opens ends its own market's last: nobody waits for it
     for at_ns, opening in _instants(tracks):
-        _finish(terminal, tracks, at_ns)
+        if several:
+            _finish(terminal, tracks, at_ns)
         for track in opening:
             track.begin(terminal)
         clock.set(at_ns)
@@ -282,9 +284,7 @@ async def _trade(
 
 def _finish(terminal: SimulatedTerminal, tracks: Sequence[_Track], until_ns: int) -> None:
     """Close every bar that closes up to an instant, those that closed first at first."""
-    if len(tracks) > 1:
-        tracks = sorted(tracks, key=_CLOSING)  # those at one instant stay in their order
-    for track in tracks:
+    for track in sorted(tracks, key=_CLOSING):  # those at one instant stay in their order
         if track.closes_at_ns <= until_ns:
             track.finish(terminal)
 

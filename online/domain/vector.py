@@ -69,14 +69,10 @@ class VectorContract(msgspec.Struct, frozen=True, dict=True, omit_defaults=True)
         return tuple(name for view in self.views for name in view.features)
 
     @cached_property
-    def lengths(self) -> tuple[int, int]:
-        """Numbers of features and of views."""
-        return len(self.names), len(self.views)
-
-    @cached_property
-    def least_age_ns(self) -> int:
-        """Least of the views' greatest ages, nanoseconds."""
-        return min(view.max_age_seconds for view in self.views) * NANOSECONDS_PER_SECOND
+    def measures(self) -> tuple[int, int, int]:
+        """Numbers of features and views, and the least of the views' greatest ages, nanoseconds."""
+        least_age_s = min(view.max_age_seconds for view in self.views)
+        return len(self.names), len(self.views), least_age_s * NANOSECONDS_PER_SECOND
 
     @cached_property
     def all_names(self) -> tuple[str, ...]:
@@ -170,12 +166,12 @@ def judge_reading(
         The clock, nanoseconds UTC.
     """
     stamps_ns, values = reading.stamps_ns, reading.values
-    n_values, n_views = contract.lengths
+    n_values, n_views, least_age_ns = contract.measures
     if (
         contract.window is None
         and len(values) == n_values
         and stamps_ns.count(bar_closed_at_ns) == len(stamps_ns) == n_views
-        and 0 <= now_ns - bar_closed_at_ns <= contract.least_age_ns
+        and 0 <= now_ns - bar_closed_at_ns <= least_age_ns
         and None not in values
     ):
         return ()  # the usual case, told apart at once

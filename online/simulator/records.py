@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -35,6 +35,11 @@ class Order:
         Identifiers of the position it changes and of the one it is closed by; 0 if none.
     expires_at_ns
         UTC; 0 if it lives until it is cancelled.
+
+    Attributes
+    ----------
+    side
+        What the order does when it fills; even types buy.
     """
 
     ticket: int
@@ -57,11 +62,10 @@ class Order:
     position_by: int = 0
     expires_at_ns: int = 0
     done_at_ns: int = 0
+    side: Side = field(init=False)
 
-    @property
-    def side(self) -> Side:
-        """What the order does when it fills; even types buy."""
-        return SELL if self.type % 2 else BUY
+    def __post_init__(self) -> None:
+        self.side = SELL if self.type % 2 else BUY
 
     @property
     def waits_for_fall(self) -> bool:
