@@ -71,7 +71,8 @@ class JournalSyncer:
         if self._used_bytes >= self._enough_bytes and not self._has_hurried:
             self._has_hurried = True  # once: while somebody reads it is tried every second
             self._hurry.set()
-        self._asked.set()
+        if not self._asked.is_set():  # to set it again takes a lock, each time
+            self._asked.set()
 
     def close(self) -> None:
         """Sync what was asked for and end."""

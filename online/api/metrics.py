@@ -145,6 +145,7 @@ class Meters:
         self._trading = Gauge(
             "sextant_trading_state", "0 active, 1 reducing, 2 halted.", registry=self.registry
         )
+        self._told_trading: TradingState | None = None
         self._limits_refused = Gauge(
             "sextant_limits_refused",
             "1 while the stated limits are wrong and the old ones stay.",
@@ -213,6 +214,9 @@ class Meters:
 
     def tell_trading(self, state: TradingState) -> None:
         """Show what is let through."""
+        if state is self._told_trading:
+            return  # it is told after every decision
+        self._told_trading = state
         self._halted.set(0.0 if state is TradingState.ACTIVE else 1.0)
         self._trading.set(list(TradingState).index(state))
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -272,10 +272,22 @@ class Instrument:
         """
         if not math.isfinite(volume_lots) or volume_lots <= 0.0:
             return 0.0
-        step = Decimal(str(self.volume_step))
-        wanted = min(Decimal(str(volume_lots)), Decimal(str(self.volume_max)))
+        step = exact_decimal(self.volume_step)
+        wanted = min(exact_decimal(volume_lots), exact_decimal(self.volume_max))
         floored = (wanted / step).to_integral_value(ROUND_FLOOR) * step
-        return float(floored) if floored >= Decimal(str(self.volume_min)) else 0.0
+        return float(floored) if floored >= exact_decimal(self.volume_min) else 0.0
+
+
+@lru_cache(maxsize=256)
+def exact_decimal(number: float) -> Decimal:
+    """Return a number as it is written: the same steps and volumes are asked for again and again.
+
+    Examples
+    --------
+    >>> exact_decimal(0.1)
+    Decimal('0.1')
+    """
+    return Decimal(str(number))
 
 
 def to_tick(price: float, scale: float) -> float:

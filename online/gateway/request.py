@@ -13,7 +13,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 import msgspec
 
 from online.domain.errors import InvalidInput
-from online.domain.market import BUY, Side, to_tick
+from online.domain.market import BUY, Side, exact_decimal, to_tick
 from online.domain.order import (
     CANCEL,
     COMMENT_LIMIT,
@@ -263,7 +263,7 @@ def floor_to_step(volume_lots: float, step_lots: float) -> float:
     """
     if not step_lots > 0.0:
         return float(volume_lots)
-    step, wanted = Decimal(str(step_lots)), Decimal(str(volume_lots))
+    step, wanted = exact_decimal(step_lots), exact_decimal(volume_lots)
     floored = (wanted / step).to_integral_value(ROUND_FLOOR) * step
     return float(floored) or float(volume_lots)
 

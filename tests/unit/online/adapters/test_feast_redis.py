@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
+import struct
 from collections.abc import Awaitable, Callable
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from online.adapters.clocks import SystemClock, VirtualClock
 from online.adapters.feast_redis import (
     FeastRedisReader,
     decode_bytes,
     decode_float,
+    decode_floats,
     decode_timestamp_ns,
     decode_transforms,
     entity_key,
@@ -217,6 +222,24 @@ def test_the_key_and_fields_are_feasts_known_bytes() -> None:
         + "0200000006000000" + b"EURUSD".hex() + b"demo".hex()
     )  # fmt: skip
     assert len(hash_field("view", "feature")) == 4
+
+
+CELLS = st.one_of(
+    st.floats(width=32).map(lambda number: b"\x35" + struct.pack("<f", number)),
+    st.sampled_from([None, b"", b"\x29" + struct.pack("<d", 0.1), b"\x35", b"\x295555"]),
+    st.sampled_from([b"\x35" + struct.pack("<f", 1.5) * 2 + b"\x35", b"\x35nanan"]),
+)
+
+
+@given(st.lists(CELLS, max_size=5) | st.lists(st.just(b"\x35\0\0\x80\x3f"), max_size=80))
+def test_a_vector_is_decoded_as_each_of_its_cells_is(cells: list[bytes | None]) -> None:
+    try:
+        expected = tuple(decode_float(cell) for cell in cells)
+    except Unavailable as error:
+        with pytest.raises(Unavailable, match=re.escape(str(error))):
+            decode_floats(cells)
+        return
+    assert list(map(repr, decode_floats(cells))) == list(map(repr, expected))
 
 
 @pytest.mark.parametrize(
