@@ -4,8 +4,8 @@ Bars of HistData's minutes. EURUSD 2014-2017 is walked forward in purged folds, 
 other timeframes; 2018 is then traded once, by the trading code, with the models fitted before it.
 Other symbols are walked forward within 2018. Nothing is tuned: the default settings, the default
 features. Spreads are those of OANDA's quotes where there are any, else the declared ones.
-``--full`` adds the families that read windows, ``--minutes`` a year of minutes. Each answer is kept
-in ``var/results``; a second run goes on there.
+``--full`` adds the families that read windows, and a year of minutes. Each answer is kept in
+``var/results``; a second run goes on there.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def main() -> None:
     """Measure what is not kept yet, write the page, print where it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the rows")
-    parser.add_argument("--full", action="store_true", help="the families that read windows too")
-    parser.add_argument("--minutes", action="store_true", help="a year of minutes too")
+    more = "the families that read windows, and a year of minutes, too"
+    parser.add_argument("--full", action="store_true", help=more)
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     if not FOLDER.is_dir():
@@ -104,7 +104,7 @@ def main() -> None:
         for kind in OTHER_KINDS
     ]
     targets = other_targets(home)
-    if given.minutes:
+    if given.full:
         length_rows.insert(0, once("M1-xgboost", lambda: walk_minutes(home, "xgboost")))
     PAGE.write_text(render(main_rows, length_rows, other_rows, targets))
     if given.json:

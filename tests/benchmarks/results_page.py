@@ -216,7 +216,7 @@ def _lengths(rows: Sequence[Row]) -> str:
     return (
         "## EURUSD on other timeframes, 2014-2017\n\nBars made of the same minutes, walked forward "
         "in five purged folds; barriers and time-out are counted in bars of that length. The "
-        "minutes themselves, which `--minutes` adds, are those of 2017 alone. The shorter the bar, "
+        "minutes themselves, which `--full` adds, are those of 2017 alone. The shorter the bar, "
         "the greater the share of its range that trading costs.\n\n" + _table(head, body)
     )
 
