@@ -72,6 +72,8 @@ def main() -> None:
             case "fault":
                 fault = Fault(FaultKind(order["kind"]), order.get("seconds", 0.0))
                 client.faults.on(order.get("call", "order_send"), fault)
+            case "waits":
+                told = client.faults.waits
             case "kill":
                 server.when, server.victim = order["when"], order["pid"]
             case "quote":

@@ -99,6 +99,11 @@ class FaultPlan:
         self._planned[name, self._calls[name] + call].append(fault)
         return self
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call that is to fail has not come yet."""
+        return any(self._planned.values())
+
     def next(self, name: str) -> tuple[Fault, ...]:
         """Count a call and return what goes wrong in it."""
         self._calls[name] += 1

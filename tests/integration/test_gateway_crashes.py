@@ -82,10 +82,11 @@ def test_worker_that_outlives_a_killed_gateway_is_ended_by_the_next(
         sending = asyncio.create_task(broker.send(intent))
         operator = world.broker(Role.OPERATOR)
 
-        async def is_accepted() -> bool:
-            return (await operator.status()).unresolved == 1
+        async def is_hanging() -> bool:
+            accepted = (await operator.status()).unresolved == 1
+            return accepted and not terminal.order("waits")
 
-        await eventually(is_accepted)
+        await eventually(is_hanging)  # a fault that nobody met yet would be the next test's
         await operator.close()
         world.stop()
         with pytest.raises(Unavailable):
