@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlflow.exceptions import MlflowException
 from requests import RequestException
 
+from models.tracking import MlflowException
 from online.domain.errors import InvalidInput, Unavailable
 
 REFUSED = "INVALID_PARAMETER_VALUE"

@@ -1,4 +1,4 @@
-"""MLflow: where figures and model versions live. Only this file and `models.runs` import it.
+"""MLflow: where figures and model versions live.
 
 A run that fails is marked FAILED with its reason and registers nothing; one that registered a
 version is FINISHED, whatever came after it. Every gate is a tag of
@@ -16,15 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import RunStatus, ViewType
-from mlflow.exceptions import MlflowException
-
 from models.export import Bundle, digest_folder, read_proofs
 from models.faults import REFUSED, named_disk, named_mlflow
 from models.gates import Alias, Verdict
 from models.runs import Run, own_tags, reason_of, settle, sweep
+from models.tracking import (
+    MlflowClient,
+    MlflowException,
+    RunStatus,
+    ViewType,
+    download_artifacts,
+)
 from models.version import (
     BEST_ALIAS_TAG,
     DIGEST_TAG,

@@ -6,7 +6,6 @@ FAILED by the next training, with the reason.
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import socket
@@ -16,24 +15,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# MLflow reads these when it is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 7 take minutes to say "down"
-
-from mlflow import MlflowClient
-from mlflow.entities import (
+from models.tracking import (
     Dataset,
     DatasetInput,
     InputTag,
     Metric,
+    MlflowClient,
+    MlflowException,
     Param,
     RunStatus,
     RunTag,
 )
-from mlflow.exceptions import MlflowException
-from mlflow.utils import plugins
 
 FAILURE_TAG, OWNER_TAG = "failure", "recorded_by"
 _PARENT_TAG, _NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
@@ -42,23 +34,6 @@ _DIGEST_LENGTH = 36
 _REASON_LENGTH = 500
 _AFTER = "after its version was registered: "
 _ABANDONED = "ABANDONED: the process that recorded it is gone"
-
-
-def _leave_feast_out() -> None:
-    """Load MLflow's providers of request headers without Feast's, at import.
-
-    Feast asks to be heard before every request to MLflow, to sign in at servers of its own; for
-    that MLflow would import all of Feast and torch, seconds before the first answer.
-    """
-    every = plugins.get_entry_points
-    plugins.get_entry_points = lambda group: [one for one in every(group) if one.name != "feast"]
-    try:
-        importlib.import_module("mlflow.tracking.request_header.registry")
-    finally:
-        plugins.get_entry_points = every
-
-
-_leave_feast_out()
 
 
 @dataclass(frozen=True, slots=True)

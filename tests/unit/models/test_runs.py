@@ -8,7 +8,7 @@ import sys
 
 ASK = """
 import sys
-import models.runs
+import models.registry
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 try:
@@ -17,6 +17,27 @@ except MlflowException:
     from mlflow.tracking.request_header.registry import _request_header_provider_registry as known
     print(len(list(known)), *sorted({"feast", "torch"} & set(sys.modules)))
 """
+
+
+TELL = """
+import models.registry
+from mlflow.telemetry import get_telemetry_client
+print(get_telemetry_client())
+"""
+SILENCED = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "CI", "PYTEST_CURRENT_TEST")
+
+
+def test_mlflow_reports_nothing_of_whoever_imports_the_registry() -> None:
+    """MLflow reads the environment when it is imported: what is set after that comes too late."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELL],
+        env={name: value for name, value in os.environ.items() if name not in SILENCED},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120.0,
+    )
+    assert done.stdout.split() == ["None"]
 
 
 def test_asking_a_server_of_mlflows_loads_neither_feast_nor_torch() -> None:
