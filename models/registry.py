@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
 _PAGE = 1000
 _KIND_TAG = "mlflow.experimentKind"
-"""Opens an experiment on its runs and their figures; else MLflow takes it for one of prompts."""
+"""Names an experiment one of model training, where MLflow tells kinds apart."""
 
 
 class Registry:
