@@ -141,9 +141,7 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
         **{
             f"{client_id}.{held.ticket}": Close(held.ticket)
             for held in seen.positions
-            if floor.book.entry(held.magic) is not None
-            and symbol in {"", held.symbol}
-            and held.opened_at_ns <= began_at_ns
+            if _entered_at_ns(held.magic, floor) <= began_at_ns and symbol in {"", held.symbol}
         },
     }
     strangers = (p.ticket for p in seen.positions if floor.book.entry(p.magic) is None)
@@ -157,6 +155,16 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
         else:
             done.append(Carried(name, operation, reply))
     return Closing(tuple(done), left_alone)
+
+
+def _entered_at_ns(magic: int, floor: Floor) -> float:
+    """Return when an entry of ours was journaled; not a number, so never before, if it is none.
+
+    The journal's own clock: the broker's may be ahead, and an old position would seem newer.
+    """
+    entry = floor.book.entry(magic)
+    order = None if entry is None else floor.book.orders.find(entry.intent_id)
+    return math.nan if order is None else order.at_ns
 
 
 def _earlier(client_id: str, floor: Floor) -> tuple[dict[str, Operation], float]:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec import structs
 
 from online.adapters.memory_journal import MemoryJournal
 from online.domain.errors import Conflict, JournalUnavailable, SextantError, Unavailable
@@ -14,6 +15,7 @@ from online.domain.operation import Cancel, Close, Operation
 from online.domain.order import Intent, OrderKind, OrderReply, OrderStatus
 from online.domain.record import OperationRecord, Record, ResultRecord
 from online.operate import Closing, Wish, close_all, operate
+from online.ports import Observation
 from online.sending import resolve_pending
 from online.trade import run_to_completion
 from tests.floors import Died, TestFloor
@@ -148,8 +150,24 @@ def test_what_was_not_sent_and_what_was_stand_side_by_side() -> None:
     assert close.reply.status is OrderStatus.FILLED
 
 
-def test_a_closing_that_was_cut_short_goes_on_and_tells_of_all_and_closes_nothing_newer() -> None:
+@pytest.mark.parametrize("ahead_ns", [0, 1_000_000_000], ids=["same clock", "broker ahead"])
+def test_a_closing_that_was_cut_short_goes_on_and_tells_of_all_and_closes_nothing_newer(
+    ahead_ns: int,
+) -> None:
     floor = TestFloor()
+    observe = floor.broker.observe
+
+    async def observe_ahead(
+        symbol: str, after_deal: int, pairs: tuple[str, ...] = ()
+    ) -> Observation:
+        seen = await observe(symbol, after_deal, pairs)
+        moved = tuple(
+            structs.replace(held, opened_at_ns=held.opened_at_ns + ahead_ns)
+            for held in seen.positions or ()
+        )
+        return structs.replace(seen, positions=moved)
+
+    floor.broker.observe = observe_ahead  # type: ignore[method-assign]
     for _ in range(3):
         floor.enter()
     send = floor.broker.send
