@@ -88,6 +88,7 @@ class JournalSyncer:
             self._hurry.clear()
             self._asked.clear()
             self._sync()
+        self._sync()  # what was asked for while the last one ran
 
     def _sync(self) -> None:
         if self._is_unsynced:
