@@ -15,7 +15,7 @@ from models.dataset import Dataset, Features
 from models.evaluate import OutOfFold
 from models.export import OnnxScorer, read_manifest
 from models.labels import Outcome
-from models.threshold import Threshold
+from models.threshold import Threshold, choose_before
 from models.trading import trade
 from models.validators import refuse_rows
 from online.domain.barriers import BarrierRule
@@ -66,8 +66,8 @@ def duel(
     signals
         The new model's, out of fold.
     threshold
-        The new model's, with all that were tried: what is compared is the one that would have been
-        chosen before the rows are. The champion brings its own.
+        The new model's: what is compared is the one that would have been chosen before the rows
+        are. The champion brings its own.
     rule
         The new model's exits, by which the rows are labelled; a champion that trades by others
         cannot be compared.
@@ -104,8 +104,8 @@ def duel(
         )
         edge = np.where([not reasons for reasons in refused], edge, 0.0)
     champion = trade(edge, labels, manifest.min_edge)
-    first_ns = int(labels.decided_at_ns[0])
-    min_edge = threshold.choose_before(signals.labels, first_ns).min_edge
+    known = (signals.said_edge, signals.labels, signals.fold, threshold.min_coverage)
+    min_edge = choose_before(*known, int(labels.decided_at_ns[0]))
     mine = trade(signals.edge[later], labels, min_edge)
     return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), n_rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from models.bars import Floats
 from models.labels import Labels
 from models.sharpe import sharpe
+from models.splits import MIN_FOLD_ROWS
 from models.trading import Trades, signalled, trade
 from online.domain.errors import InvalidInput
 
@@ -41,28 +43,27 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The threshold chosen and everything that was tried to choose it."""
+    """The threshold chosen and everything that was tried to choose it.
+
+    Parameters
+    ----------
+    chosen, tried
+        On all folds.
+    before
+        By the number of each fold, what would have been chosen when it began (`choose_before`).
+    min_coverage
+        Least share of each fold's labelled bars that had to be signalled.
+    """
 
     chosen: Candidate
     tried: tuple[Candidate, ...]
+    before: Mapping[int, float]
+    min_coverage: float
 
     @property
     def sharpes(self) -> tuple[float, ...]:
         """Per-trade Sharpe ratio of every candidate."""
         return tuple(sharpe(candidate.trades.net_units) for candidate in self.tried)
-
-    def choose_before(self, labels: Labels, at_ns: int) -> Candidate:
-        """Return the candidate whose trades that ended before an instant earned most on the mean.
-
-        Where nothing ended before it, that of the least edge.
-        """
-
-        def earned(candidate: Candidate) -> float:
-            trades = candidate.trades
-            ended = labels.decided_at_ns[trades.rows] + trades.held_ns < at_ns
-            return float(trades.net_units[ended].mean()) if ended.any() else -math.inf
-
-        return max(self.tried, key=lambda candidate: (earned(candidate), -candidate.min_edge))
 
     def trade_forward(self, edge: Floats, labels: Labels, fold: npt.NDArray[np.int64]) -> Trades:
         """Return what each fold gives at the threshold that earlier folds alone would have chosen.
@@ -78,7 +79,7 @@ class Threshold:
         kept = np.zeros(len(edge))
         for number in np.unique(fold)[1:]:
             mine = fold == number
-            min_edge = self.choose_before(labels, int(labels.decided_at_ns[mine][0])).min_edge
+            min_edge = self.before[int(number)]
             kept[mine] = np.where(signalled(edge[mine], min_edge), edge[mine], 0.0)
         return trade(kept, labels, 0.0)
 
@@ -109,8 +110,25 @@ def fit_min_edge(
     """
     if not 0.0 < min_coverage <= 1.0:
         raise InvalidInput(f"min_coverage must be within (0, 1], got {min_coverage}")
+    tried = _candidates(edge, labels, fold, min_coverage)
+    if not tried:
+        raise InvalidInput(
+            f"the model sees an edge in fewer than {min_coverage:.0%} of a fold's bars",
+            code="NO_EDGE_VARIES",
+        )
+    began = {int(n): int(labels.decided_at_ns[fold == n][0]) for n in np.unique(fold)}
+    before = {n: choose_before(edge, labels, fold, min_coverage, ns) for n, ns in began.items()}
+    return Threshold(_best(tried), tried, before, min_coverage)
+
+
+def _candidates(
+    edge: Floats, labels: Labels, fold: npt.NDArray[np.int64], min_coverage: float
+) -> tuple[Candidate, ...]:
+    """Return the thresholds that hold the coverage in every fold, with what each gives."""
     sizes = [np.sort(np.abs(edge[fold == number])) for number in np.unique(fold)]
     tried: list[Candidate] = []
+    if not sizes:
+        return ()
     for share in shares_to_signal(min_coverage):
         min_edge = min(greatest_edge(strengths, share) for strengths in sizes)
         taken = signalled(edge, min_edge)
@@ -118,13 +136,38 @@ def fit_min_edge(
         if least >= min_coverage and min_edge not in [c.min_edge for c in tried]:
             trades = trade(edge, labels, min_edge)
             tried.append(Candidate(min_edge, float(taken.mean()), least, trades))
-    if not tried:
-        raise InvalidInput(
-            f"the model sees an edge in fewer than {min_coverage:.0%} of a fold's bars",
-            code="NO_EDGE_VARIES",
-        )
-    best = max(tried, key=lambda c: (float(c.trades.net_units.mean()), -c.min_edge))
-    return Threshold(best, tuple(tried))
+    return tuple(tried)
+
+
+def _best(tried: Sequence[Candidate]) -> Candidate:
+    """Return what earned most on the mean; of those alike, that of the least edge."""
+    return max(tried, key=lambda c: (float(c.trades.net_units.mean()), -c.min_edge))
+
+
+def choose_before(
+    edge: Floats,
+    labels: Labels,
+    fold: npt.NDArray[np.int64],
+    min_coverage: float,
+    at_ns: int,
+) -> float:
+    """Return what `fit_min_edge` would have chosen at an instant, of the labels that had ended.
+
+    The start of a fold counts as soon as it has `MIN_FOLD_ROWS` of them. Where nothing can be
+    chosen it is 0.0: every edge would be traded.
+
+    Parameters
+    ----------
+    edge, labels, fold, min_coverage
+        As of `fit_min_edge`.
+    at_ns
+        Nanoseconds UTC.
+    """
+    ended = labels.ended_at_ns < at_ns
+    short = [n for n in np.unique(fold) if np.sum(ended & (fold == n)) < MIN_FOLD_ROWS]
+    rows = np.flatnonzero(ended & ~np.isin(fold, short))
+    tried = _candidates(edge[rows], labels.take(rows), fold[rows], min_coverage)
+    return _best(tried).min_edge if tried else 0.0
 
 
 def shares_to_signal(min_coverage: float) -> tuple[float, ...]:

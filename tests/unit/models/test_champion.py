@@ -24,6 +24,7 @@ from models.families.xgboost import XgboostConfig
 from models.gates import Verdict
 from models.learn import Study, learn
 from models.recipe import Recipe
+from models.threshold import fit_min_edge
 from models.trading import trade
 from online.domain.bundle import GOLDEN_TOLERANCE
 from online.domain.errors import ModelRefused
@@ -141,12 +142,10 @@ def test_the_duel_uses_the_threshold_that_rows_before_it_would_have_chosen(
     signals = study.signals
     later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
     labels = signals.labels.take(np.flatnonzero(later))
-    before = []
-    for tried in study.threshold.tried:
-        rows, held = tried.trades.rows, tried.trades.held_ns
-        ended = signals.labels.decided_at_ns[rows] + held < labels.decided_at_ns[0]
-        before.append(tried.trades.net_units[ended].mean())
-    chosen = study.threshold.tried[int(np.argmax(before))]
+    rows = np.flatnonzero(signals.labels.ended_at_ns < labels.decided_at_ns[0])
+    known = (signals.said_edge[rows], signals.labels.take(rows), signals.fold[rows])
+    chosen = fit_min_edge(*known, 0.25).chosen
+    assert chosen.min_edge != study.threshold.chosen.min_edge
     found = duel(bundle.folder, make_dataset(drift=40.0), signals, study.threshold, RULE, as_it_was)
     mine = trade(signals.edge[later], labels, chosen.min_edge)
     assert found.model_units == mine.net_units.sum()

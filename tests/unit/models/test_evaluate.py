@@ -96,10 +96,9 @@ def threshold_of(signals: OutOfFold) -> Threshold:
 
 
 def test_forward_thresholds_know_nothing_of_the_fold_they_trade() -> None:
-    signals = signals_of()
-    edge, labels, fold = signals.edge, signals.labels, signals.fold
-    threshold = threshold_of(signals)
-    forward = threshold.trade_forward(edge, labels, fold)
+    labels, fold = signals_of().labels, signals_of().fold
+    edge = np.random.default_rng(1).normal(0.0, 0.1, len(labels))
+    forward = fit_min_edge(edge, labels, fold, 0.25).trade_forward(edge, labels, fold)
     assert set(fold[forward.rows]) == {1, 2, 3}
     began = int(labels.decided_at_ns[fold == 3][0])
     later = labels.decided_at_ns >= began
@@ -107,13 +106,22 @@ def test_forward_thresholds_know_nothing_of_the_fold_they_trade() -> None:
         labels.long, net_units=np.where(later, -labels.long.net_units, labels.long.net_units)
     )
     other = dataclasses.replace(labels, long=long)
-    turned = Threshold(
-        threshold.chosen,
-        tuple(
-            dataclasses.replace(c, trades=trade(edge, other, c.min_edge)) for c in threshold.tried
-        ),
-    ).trade_forward(edge, other, fold)
+    turned = fit_min_edge(edge, other, fold, 0.25).trade_forward(edge, other, fold)
+    assert not np.array_equal(turned.net_units, forward.net_units)
     assert np.array_equal(turned.rows, forward.rows)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_forward_thresholds_know_nothing_of_the_edges_that_come_later(seed: int) -> None:
+    signals = signals_of()
+    labels, fold = signals.labels, signals.fold
+    edge = np.random.default_rng(seed).normal(0.0, 0.1, len(labels))
+    until = fold <= 2
+    weaker = np.where(until, edge, edge / 10.0)
+    forward = fit_min_edge(edge, labels, fold, 0.25).trade_forward(edge, labels, fold).rows
+    other = fit_min_edge(weaker, labels, fold, 0.25).trade_forward(weaker, labels, fold).rows
+    assert len(forward[until[forward]])
+    assert np.array_equal(other[until[other]], forward[until[forward]])
 
 
 def test_what_was_chosen_for_earning_earns_more_on_noise_than_what_was_chosen_before() -> None:
