@@ -106,8 +106,8 @@ class ScorerClient:
         Raises
         ------
         SextantError
-            With code ``MAY_BE_UNDER_WAY`` if no answer came: what was asked for may be carried
-            out all the same. Else errors as `get`.
+            With code ``MAY_BE_UNDER_WAY`` if no answer of the scorer's came: what was asked for may
+            be carried out all the same. Else errors as `get`.
         """
         content = msgspec.json.encode(body)
         try:
@@ -115,14 +115,13 @@ class ScorerClient:
         except httpx.ConnectError as error:
             raise Unavailable(f"the scorer does not answer {path}: {error}") from error
         except httpx.HTTPError as error:
-            raise Unavailable(
-                f"no answer to {path} came within {wait_seconds:g} s ({error}): it may be carried "
-                "out all the same",
-                code="MAY_BE_UNDER_WAY",
-                remedy="Ask again, with the same id where there is one: nothing is sent twice, and "
-                "what became of each order is told. `sextant orders list` tells what is open.",
+            raise _in_doubt(
+                f"no answer to {path} came within {wait_seconds:g} s: {error}"
             ) from error
-        return _answer_of(response, path)
+        try:
+            return _answer_of(response, path)
+        except msgspec.DecodeError as error:
+            raise _in_doubt(_is_none(response)) from error
 
     def _post(self, path: str, body: object) -> dict[str, Any]:
         content = msgspec.json.encode(body)
@@ -134,11 +133,18 @@ class ScorerClient:
             response: httpx.Response = call()
         except httpx.HTTPError as error:
             raise Unavailable(f"the scorer does not answer {path}: {error}") from error
-        return _answer_of(response, path)
+        try:
+            return _answer_of(response, path)
+        except msgspec.DecodeError as error:
+            raise Unavailable(
+                _is_none(response),
+                code="NOT_THE_SCORER",
+                remedy="Check the address, and whether a proxy stands before the scorer.",
+            ) from error
 
 
 def _answer_of(response: httpx.Response, path: str) -> dict[str, Any]:
-    answer: dict[str, Any] = msgspec.json.decode(response.content)
+    answer = msgspec.json.decode(response.content, type=dict[str, Any])
     if response.is_error:
         raise SextantError(
             f"the scorer refused {path}: {answer.get('detail', response.text)}",
@@ -146,3 +152,17 @@ def _answer_of(response: httpx.Response, path: str) -> dict[str, Any]:
             remedy=answer.get("remedy"),
         )
     return answer
+
+
+def _is_none(response: httpx.Response) -> str:
+    kind = response.headers.get("content-type", "what has no type")
+    return f"{response.url} answers {response.status_code} with {kind}: that is no scorer's answer"
+
+
+def _in_doubt(trouble: str) -> Unavailable:
+    return Unavailable(
+        f"{trouble}; what was asked for may be carried out all the same",
+        code="MAY_BE_UNDER_WAY",
+        remedy="Ask again, with the same id where there is one: nothing is sent twice, and "
+        "what became of each order is told. `sextant orders list` tells what is open.",
+    )

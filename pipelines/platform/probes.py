@@ -7,6 +7,7 @@ import socket
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -66,6 +67,14 @@ class ValkeyProbe(msgspec.Struct, frozen=True, tag="valkey"):
         return Health(ready=False, detail=f"{self.path} answers {answer!r}")
 
 
+class _Deployment(msgspec.Struct, frozen=True):
+    """What Prefect's server tells of a deployment."""
+
+    name: str
+    updated: Annotated[datetime, msgspec.Meta(tz=True)]
+    status: str | None = None
+
+
 class DeploymentsProbe(msgspec.Struct, frozen=True, tag="deployments"):
     """Ready when Prefect's server holds every named deployment and something serves it.
 
@@ -95,15 +104,16 @@ class DeploymentsProbe(msgspec.Struct, frozen=True, tag="deployments"):
                 timeout=PROBE_TIMEOUT_S,
                 trust_env=False,
             )
-            reply.raise_for_status()
-            served = {
-                row["name"]
-                for row in reply.json()
-                if row.get("status") == "READY"
-                and datetime.fromisoformat(row["updated"]) >= datetime.fromisoformat(self.since)
-            }
+            if reply.status_code != HTTPStatus.OK:
+                return Health(ready=False, detail=f"{self.api_url} answers {reply.status_code}")
+            rows = msgspec.json.decode(reply.content, type=list[_Deployment])
         except httpx.HTTPError as error:
             return _silent(self.api_url, error)
+        except msgspec.DecodeError as error:
+            detail = f"what answers {self.api_url} is not Prefect: {error}"
+            return Health(ready=False, detail=detail)
+        since = datetime.fromisoformat(self.since)
+        served = {row.name for row in rows if row.status == "READY" and row.updated >= since}
         missing = sorted(set(self.names) - served)
         if missing:
             return Health(ready=False, detail=f"not served yet: {', '.join(missing)}")

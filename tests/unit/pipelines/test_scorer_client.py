@@ -11,6 +11,7 @@ import pytest
 
 from online.app import KEEP_ALIVE_SECONDS
 from online.domain.errors import Unavailable
+from online.domain.market import Timeframe
 from pipelines import scorer_client
 from pipelines.scorer_client import IDLE_SECONDS, ScorerClient
 
@@ -83,6 +84,38 @@ def test_what_sends_orders_has_a_wait_of_its_own_and_its_end_is_no_refusal(
         thread.join(timeout=10.0)
     assert asked.is_set()
     assert told == expected
+
+
+PAGE = b"<html>Bad Gateway</html>"
+PROXYS = b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 24\r\n\r\n" + PAGE
+LIST = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
+
+
+@pytest.mark.parametrize("page", [PROXYS, LIST])
+def test_a_proxys_page_is_no_scorers_answer_and_no_refusal_of_an_order(
+    tmp_path: Path, page: bytes
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("x" * 40)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_two() -> None:
+            connection, _ = server.accept()
+            with connection:
+                for _ in range(2):
+                    connection.recv(65_536)
+                    connection.sendall(page)
+
+        thread = threading.Thread(target=answer_two, daemon=True)
+        thread.start()
+        with ScorerClient(f"http://127.0.0.1:{server.getsockname()[1]}", token) as client:
+            with pytest.raises(Unavailable) as read:
+                client.get("/v1/risk")
+            with pytest.raises(Unavailable) as sent:
+                client.trade("EURUSD", Timeframe.H1, 1_500_000_000_000_000_000)
+        thread.join(timeout=10.0)
+    assert read.value.code == "NOT_THE_SCORER"
+    assert sent.value.code == "MAY_BE_UNDER_WAY"
 
 
 def test_a_scorer_that_is_not_there_was_asked_for_nothing(tmp_path: Path) -> None:
