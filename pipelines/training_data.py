@@ -227,8 +227,9 @@ def open_training_store(plan: TrainPlan) -> FeatureStore:
 
 
 def define_service(plan: TrainPlan, manifest: Manifest) -> str:
-    """Write the model's feature service into Feast's registry; return its name."""
-    paths = store_paths(plan.home)
-    store = open_store(paths, plan.project)
-    apply_definitions(store, paths.offline_root, [plan.timeframe])
-    return define_model_service(store, plan.name, manifest.vector, manifest.transform_fingerprint)
+    """Write the model's feature service into Feast's registry; return its name.
+
+    The views are there since the features were read (`read_features`).
+    """
+    named = (plan.name, manifest.vector, manifest.transform_fingerprint)
+    return define_model_service(open_training_store(plan), *named)

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from feast import FeatureStore
 from prefect.artifacts import Artifact
 
+from feature_repo.store import apply_definitions
 from feature_repo.transform import transform_fingerprint
 from models.export import digest_folder, read_manifest
 from models.families.lightgbm import LightgbmConfig
@@ -25,6 +27,7 @@ from online.domain.errors import InvalidInput, ModelRefused, NotFound
 from online.domain.market import Timeframe
 from online.domain.rules import RULE_FEATURES
 from online.instruments import find_instrument
+from pipelines import training_data
 from pipelines.backtest import backtest
 from pipelines.feature_steps import compute_offline, read_series
 from pipelines.home import Home
@@ -141,9 +144,19 @@ def test_an_alias_moved_by_anybody_makes_no_champion_that_is_easily_beaten(
     assert (gate["measured"], gate["verdict"]) == ("nan", "FAIL")
 
 
-def test_training_without_prefect_gives_the_same_model(home: Home, trained: TrainReport) -> None:
+def test_training_without_prefect_gives_the_same_model_and_applies_the_views_once(
+    home: Home, trained: TrainReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied: list[object] = []
+
+    def apply(store: FeatureStore, root: Path, timeframes: list[Timeframe]) -> None:
+        applied.extend(timeframes)
+        apply_definitions(store, root, timeframes)
+
+    monkeypatch.setattr(training_data, "apply_definitions", apply)
     plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, RECIPE, "sextant")
     found = conduct(plan, open_registry(home, None))
+    assert applied == [Timeframe.H1]
     known, again = (read_manifest(Path(report.bundle)) for report in (trained, found))
     assert again.members == known.members
 
