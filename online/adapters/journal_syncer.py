@@ -8,6 +8,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from online.lost_sync import is_sync_lost
 from online.prepared_log import log_of
 
 SYNC_WITHIN_S = 1.0
@@ -37,8 +38,8 @@ class JournalSyncer:
     Attributes
     ----------
     trouble : str
-        Why the last fsync failed; empty while all is well. It stays: what was not synced may be
-        lost, and nothing may be sent on top of it.
+        Why a sync failed; empty while all is well. It stays: what was not synced may be lost, and
+        nothing may be sent on top of it.
     """
 
     def __init__(self, journal: Path, commits: threading.Lock, log_bytes: int = 0) -> None:
@@ -91,21 +92,22 @@ class JournalSyncer:
         self._sync()  # what was asked for while the last one ran
 
     def _sync(self) -> None:
-        if self._is_unsynced:
-            self._is_unsynced = False  # before: what is written from here on is synced next time
-            try:
-                descriptor = os.open(self._log, os.O_RDWR)
-                try:
-                    _sync_data(descriptor)
-                finally:
-                    os.close(descriptor)
-            except FileNotFoundError:
-                pass  # checkpointed and removed: it is in the database, synced
-            except OSError as error:
-                self.trouble = str(error)
-                return
-        if self._used_bytes >= self._enough_bytes:
-            self._checkpoint()
+        try:
+            if self._is_unsynced:
+                self._is_unsynced = False  # before: what is written from here on is synced later
+                self._sync_log()
+            if self._used_bytes >= self._enough_bytes:
+                self._checkpoint()
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: nobody else would hear it
+            self.trouble = str(error) or type(error).__name__
+
+    def _sync_log(self) -> None:
+        """Sync the log; it is there as long as the journal is open, else commits go nowhere."""
+        descriptor = os.open(self._log, os.O_RDWR)
+        try:
+            _sync_data(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _checkpoint(self) -> None:
         """Move the log's pages into the database; what cannot be moved now stays in the log.
@@ -121,5 +123,7 @@ class JournalSyncer:
                     (is_busy, _, _) = restart.fetchone()
                     if not is_busy:
                         self._used_bytes, self._has_hurried = 0, False
-        except sqlite3.Error:
-            return  # no room: the log keeps everything, and the next sync tries again
+        except sqlite3.Error as error:
+            if is_sync_lost(error):
+                raise
+            # No room: the log keeps everything, and the next sync tries again.

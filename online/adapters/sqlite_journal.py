@@ -28,6 +28,7 @@ from online.domain.audit import columns_of
 from online.domain.book import Book
 from online.domain.errors import InvalidInput, JournalCorrupt, JournalUnavailable, NotFound
 from online.domain.record import GENESIS, Record, chain, decode_record
+from online.lost_sync import is_sync_lost
 from online.prepared_log import prepare_log
 
 _SCHEMA = """
@@ -84,6 +85,8 @@ class SqliteJournal:
         self._closed = False
         self._full = True
         self._together: list[Batch] = []
+        self._unheard = 0  # callers that wait, or were told and have not gone on yet
+        self._fault = ""  # it stays: nothing may be sent on top of it
         self._disk_seconds = inf  # of a commit, by the slowest lately; not known yet
         self._syncer = JournalSyncer(path, self._lock, log_bytes)
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -92,6 +95,8 @@ class SqliteJournal:
     async def append(self, *records: Record, durable: bool = True) -> None:
         """Append records together; `durable` as the port says. One event loop at a time.
 
+        Callers go on in the order of their records.
+
         Raises
         ------
         JournalUnavailable
@@ -99,6 +104,8 @@ class SqliteJournal:
         """
         if self._closed:
             raise JournalUnavailable("the journal is closed")
+        if self._fault:
+            raise JournalUnavailable(self._fault)
         if self._syncer.trouble:
             raise JournalUnavailable(f"the journal cannot be synced: {self._syncer.trouble}")
         entries = tuple([make_entry(record) for record in records])
@@ -107,8 +114,7 @@ class SqliteJournal:
         loop = asyncio.get_running_loop()
         if self._together and self._together[0].loop is not loop:
             self._leave_to_writer()  # of a loop that has ended
-        is_first = self._waiting.empty() and not self._together
-        if not durable and is_first and self._lock.acquire(blocking=False):
+        if not durable and not self._unheard and self._lock.acquire(blocking=False):
             try:  # the disk is not waited for: quicker here than by way of another thread
                 error = self._commit([entries], full=False)
             finally:
@@ -118,14 +124,18 @@ class SqliteJournal:
             return
         written: asyncio.Future[None] = loop.create_future()
         batch = Batch(entries, durable, loop, written)
-        if is_first and self._disk_seconds <= QUICK_SECONDS:
+        if self._together:
+            self._together.append(batch)
+        elif self._waiting.empty() and self._disk_seconds <= QUICK_SECONDS:
             self._together.append(batch)
             loop.call_soon(self._write_together)
-        elif self._together:
-            self._together.append(batch)
         else:
             self._waiting.put(batch)
-        await written
+        self._unheard += 1
+        try:
+            await written
+        finally:
+            self._unheard -= 1
 
     def close(self) -> None:
         """Write what waits, end the writer and give up the lock."""
@@ -156,7 +166,10 @@ class SqliteJournal:
             self._leave_to_writer()  # one too large must not fail the others
         else:
             together, self._together = self._together, []
-            settle([batch.written for batch in together], error)
+            if len(together) == self._unheard:
+                settle([batch.written for batch in together], error)
+            else:  # the writer may have told others, who have not heard it yet
+                tell(together, error)
 
     def _leave_to_writer(self) -> None:
         together, self._together = self._together, []
@@ -172,20 +185,24 @@ class SqliteJournal:
                 batches.append(self._waiting.get())
             open_ = None not in batches
             told = [batch for batch in batches if batch is not None]
-            error = self._commit_batches(told) if told else None
-            if error is not None and len(told) > 1:  # one too large must not fail the others
-                for batch in told:
-                    tell([batch], self._commit_batches([batch]))
-            else:
-                tell(told, error)
+            if told:
+                with self._lock:  # told in the order of their commits
+                    self._commit_batches(told)
 
-    def _commit_batches(self, batches: list[Batch]) -> JournalUnavailable | None:
+    def _commit_batches(self, batches: list[Batch]) -> None:
+        """Commit what came together and tell; the lock is held."""
         full = any(batch.durable for batch in batches)
-        with self._lock:
-            return self._commit([batch.entries for batch in batches], full=full)
+        error = self._commit([batch.entries for batch in batches], full=full)
+        if error is not None and len(batches) > 1:  # one too large must not fail the others
+            for batch in batches:
+                tell([batch], self._commit([batch.entries], full=batch.durable))
+        else:
+            tell(batches, error)
 
     def _commit(self, groups: list[tuple[Entry, ...]], *, full: bool) -> JournalUnavailable | None:
         """Write groups of entries in one transaction, all or nothing; the lock is held."""
+        if self._fault:
+            return JournalUnavailable(self._fault)
         connection = self._connection
         try:
             if full is not self._full:
@@ -208,14 +225,21 @@ class SqliteJournal:
                 connection.execute("COMMIT")
             if full:
                 self._learn(perf_counter() - began)
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
-                    connection.execute("ROLLBACK")
-            return JournalUnavailable(f"the journal cannot be written: {error}")
-        self._head = sequence, previous
-        self._syncer.ask(sum([len(row[3]) for row in rows]), is_synced=full)
+            self._head = sequence, previous
+            self._syncer.ask(sum([len(row[3]) for row in rows]), is_synced=full)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            return self._give_up(error)
         return None
+
+    def _give_up(self, error: Exception) -> JournalUnavailable:
+        """Take a commit back; after what a later one does not mend nothing is taken any more."""
+        with suppress(sqlite3.Error):  # SQLite has rolled back by itself where it had to
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        told = f"the journal cannot be written: {str(error) or type(error).__name__}"
+        if not isinstance(error, sqlite3.Error) or is_sync_lost(error):
+            self._fault = f"{told}; it takes nothing until it is opened again"
+        return JournalUnavailable(told)
 
     def _learn(self, seconds: float) -> None:
         """Remember how long the disk takes: a slow wait for a while, a quick one at once."""

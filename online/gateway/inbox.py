@@ -22,6 +22,7 @@ from online.domain.order import Intent, OrderReply, Purpose
 from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
 from online.gateway.inbox_tables import INSERT, OPEN_STAGES, make_tables
+from online.lost_sync import is_sync_lost
 from online.prepared_log import prepare_log
 
 _COLUMNS = "intent, state, reply, accepted_at_ns"
@@ -60,6 +61,7 @@ class Inbox:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._written = self._seen = 0
+        self._fault = ""  # it stays: what was written before may be lost with the power
         rows = connection.execute(
             f"SELECT intent_id, state FROM orders WHERE state IN ({OPEN_STAGES})"  # noqa: S608 - constants
         )
@@ -132,8 +134,10 @@ class Inbox:
         What cannot be brought there now stays in the log, which loses nothing.
         """
         self._written = self._seen = 0
-        with suppress(sqlite3.Error):  # no room: it is tried again
+        try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:  # no room: it is tried again
+            self._note(error)
 
     def tidy_if_quiet(self) -> None:
         """Tidy if something was written, and nothing since this was last called."""
@@ -230,6 +234,8 @@ class Inbox:
 
     def _insert(self, rows: Sequence[tuple[object, ...]]) -> None:
         """Write new orders, all or none; the disk is waited for once."""
+        if self._fault:
+            raise _unavailable(self._fault)
         connection = self._connection
         try:
             if len(rows) == 1:
@@ -238,8 +244,8 @@ class Inbox:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(INSERT, rows)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
+        except Exception as error:
+            if connection.in_transaction:  # else the next orders would be part of it, not durable
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.IntegrityError):
@@ -247,13 +253,20 @@ class Inbox:
                 raise InvalidInput(
                     f"intent {names} was accepted before", code="DUPLICATE_INTENT"
                 ) from error
-            raise _unavailable(error) from error
+            raise self._note(error) from error
 
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise _unavailable(error) from error
+            raise self._note(error) from error
+
+    def _note(self, error: Exception) -> Unavailable:
+        """Return what is told of a failure; after a sync that failed no order is accepted."""
+        told = str(error) or type(error).__name__
+        if is_sync_lost(error):
+            self._fault = f"{told}: nothing is accepted until the gateway is started again"
+        return _unavailable(told)
 
 
 def open_inbox(path: Path, log_bytes: int = 0) -> Inbox:
@@ -330,9 +343,9 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     )
 
 
-def _unavailable(error: sqlite3.Error) -> Unavailable:
+def _unavailable(told: str) -> Unavailable:
     return Unavailable(
-        f"the gateway's inbox cannot be written: {error}",
+        f"the gateway's inbox cannot be written: {told}",
         code="INBOX_UNAVAILABLE",
         remedy="Free space on the gateway's disk; no order is sent until it can be written.",
     )

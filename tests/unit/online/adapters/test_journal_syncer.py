@@ -64,13 +64,6 @@ def test_a_commit_that_did_not_wait_is_synced_before_the_journal_is_closed(tmp_p
     assert syncs
 
 
-def test_a_log_that_was_checkpointed_away_is_no_trouble(tmp_path: Path) -> None:
-    syncer = JournalSyncer(tmp_path / "absent", threading.Lock())
-    syncer.ask()
-    syncer.close()
-    assert syncer.trouble == ""
-
-
 def test_after_a_sync_that_failed_nothing_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     journal, _ = open_journal(path)

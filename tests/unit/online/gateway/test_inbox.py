@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -243,3 +244,46 @@ def test_a_prepared_log_keeps_its_length_however_often_it_is_brought_into_the_ta
     assert len(again.entry_magics()) == 149
     assert log.stat().st_size >= 500_000
     again.close()
+
+
+class _Unsynced:
+    """A connection whose writes come to the log and cannot be brought to the disk."""
+
+    in_transaction = False
+
+    def __init__(self, inner: sqlite3.Connection) -> None:
+        self._inner = inner
+
+    def execute(self, statement: str, *values: tuple[Any, ...]) -> sqlite3.Cursor:
+        if statement.startswith(("INSERT", "COMMIT", "PRAGMA wal_checkpoint")):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+        return self._inner.execute(statement, *values)
+
+
+@pytest.mark.parametrize("by", ["an order", "a fact", "tidying"])
+def test_after_a_sync_that_failed_no_order_is_accepted_and_fates_are_recorded_all_the_same(
+    inbox: Inbox, by: str
+) -> None:
+    inbox.accept((entry(1),), 5)
+    connection = inbox._connection
+    inbox._connection = _Unsynced(connection)  # type: ignore[assignment]  # stands for it
+    if by == "tidying":
+        inbox.tidy()
+    else:
+        with pytest.raises(Unavailable):
+            inbox.accept((entry(2),), 6) if by == "an order" else inbox.count_up("epoch")
+    inbox._connection = connection
+    with pytest.raises(Unavailable, match="started again") as refused:
+        inbox.accept((entry(3),), 7)
+    assert refused.value.code == "INBOX_UNAVAILABLE"
+    inbox.record("entry-1", FILLED, 8)
+    assert inbox.unresolved() == ()
+
+
+def test_an_order_that_cannot_be_written_leaves_no_transaction_open(inbox: Inbox) -> None:
+    with pytest.raises(Unavailable):
+        inbox.accept((entry(1), entry(2, magic=1 << 63)), 5)
+    assert not inbox._connection.in_transaction, "what is accepted next would not be durable"
+    assert inbox.find(entry(1)) is None
