@@ -151,7 +151,7 @@ def judge_reading(
     """Return why a reading must not be scored; an empty tuple lets it through.
 
     Every view must carry exactly the requested bar's stamp, be young enough and hold a value for
-    every feature; so must the window, if one is asked for. Values are finite: see
+    every feature (of one that was never written, only what is missing is told); so must the window, if one is asked for. Values are finite: see
     `drop_non_finite`.
 
     Parameters
@@ -176,7 +176,12 @@ def judge_reading(
     ):
         return ()  # the usual case, told apart at once
     vetoes: list[Veto] = []
+    place = 0
     for view, stamp_ns in zip(contract.views, reading.stamps_ns, strict=True):
+        mine = values[place : place + len(view.features)]
+        place += len(mine)
+        if stamp_ns is None and all(value is None for value in mine):
+            continue  # never written: its features are missing, each by its name
         if stamp_ns != bar_closed_at_ns:
             held = "nothing" if stamp_ns is None else f"bar {stamp_ns}"
             vetoes.append(

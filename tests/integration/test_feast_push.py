@@ -217,13 +217,18 @@ def without(line: Line, index: int, name: str) -> Vector:
     return vector
 
 
-def test_a_view_that_is_warming_up_is_not_written(line: Line) -> None:
+def test_a_view_that_is_warming_up_is_not_written_and_its_features_are_missing_as_in_a_backtest(
+    line: Line,
+) -> None:
     with redis.Redis(unix_socket_path=str(line.home.valkey_socket)) as client:
         client.flushall()
     at_ns = int(line.bars.closed_at_ns[_CUT])
     receipt = line.pusher.push(at_ns, without(line, _CUT, "rsi_14"))
     assert (receipt.warming_up, receipt.missing) == (("h1_momentum",), ())
-    assert set(line.read().stamps_ns) == {None, at_ns}
+    reading = line.read()
+    assert set(reading.stamps_ns) == {None, at_ns}
+    vetoes = judge_reading(reading, contract(Timeframe.H1), at_ns, at_ns)
+    assert {veto.reason.value for veto in vetoes} == {"MISSING_FEATURE"}
 
 
 def test_a_value_that_is_missing_later_is_told_as_missing_and_not_as_an_older_bars(

@@ -162,7 +162,7 @@ def test_an_empty_store_is_a_veto_not_an_error(folder: Path, store: Store) -> No
     store.server.client().flushall()
 
     async def story(caller: Caller) -> None:
-        assert reasons(await caller.trade()) == {"TORN_VECTOR", "MISSING_FEATURE"}
+        assert reasons(await caller.trade()) == {"MISSING_FEATURE"}
 
     tell(folder, store, story)
 

@@ -69,6 +69,9 @@ RULE = BarrierRule(1.0, 2.0, 6, Timeframe.H1)
         ((1.0, None, 1.0, 1.0), (BAR_NS, BAR_NS), [Reason.MISSING_FEATURE]),
         ((1.0,) * 4, (BAR_NS, None), [Reason.TORN_VECTOR]),
         ((1.0,) * 4, (BAR_NS, BAR_NS - HOUR_NS), [Reason.TORN_VECTOR]),
+        ((1.0, 1.0, None, None), (BAR_NS, None), [Reason.MISSING_FEATURE] * 2),
+        ((1.0, 1.0, None, 1.0), (BAR_NS, None), [Reason.TORN_VECTOR, Reason.MISSING_FEATURE]),
+        ((None,) * 4, (None, None), [Reason.MISSING_FEATURE] * 4),
     ],
 )
 def test_a_reading_is_judged_view_by_view(
