@@ -72,9 +72,8 @@ def _rows(section: type[BaseModel], path: tuple[str, ...], only: str = "") -> li
 
 
 def _limit_rows(place: tuple[str, ...]) -> list[str]:
-    rows = []
+    rows, meanings = [], _meanings(inspect.getdoc(Limits) or "")
     for kind, path in ((Limits, place), (SymbolLimits, (*place, "symbols", "SYMBOL"))):
-        meanings = _meanings(inspect.getdoc(kind) or "")
         hints = inspect.get_annotations(kind, eval_str=True)
         default = "required" if kind is Limits else "what holds for all"
         rows += [

@@ -11,13 +11,14 @@ import msgspec
 
 from online.domain.account import Account, Position
 from online.domain.barriers import BarrierRule
+from online.domain.decision import HOLD, Decision
 from online.domain.errors import JournalUnavailable, Unavailable
 from online.domain.limits import Limits
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from online.domain.market import Instrument, PriceSide, Quote, Timeframe
 from online.domain.news import Impact
 from online.domain.order import Intent, Purpose
-from online.domain.record import Record
+from online.domain.record import DecisionRecord, Record, Request
 from online.domain.risk_facts import RiskFacts, RiskState
 from online.domain.signal import Calibration, MemberOutput, Probabilities
 from online.domain.trading_state import TradingState
@@ -182,6 +183,28 @@ def make_state(**changes: Any) -> RiskState:  # noqa: ANN401 - any field of the 
         reference_price=1.1,
     )
     return msgspec.structs.replace(state, **changes)
+
+
+def make_decision(number: int, at_ns: int = BAR_NS, **changes: Any) -> DecisionRecord:  # noqa: ANN401 - any field of the record
+    """Return the record of a decision that held and knew nothing, with some fields changed."""
+    record = DecisionRecord(
+        decision_id=f"decision-{number}",
+        number=number,
+        at_ns=at_ns,
+        request=Request("EURUSD", Timeframe.H1, at_ns, send=True),
+        model_sha256="f" * 64,
+        features=None,
+        view_stamps_ns=None,
+        quote=None,
+        account=None,
+        positions=None,
+        state=make_state(),
+        signal=None,
+        decision=Decision(HOLD),
+        vetoes=(),
+        intent=None,
+    )
+    return msgspec.structs.replace(record, **changes)
 
 
 def make_facts(**changes: Any) -> RiskFacts:  # noqa: ANN401 - any field of the facts

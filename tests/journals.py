@@ -11,7 +11,6 @@ from pathlib import Path
 from online.adapters.sqlite_journal import open_journal
 from online.domain.audit import SealedRecord
 from online.domain.book import Book
-from online.domain.decision import Action, Decision
 from online.domain.market import Timeframe
 from online.domain.reasons import Reason, Veto
 from online.domain.record import (
@@ -24,7 +23,7 @@ from online.domain.record import (
     decode_record,
     encode_record,
 )
-from tests.fakes import make_state
+from tests.fakes import make_decision, make_state
 
 DAY_NS = 86_400_000_000_000
 FIRST_NS = 1_507_075_200_000_000_000  # 2017-10-04 00:00 UTC
@@ -40,22 +39,13 @@ def halts(count: int, per_day: int = 10, first: int = 0) -> tuple[HaltRecord, ..
 
 def decision(number: int, at_ns: int = FIRST_NS) -> DecisionRecord:
     """Return a decision that held, taken when nothing answered."""
-    return DecisionRecord(
+    return make_decision(
+        number,
+        at_ns,
         decision_id=f"EURUSD-H1-20171004T0000Z-{number}",
-        number=number,
-        at_ns=at_ns,
         request=Request("EURUSD", Timeframe.H1, FIRST_NS, send=True),
-        model_sha256="f" * 64,
-        features=None,
-        view_stamps_ns=None,
-        quote=None,
-        account=None,
-        positions=None,
         state=make_state(day_start_equity=0.0, peak_equity=0.0),
-        signal=None,
-        decision=Decision(Action.HOLD),
         vetoes=(Veto(Reason.FEATURES_UNAVAILABLE, "refused"),),
-        intent=None,
     )
 
 

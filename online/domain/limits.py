@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     max_notional
         Largest order's value in the account's currency (> 0).
     max_symbol_notional
-        Largest sum over one symbol's positions, orders under way and the order (> 0).
+        Largest sum over a symbol's positions, orders under way and the order (> 0).
     max_currency_notional
         Largest net exposure to one currency that is not the account's, whichever of the orders
         under way fill (> 0).

@@ -12,25 +12,7 @@ from online.domain.errors import InvalidSettings
 class SymbolLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one symbol has of its own, in `[limits.symbols.SYMBOL]`; null is what holds for all.
 
-    Parameters
-    ----------
-    max_volume_lots
-        Largest order (> 0).
-    max_notional
-        Largest order's value in the account's currency (> 0).
-    max_symbol_notional
-        Largest sum over the symbol's positions, orders under way and the order (> 0).
-    max_spread_points
-        Widest spread at which an entry is sent (> 0).
-    max_spread_ratio
-        Widest spread as a multiple of the instrument's typical one (> 0).
-    price_collar_points
-        Farthest an order's price may lie from the quote of its side, points (> 0).
-    price_collar_units
-        Farthest the market may have moved since the last price on record, in the barriers' unit
-        (> 0).
-    max_quote_age_milliseconds
-        Oldest quote on which an entry is decided (> 0).
+    Each field is the one of that name of `online.domain.limits.Limits`.
     """
 
     max_volume_lots: float | None = None

@@ -100,17 +100,10 @@ def is_weekend_near(texts: tuple[str, ...], utc_ns: int, hours: float) -> bool:
 
     Parameters
     ----------
-    texts
-        As `parse_hours` reads them.
-    utc_ns
-        Nanoseconds since 1970-01-01 UTC.
+    texts, utc_ns
+        As of `is_traded`, which raises the same.
     hours
         How near is near (>= 0).
-
-    Raises
-    ------
-    InvalidSettings
-        As `parse_hours`.
     """
     if not hours > 0.0:
         return False
@@ -125,14 +118,9 @@ def whole_hour(texts: tuple[str, ...], hour: int) -> bool | None:
     Parameters
     ----------
     texts
-        As `parse_hours` reads them.
+        As of `is_traded`, which raises the same.
     hour
         Hours since 1970-01-01 UTC; New York's clock is changed on the hour.
-
-    Raises
-    ------
-    InvalidSettings
-        As `parse_hours`.
     """
     hours = parse_hours(texts)
     first = _second_of_week(hour * HOUR_NS)

@@ -151,8 +151,8 @@ def judge_reading(
     """Return why a reading must not be scored; an empty tuple lets it through.
 
     Every view must carry exactly the requested bar's stamp, be young enough and hold a value for
-    every feature (of one that was never written, only what is missing is told); so must the window, if one is asked for. Values are finite: see
-    `drop_non_finite`.
+    every feature; of one that was never written, only what is missing is told. So must the window,
+    if one is asked for. Values are finite: see `drop_non_finite`.
 
     Parameters
     ----------

@@ -9,28 +9,25 @@ from hypothesis import given
 
 from online.domain.account import Deal
 from online.domain.book import Book
-from online.domain.decision import HOLD, Decision
-from online.domain.market import Side, Timeframe
+from online.domain.market import Side
 from online.domain.order import OrderReply, OrderStatus
 from online.domain.reasons import Reason, Veto
 from online.domain.record import (
     AccountRecord,
     DealRecord,
-    DecisionRecord,
     HaltRecord,
     Record,
-    Request,
     ResultRecord,
 )
 from tests.fakes import (
     BAR_NS,
     HOUR_NS,
     make_account,
+    make_decision,
     make_intent,
     make_limits,
     make_position,
     make_quote,
-    make_state,
 )
 
 pytestmark = pytest.mark.lean
@@ -66,20 +63,12 @@ def record_of(what: str, number: int, now_ns: int, equity: float) -> Record:
         return AccountRecord(now_ns, f"simulated-{number}", new=True)
     intent = make_intent(intent_id=f"order-{number}", magic=number)
     latched = (Veto(Reason.DAILY_LOSS_LIMIT, "too much"),)
-    return DecisionRecord(
-        decision_id=f"decision-{number}",
-        number=number,
-        at_ns=now_ns,
-        request=Request("EURUSD", Timeframe.H1, now_ns, send=True),
-        model_sha256="f" * 64,
-        features=None,
-        view_stamps_ns=None,
+    return make_decision(
+        number,
+        now_ns,
         quote=make_quote(at_ns=now_ns),
         account=make_account(equity),
         positions=(),
-        state=make_state(),
-        signal=None,
-        decision=Decision(HOLD),
         vetoes=latched if what == "lose" else (),
         intent=intent if what == "enter" else None,
     )

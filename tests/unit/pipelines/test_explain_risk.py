@@ -7,35 +7,21 @@ import io
 import pytest
 from rich.console import Console
 
-from online.domain.decision import Action, Decision
 from online.domain.market import Quote, Timeframe
 from online.domain.news import Impact, NewsEvent
-from online.domain.record import DecisionRecord, LimitsRecord, Request
+from online.domain.record import LimitsRecord, Request
 from pipelines.commands.explain import tell
 from pipelines.commands.story import Story
-from tests.fakes import BAR_NS, HOUR_NS, make_limits, make_state
+from tests.fakes import BAR_NS, HOUR_NS, make_decision, make_limits
 
 pytestmark = pytest.mark.lean
 
 
 def test_what_was_told_besides_is_explained() -> None:
     event = NewsEvent(BAR_NS, BAR_NS + HOUR_NS, "EUR", Impact.HIGH, "Decision of the bank")
-    decision = DecisionRecord(
-        decision_id="EURGBP-H1-20171003T0300Z-1",
-        number=1,
-        at_ns=BAR_NS,
+    decision = make_decision(
+        1,
         request=Request("EURGBP", Timeframe.H1, BAR_NS, send=False),
-        model_sha256="f" * 64,
-        features=None,
-        view_stamps_ns=None,
-        quote=None,
-        account=None,
-        positions=None,
-        state=make_state(),
-        signal=None,
-        decision=Decision(Action.HOLD),
-        vetoes=(),
-        intent=None,
         told_at_ns=BAR_NS + 250_000_000,
         rates=(Quote("GBPUSD", 1.3, 1.3001, BAR_NS),),
         news=(event,),

@@ -10,7 +10,7 @@ import pytest
 from online.domain.account import Account, Deal
 from online.domain.book import Book
 from online.domain.decision import Action, Decision
-from online.domain.market import Quote, Side, Timeframe
+from online.domain.market import Quote, Side
 from online.domain.order import Intent, OrderReply, OrderStatus, Purpose
 from online.domain.reasons import Reason, Veto
 from online.domain.record import (
@@ -20,7 +20,6 @@ from online.domain.record import (
     HaltRecord,
     LimitsRecord,
     Record,
-    Request,
     ResultRecord,
 )
 from online.domain.risk_facts import RiskState
@@ -29,10 +28,10 @@ from tests.fakes import (
     BAR_NS,
     HOUR_NS,
     SECOND_NS,
+    make_decision,
     make_intent,
     make_limits,
     make_quote,
-    make_state,
 )
 from tests.journals import refold
 
@@ -44,24 +43,8 @@ LIMITS = make_limits(
 
 def decision(number: int, at_ns: int = BAR_NS, **changes: Any) -> DecisionRecord:  # noqa: ANN401
     """Return a decision to send an entry, with some fields changed."""
-    record = DecisionRecord(
-        decision_id=f"decision-{number}",
-        number=number,
-        at_ns=at_ns,
-        request=Request("EURUSD", Timeframe.H1, at_ns, send=True),
-        model_sha256="f" * 64,
-        features=None,
-        view_stamps_ns=None,
-        quote=make_quote(at_ns=at_ns),
-        account=None,
-        positions=None,
-        state=make_state(),
-        signal=None,
-        decision=Decision(Action.BUY),
-        vetoes=(),
-        intent=order(number),
-    )
-    return msgspec.structs.replace(record, **changes)
+    fields = {"quote": make_quote(at_ns=at_ns), "decision": Decision(Action.BUY)}
+    return make_decision(number, at_ns, **{**fields, "intent": order(number), **changes})
 
 
 def order(number: int, **changes: Any) -> Intent:  # noqa: ANN401 - any field of an intent
