@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Protocol
 
 from online.domain.book import Book
+from online.domain.called_reply import apart
 from online.domain.errors import JournalUnavailable, OrderInDoubt, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.record import Record, ResultRecord
@@ -41,13 +42,14 @@ async def send(intent: Intent, decision_id: str, desk: Sender) -> OrderReply:
         If the reply cannot be recorded; the order then counts as unresolved.
     """
     try:
-        reply = await desk.broker.send(intent)
+        reply, calls = apart(await desk.broker.send(intent))
     except Unavailable as error:
-        reply = _lost(str(error))
+        reply, calls = _lost(str(error)), ()
     if not _is_finite(reply):
         reply = _lost(f"the reply is not finite: {reply}")
+    now_ns = desk.clock.now_ns()
     try:
-        await append(desk, ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply))
+        await append(desk, ResultRecord(decision_id, intent.intent_id, now_ns, reply, calls))
     except JournalUnavailable as error:
         raise OrderInDoubt(
             f"order {intent.intent_id} was sent and is in doubt: {reply.status} was answered and "
@@ -69,15 +71,19 @@ async def resolve_pending(desk: Sender) -> tuple[Intent, ...]:
     """
     for order in (*desk.book.orders.pending, *desk.book.orders.resting):
         intent = order.intent
-        reply = await desk.broker.find(intent)
+        found = await desk.broker.find(intent)
+        if found is None:
+            continue
+        reply, calls = apart(found)
         if (
-            reply is not None
-            and _is_finite(reply)
+            _is_finite(reply)
             and reply != order.reply
             and desk.book.orders.allows(intent.intent_id, reply)
         ):
             decision_id = desk.book.decision_of(intent.intent_id)
-            result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply)
+            known = order.called  # the journal holds them already
+            told = () if known else calls
+            result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply, told)
             await append(desk, result)
     return desk.book.pending
 

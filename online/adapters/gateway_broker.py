@@ -16,6 +16,7 @@ import msgspec
 
 from online.adapters.gateway_address import GatewayAddress
 from online.domain.account import AccountIdentity, Deal
+from online.domain.called_reply import with_calls
 from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
@@ -162,7 +163,7 @@ class GatewayBroker:
         finally:
             del self._questions[number]
         if isinstance(answer, Replied):
-            return answer.reply
+            return with_calls(answer.reply, answer.calls)
         if isinstance(answer, Failed) and not question.accepted:
             return _not_sent(f"{answer.code}: {answer.message}")
         raise Unavailable(f"an order was answered with {answer}")
@@ -175,7 +176,8 @@ class GatewayBroker:
         Unavailable
             If the gateway or its terminal does not answer.
         """
-        return (await self._ask(lambda number: Find(number, intent), Found)).reply
+        told = await self._ask(lambda number: Find(number, intent), Found)
+        return None if told.reply is None else with_calls(told.reply, told.calls)
 
     async def status(self, symbol: str = "") -> Status:
         """Return how the gateway is, and how old a symbol's newest tick.

@@ -234,7 +234,7 @@ class Book:
         self._standings.clear()
         match record:
             case ResultRecord():
-                self.orders.hear(record.intent_id, record.reply)
+                self.orders.hear(record.intent_id, record.reply, called=bool(record.calls))
                 self._settle(record)
             case DealRecord():
                 self._apply_deal(record.deal)

@@ -30,6 +30,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
         How far it is.
     reply
         The last that was told of it; None while nothing was.
+    called
+        True once the journal holds what was said to the terminal for it.
     """
 
     intent: Intent
@@ -37,6 +39,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     at_ns: int
     state: State
     reply: OrderReply | None = None
+    called: bool = False
 
 
 class Orders:
@@ -147,8 +150,15 @@ class Orders:
         except IllegalTransition:
             return False
 
-    def hear(self, intent_id: str, reply: OrderReply, proof: Proof = Proof.EVIDENCE) -> None:
-        """Take what is told of an order.
+    def hear(
+        self,
+        intent_id: str,
+        reply: OrderReply,
+        proof: Proof = Proof.EVIDENCE,
+        *,
+        called: bool = False,
+    ) -> None:
+        """Take what is told of an order, `called` with the calls of the terminal.
 
         Raises
         ------
@@ -162,7 +172,8 @@ class Orders:
             state = follow(order.state, reply.status, proof)
         except IllegalTransition as error:
             raise IllegalTransition(f"order {intent_id}: {error}") from error
-        told = Order(order.intent, order.decision_id, order.at_ns, state, reply)
+        called = called or order.called
+        told = Order(order.intent, order.decision_id, order.at_ns, state, reply, called)
         self._all[intent_id] = told
         for place, stays in (
             (self._pending, state.stage not in _KNOWN),

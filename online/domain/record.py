@@ -21,6 +21,7 @@ from online.domain.reasons import Veto
 from online.domain.reconciliation import Finding
 from online.domain.risk_facts import RiskState
 from online.domain.signal import Signal
+from online.domain.terminal_call import TerminalCall
 from online.domain.trading_state import TradingState
 from online.domain.trailing import TrailingRule
 
@@ -191,13 +192,14 @@ class FormerDecisionRecord(DecisionRecord, frozen=True, gc=False, tag="decision"
         return self.untold
 
 
-class ResultRecord(msgspec.Struct, frozen=True, gc=False, tag="result"):
-    """What came back for an intent."""
+class ResultRecord(msgspec.Struct, frozen=True, gc=False, tag="result", omit_defaults=True):
+    """What came back for an intent, and the calls of the terminal where any are known."""
 
     decision_id: str
     intent_id: str
     at_ns: int
     reply: OrderReply
+    calls: tuple[TerminalCall, ...] = ()
 
 
 class OperationRecord(msgspec.Struct, frozen=True, tag="operation"):
@@ -336,6 +338,7 @@ Record = WrittenRecord | FormerLimitsRecord
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER: msgspec.json.Decoder[WrittenRecord] = msgspec.json.Decoder(WrittenRecord)
+_FORMER_DECISION = msgspec.json.Decoder(FormerDecisionRecord)
 
 
 def encode_record(record: Record) -> bytes:
@@ -382,9 +385,6 @@ def _decode_former(raw: bytes) -> Record | None:
                 return None
         case _:
             return None
-
-
-_FORMER_DECISION = msgspec.json.Decoder(FormerDecisionRecord)
 
 
 def chain(previous: str, body: bytes) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
 from online.domain.reconciliation import Statement
+from online.domain.terminal_call import TerminalCall
 from online.gateway.evidence import Evidence
 from online.gateway.market_desk import Health
 from online.gateway.price_desk import PricePage
@@ -31,6 +32,8 @@ class Setup(_Errand, frozen=True):
         ``orders`` or ``market``.
     lock
         File that the one order worker of an account holds; empty for the other.
+    note
+        File that it notes an order's calls in; empty for the other.
     record
         File that every call of the terminal is written to; empty for none.
     symbols
@@ -43,6 +46,7 @@ class Setup(_Errand, frozen=True):
     server_time: ServerTime
     rules: OrderRules
     lock: str
+    note: str = ""
     record: str = ""
 
 
@@ -122,6 +126,7 @@ class Executed(_Errand, frozen=True):
     """Answers `Execute`."""
 
     reply: OrderReply
+    calls: tuple[TerminalCall, ...] = ()
 
 
 class Looked(_Errand, frozen=True):

@@ -17,15 +17,18 @@ from typing import Any
 
 import msgspec
 
+from online.domain.called_reply import apart, with_calls
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import Intent, OrderReply, Purpose
 from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
+from online.domain.terminal_call import TerminalCall
 from online.gateway.inbox_tables import INSERT, OPEN_STAGES, make_tables
 from online.lost_sync import is_sync_lost
 from online.prepared_log import prepare_log
 
-_COLUMNS = "intent, state, reply, accepted_at_ns"
+_COLUMNS = "intent, state, reply, accepted_at_ns, calls"
+_CALLS = msgspec.msgpack.Decoder(tuple[TerminalCall, ...])
 _TIDY_AFTER = 1_000
 """Writes that the log takes before it is brought into the tables, some 14 MiB."""
 _IS_ENTRY = msgspec.msgpack.encode("purpose") + msgspec.msgpack.encode(Purpose.ENTRY)
@@ -40,13 +43,16 @@ class Entry(msgspec.Struct, frozen=True):
     stage
         How far it is.
     reply
-        What came back; null while nothing has.
+        What came back, or was found out since; null while nothing has.
+    calls
+        Of the terminal for it, as far as they are known; `reply` carries them too.
     """
 
     intent: Intent
     stage: Stage
     reply: OrderReply | None
     accepted_at_ns: int
+    calls: tuple[TerminalCall, ...] = ()
 
 
 class Inbox:
@@ -95,7 +101,7 @@ class Inbox:
         self._keep(intent.intent_id, state)
 
     def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:
-        """Write what came back for an order that has not ended.
+        """Write what came back for an order that has not ended; calls that are known stay.
 
         It outlives this process, and the host once the next order is accepted: should power fail
         before, the order is found ``sending`` again, and looked for.
@@ -112,16 +118,33 @@ class Inbox:
             raise IllegalTransition(f"order {intent_id} has ended or was never accepted")
         state = follow(before, reply.status)
         ended_at_ns = at_ns if state.stage in ENDED else None
+        alone, calls = apart(reply)
         self._run("PRAGMA synchronous=NORMAL")
         try:
             self._run(
-                "UPDATE orders SET state = ?, reply = ?, position = ?, ended_at_ns = ? "
-                "WHERE intent_id = ?",
-                (state.stage, _pack(reply), reply.position or None, ended_at_ns, intent_id),
+                "UPDATE orders SET state = ?, reply = ?, position = ?, ended_at_ns = ?, "
+                "calls = coalesce(?, calls) WHERE intent_id = ?",
+                (
+                    *(state.stage, _pack(alone), reply.position or None, ended_at_ns),
+                    *(_pack(calls) if calls else None, intent_id),
+                ),
             )
         finally:
             self._run("PRAGMA synchronous=FULL")
         self._keep(intent_id, state)
+
+    def keep_calls(self, intent_id: str, calls: tuple[TerminalCall, ...]) -> None:
+        """Write what is known of an order that a crash cut off, unless its calls are known.
+
+        Raises
+        ------
+        Unavailable
+            With code ``INBOX_UNAVAILABLE``.
+        """
+        self._run(
+            "UPDATE orders SET calls = ? WHERE intent_id = ? AND state = ? AND calls IS NULL",
+            (_pack(calls), intent_id, Stage.UNKNOWN),
+        )
 
     @property
     def is_untidy(self) -> bool:
@@ -326,20 +349,24 @@ def _row(intent: Intent, state: State, reply: OrderReply | None, at_ns: int) -> 
         None if reply is None else _pack(reply),
         at_ns,
         at_ns if state.stage in ENDED else None,
+        None,
     )
 
 
-def _pack(value: msgspec.Struct) -> bytes:
+def _pack(value: msgspec.Struct | tuple[TerminalCall, ...]) -> bytes:
     return msgspec.msgpack.encode(value)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    intent, state, reply, accepted_at_ns = row
+    intent, state, packed, accepted_at_ns, packed_calls = row
+    calls = () if packed_calls is None else _CALLS.decode(packed_calls)
+    reply = None if packed is None else msgspec.msgpack.decode(packed, type=OrderReply)
     return Entry(
         intent=msgspec.msgpack.decode(intent, type=Intent),
         stage=Stage(state),
-        reply=None if reply is None else msgspec.msgpack.decode(reply, type=OrderReply),
+        reply=None if reply is None else with_calls(reply, calls),
         accepted_at_ns=accepted_at_ns,
+        calls=calls,
     )
 
 

@@ -9,7 +9,9 @@ import msgspec
 from online.domain.order import OrderReply
 from online.domain.order_state import ENDED, RESTING, Stage
 
-_VERSION = 2
+_VERSION = 3
+_WITH_FATES = 2
+"""The version that told an order's fate from its state."""
 _OPEN = (Stage.SENDING, Stage.UNKNOWN, *sorted(RESTING))
 OPEN_STAGES = ", ".join(f"'{stage}'" for stage in _OPEN)
 _STAGES = ", ".join(f"'{stage}'" for stage in (*_OPEN, *sorted(ENDED)))
@@ -22,7 +24,8 @@ CREATE TABLE IF NOT EXISTS orders (
     intent BLOB NOT NULL,
     reply BLOB,
     accepted_at_ns INTEGER NOT NULL,
-    ended_at_ns INTEGER
+    ended_at_ns INTEGER,
+    calls BLOB
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_open ON orders (state) WHERE state IN ({OPEN_STAGES});
 CREATE INDEX IF NOT EXISTS orders_of_position ON orders (position) WHERE position IS NOT NULL;
@@ -40,23 +43,25 @@ DROP INDEX orders_unresolved;
 DROP INDEX orders_of_position;
 ALTER TABLE orders RENAME TO former_orders;
 """
-INSERT = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
     """Make the tables, or bring those of an older Sextant up to date, all at once."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone()
-    is_former = known is not None and version < _VERSION
+    is_former = known is not None and version < _WITH_FATES
     connection.executescript(f"BEGIN IMMEDIATE; {_FORMER if is_former else ''} {_SCHEMA}")
+    if version == _WITH_FATES:  # it kept no calls of the terminal
+        connection.execute("ALTER TABLE orders ADD COLUMN calls BLOB")
     if is_former:  # it knew no other end than ``ended``; the reply tells which
         for row in connection.execute("SELECT * FROM former_orders").fetchall():
             intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns = row
             if state == "ended":
                 state = msgspec.msgpack.decode(reply, type=OrderReply).status.value
+            at_ns = (accepted_at_ns, ended_at_ns)
             connection.execute(
-                INSERT,
-                (intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns),
+                INSERT, (intent_id, magic, position, state, intent, reply, *at_ns, None)
             )
         connection.execute("DROP TABLE former_orders")
     connection.execute(f"PRAGMA user_version = {_VERSION}")

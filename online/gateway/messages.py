@@ -13,11 +13,12 @@ import msgspec
 from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply
 from online.domain.reconciliation import Statement
+from online.domain.terminal_call import TerminalCall
 from online.domain.trading_state import TradingState
 from online.gateway.price_desk import PricePage
 from online.ports import Observation
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised by every change of a message that an older peer would misread."""
 
 
@@ -194,17 +195,19 @@ class Accepted(_Message, frozen=True):
 
 
 class Replied(_Message, frozen=True):
-    """Answers `Send`."""
+    """Answers `Send`, with the calls of the terminal that were made for it."""
 
     number: int
     reply: OrderReply
+    calls: tuple[TerminalCall, ...] = ()
 
 
 class Found(_Message, frozen=True):
-    """Answers `Find`; null without evidence."""
+    """Answers `Find`; null without evidence. The calls are those made when it was sent."""
 
     number: int
     reply: OrderReply | None
+    calls: tuple[TerminalCall, ...] = ()
 
 
 class Failed(_Message, frozen=True):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from online.domain.called_reply import with_calls
 from online.domain.errors import InvalidInput
 from online.domain.market import Side
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.terminal_call import ServerStamp
+from online.gateway.call_ledger import CallLedger, Note
 from online.gateway.evidence import SAME_VOLUME, fate_of
 from online.gateway.outcome import REPRICED, Outcome, judge_answer
 from online.gateway.request import OrderRules, beyond_collar, build_request
@@ -28,6 +31,8 @@ class OrderDesk:
         Login and server that orders are for: somebody may log the terminal in to another.
     reconnect
         Makes the connection anew after the pipe broke; may raise `Unavailable`.
+    note
+        Keeps what was sent should this process end; null for none.
     now_seconds
         Monotonic, for an order's patience.
     """
@@ -39,6 +44,7 @@ class OrderDesk:
         translation: Translation,
         rules: OrderRules,
         reconnect: Callable[[], None],
+        note: Note | None = None,
         now_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = terminal
@@ -48,18 +54,24 @@ class OrderDesk:
         self._reconnect = reconnect
         self._now_seconds = now_seconds
         self._symbols: dict[str, SymbolInfo] = {}
+        self._ledger = CallLedger(terminal, note)
 
     def execute(self, intent: Intent, patience_seconds: float) -> OrderReply:
         """Send an order, once; again only where the server said that nothing was done.
 
         A requoted order is sent at a fresh price at most ``repriced_sends`` times, inside the
-        collar and within `patience_seconds`.
+        collar and within `patience_seconds`. The reply tells every call that was made.
 
         Raises
         ------
         Unavailable
             If the pipe broke and the terminal does not come back; the order's fate is unknown.
         """
+        self._ledger.begin(intent.intent_id)
+        reply = self._carry_out(intent, patience_seconds)
+        return with_calls(reply, self._ledger.calls)
+
+    def _carry_out(self, intent: Intent, patience_seconds: float) -> OrderReply:
         until = self._now_seconds() + patience_seconds
         said: Outcome | None = None
         resends_left = self._rules.repriced_sends
@@ -89,16 +101,14 @@ class OrderDesk:
         symbol = None
         if told is not None:
             symbol = self._find_symbol(self._translation.to_broker(intent.symbol))
-        tick = None
-        if symbol is not None and intent.trades:
-            tick = self._terminal.symbol_info_tick(symbol.name)
+        tick = None if symbol is None else self._terminal.symbol_info_tick(symbol.name)
         if symbol is None or (intent.trades and tick is None):
             outcome = judge_answer(None, self._terminal.last_error())
             if outcome.reconnect:
                 self._symbols.clear()
                 self._reconnect()
             return not_sent(f"no prices of {intent.symbol}: {outcome.comment}")
-        price = 0.0 if tick is None else _price(tick, intent.side)
+        price = 0.0 if tick is None or not intent.trades else _price(tick, intent.side)
         rules = self._rules.of(intent.symbol)
         too_far_points = beyond_collar(intent, price, symbol.point, rules)
         if too_far_points:
@@ -109,8 +119,13 @@ class OrderDesk:
             request = build_request(intent, symbol, price, rules, ends_at)
         except InvalidInput as error:
             return not_sent(str(error))
-        result = self._terminal.order_send(request)
-        return judge_answer(result, self._terminal.last_error(), intent), result
+        stamp = None if tick is None else self._stamp(tick.time_msc)
+        result, told_error = self._ledger.send(request, stamp)
+        return judge_answer(result, told_error, intent), result
+
+    def _stamp(self, told_ms: int) -> ServerStamp | None:
+        """Return the server's clock as a row tells it; None where it tells none."""
+        return ServerStamp(told_ms, self._translation.to_utc_ns(told_ms)) if told_ms else None
 
     def _find_symbol(self, name: str) -> SymbolInfo | None:
         known = self._symbols.get(name)
@@ -125,6 +140,9 @@ class OrderDesk:
     def _prove(self, intent: Intent, outcome: Outcome, result: OrderSendResult) -> OrderReply:
         """Sum the order's deals: DONE is not filled, and the answer may name no deal."""
         deals = self._deals_of(result)
+        stamp = self._stamp(deals[-1].time_msc) if deals else None
+        if stamp is not None:
+            self._ledger.see(stamp)
         seen_lots = sum(deal.volume for deal in deals)
         if deals and seen_lots >= result.volume - SAME_VOLUME:  # deals lag: some may be missing
             proven = fate_of(intent, deals)

@@ -16,12 +16,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
+from online.domain.called_reply import with_calls
 from online.domain.errors import InvalidInput, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.order_state import ENDED, RESTING
+from online.domain.terminal_call import TerminalCall
+from online.gateway.call_note import read_note
 from online.gateway.channel import WorkerAbsent, WorkerChannel
 from online.gateway.door import Caller, Door
 from online.gateway.errands import Execute, Executed, Search, Searched
@@ -65,6 +69,8 @@ class OrderFlow:
         When absence counts.
     now_ns
         The clock, UTC.
+    note
+        File that the order worker notes an order's calls in; null for none.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class OrderFlow:
         market: WorkerChannel,
         absence: AbsenceRule,
         now_ns: Callable[[], int],
+        note: Path | None = None,
     ) -> None:
         self._inbox = inbox
         self._gate = gate
@@ -82,6 +89,7 @@ class OrderFlow:
         self._market = market
         self._absence = absence
         self._now_ns = now_ns
+        self._note = note
         self._door, self._turn = Door(inbox, self._why_not, now_ns), asyncio.Lock()
         self._absences: dict[str, _Absence] = {}
         self._opened_at_seconds = asyncio.get_running_loop().time()
@@ -198,6 +206,19 @@ class OrderFlow:
         entries = self._inbox.open_orders()
         return sum([await self._resolve(entry) is None for entry in entries])
 
+    def recall_calls(self) -> None:
+        """Take over what an earlier gateway's worker noted of the order it was sending.
+
+        Raises
+        ------
+        Unavailable
+            If the inbox cannot be written.
+        """
+        for entry in self._inbox.unresolved():
+            calls = self._noted(entry.intent, "the gateway ended while the call was under way")
+            if calls and not entry.calls:
+                self._inbox.keep_calls(entry.intent.intent_id, calls)
+
     def _tidy(self) -> None:
         if self._inbox.is_untidy:
             self._inbox.tidy()
@@ -217,10 +238,14 @@ class OrderFlow:
         except WorkerAbsent as error:
             return not_sent(str(error))
         except Unavailable as error:
-            return _unknown(str(error))
+            return _unknown(str(error), self._noted(intent, str(error)))
         if isinstance(result, Executed):
-            return result.reply
+            return with_calls(result.reply, result.calls)
         return _unknown(f"the worker answered {type(result).__name__}")
+
+    def _noted(self, intent: Intent, why: str) -> tuple[TerminalCall, ...]:
+        """Return the calls that the worker noted before it was lost."""
+        return () if self._note is None else read_note(self._note, intent.intent_id, why)
 
     def _record(self, intent: Intent, reply: OrderReply) -> None:
         """Write the reply; where that fails the order stays ``sending`` and is looked for."""
@@ -258,7 +283,10 @@ class OrderFlow:
             reply = reply or told
         elif reply is None and not has_elder:
             reply = self._judge_absence(intent.intent_id, evidence)
-        if reply is None or _says_nothing_new(reply, told):
+        if reply is None:
+            return None
+        reply = with_calls(reply, entry.calls)
+        if _says_nothing_new(reply, told):
             return reply
         now = self._inbox.find(intent)
         if now is not None and now.stage in ENDED:
@@ -319,8 +347,8 @@ def _says_nothing_new(reply: OrderReply, told: OrderReply | None) -> bool:
     return reply.volume_lots == told.volume_lots
 
 
-def _unknown(why: str) -> OrderReply:
-    return OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why)
+def _unknown(why: str, calls: tuple[TerminalCall, ...] = ()) -> OrderReply:
+    return with_calls(OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, why), calls)
 
 
 def _alike(intent: Intent) -> tuple[object, ...]:

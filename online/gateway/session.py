@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
+from online.domain.called_reply import apart
 from online.domain.errors import InvalidInput, SextantError
 from online.gateway.door import Caller
 from online.gateway.errands import ReadBars, ReadTicks
@@ -148,7 +149,7 @@ class Session:
                 self._answer(number, self._follow(number, caller))
 
     async def _follow(self, number: int, caller: Caller) -> None:
-        self.link.say(Replied(number, await self._house.flow.follow(caller)))
+        self.link.say(Replied(number, *apart(await self._house.flow.follow(caller))))
 
     def _greet(self, hello: Hello) -> None:
         if self.role is not None:
@@ -196,7 +197,8 @@ class Session:
             case AskStatement():
                 self.link.say(await house.state(number, message.since_ns, message.after_deal))
             case Find():
-                self.link.say(Found(number, await house.flow.find(message.intent)))
+                found = await house.flow.find(message.intent)
+                self.link.say(Found(number, *((None,) if found is None else apart(found))))
             case AskBars():
                 asked = (message.symbol, message.timeframe, message.position, message.count)
                 self.link.say(Prices(number, await house.prices(ReadBars(*asked))))

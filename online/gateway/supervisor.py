@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from online.domain.errors import InvalidSettings, SextantError, Unavailable
+from online.gateway.call_note import NOTE
 from online.gateway.channel import WorkerChannel
 from online.gateway.dead_man import DeadMan, keep_climbing
 from online.gateway.errands import (
@@ -68,7 +69,11 @@ class Gateway:
         self._gate = Gate(inbox)
         self._orders, self._market = self._worker(ORDERS), self._worker(MARKET)
         absence = AbsenceRule(settings.absence_seconds, settings.absence_polls)
-        self.flow = OrderFlow(inbox, self._gate, self._orders, self._market, absence, time.time_ns)
+        note = settings.state / NOTE
+        self.flow = OrderFlow(
+            inbox, self._gate, self._orders, self._market, absence, time.time_ns, note
+        )
+        self.flow.recall_calls()
         self._dead_man = DeadMan(
             settings.ladder, self._gate, inbox, self.flow, lambda symbol: self.observe(symbol, 0)
         )
@@ -235,6 +240,7 @@ class Gateway:
             server_time=settings.server_time,
             rules=settings.rules,
             lock=str(settings.state / "orders.lock") if role == ORDERS else "",
+            note=str(settings.state / NOTE) if role == ORDERS else "",
             record="" if self._record is None else str(self._record / f"{role}.jsonl"),
         )
         return WorkerChannel(

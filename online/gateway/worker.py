@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import assert_never
 
+from online.domain.called_reply import apart
 from online.domain.errors import SextantError, Unavailable
+from online.gateway.call_note import CallNote
 from online.gateway.errands import (
     Errand,
     Execute,
@@ -111,7 +113,8 @@ def _serve(
     def reconnect() -> None:
         connect(terminal, setup.terminal)
 
-    orders = OrderDesk(terminal, account, translation, setup.rules, reconnect)
+    note = CallNote(Path(setup.note)) if setup.note else None
+    orders = OrderDesk(terminal, account, translation, setup.rules, reconnect, note)
     market = MarketDesk(terminal, account, translation, reconnect)
     prices = PriceDesk(terminal, translation, setup.server_time, reconnect)
     for errand in errands:
@@ -127,7 +130,7 @@ def _run(  # noqa: PLR0911 - one return an errand
 ) -> Result:
     match errand:
         case Execute():
-            return Executed(orders.execute(errand.intent, errand.patience_seconds))
+            return Executed(*apart(orders.execute(errand.intent, errand.patience_seconds)))
         case Look():
             return Looked(market.observe(errand.symbol, errand.after_deal, errand.pairs))
         case Tell():

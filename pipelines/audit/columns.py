@@ -16,6 +16,7 @@ import msgspec
 from online.domain.audit import SealedRecord
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.record import ModelRecord, Record
+from online.domain.terminal_call import TerminalCall
 
 Kind = Literal["text", "integer", "number", "boolean", "time", "json"]
 Cell = str | int | float | bool | None
@@ -39,11 +40,14 @@ class Entry(msgspec.Struct, frozen=True):
         What it says.
     model
         The newest record of the decision's bundle; None if there is none or it is no decision.
+    call
+        One of the record's calls of the terminal, where the row is of a call.
     """
 
     sealed: SealedRecord
     record: Record
     model: ModelRecord | None
+    call: TerminalCall | None = None
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from online.domain.errors import InvalidInput, Unavailable
 from online.domain.record import DecisionRecord, ModelRecord
 from pipelines.audit.columns import Cell, Column, Entry, Format, format_time
 from pipelines.audit.parquet import load_pyarrow
-from pipelines.audit.tables import STATES, TABLES, tables_of
+from pipelines.audit.tables import CALLS, STATES, TABLES, tables_of
 
 DICTIONARY = "data_dictionary.csv"
 MANIFEST = "manifest.json"
@@ -121,8 +121,8 @@ def _export(
     with ExitStack() as open_files:
         sinks = {table: _open(folder, table, formats, open_files) for table in TABLES}
         for entry in _in_period(_entries(journal, auditor), period_ns):
-            for table in tables_of(entry.record):
-                row = [column.read(entry) for column in TABLES[table]]
+            for table, each in _rows_of(entry):
+                row = [column.read(each) for column in TABLES[table]]
                 rows[table] += 1
                 for sink in sinks[table]:
                     sink.write(row)
@@ -134,6 +134,16 @@ def _export(
     )
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     return manifest
+
+
+def _rows_of(entry: Entry) -> Iterator[tuple[str, Entry]]:
+    """Yield the tables that a record makes rows of, and what each row is read from."""
+    for table in tables_of(entry.record):
+        if table == CALLS:
+            for call in getattr(entry.record, "calls", ()):
+                yield table, msgspec.structs.replace(entry, call=call)
+        else:
+            yield table, entry
 
 
 def _entries(journal: Path, auditor: Auditor) -> Iterator[Entry]:

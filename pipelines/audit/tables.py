@@ -20,9 +20,11 @@ from online.domain.record import (
     ResultRecord,
     TrailRecord,
 )
-from pipelines.audit import state_tables, trade_tables
+from pipelines.audit import call_table, state_tables, trade_tables
 from pipelines.audit.columns import Column
 
+CALLS = "terminal_calls"
+"""The table that has a row for each of a record's calls."""
 STATES: dict[str, tuple[Column, ...]] = {
     "models": state_tables.MODELS,
     "limits": state_tables.LIMITS,
@@ -36,6 +38,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "decisions": trade_tables.DECISIONS,
     "orders": trade_tables.ORDERS,
     "replies": trade_tables.REPLIES,
+    CALLS: call_table.TERMINAL_CALLS,
     "deals": trade_tables.DEALS,
     "operations": trade_tables.OPERATIONS,
     "resolutions": trade_tables.RESOLUTIONS,
@@ -51,7 +54,7 @@ def tables_of(record: Record) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR091
         case DecisionRecord():
             return ("decisions",) if record.intent is None else ("decisions", "orders")
         case ResultRecord():
-            return ("replies",)
+            return ("replies", CALLS) if record.calls else ("replies",)
         case DealRecord():
             return ("deals",)
         case OperationRecord():

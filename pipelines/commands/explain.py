@@ -16,6 +16,7 @@ from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import OrderStatus
 from online.domain.reasons import MEANING, Veto
 from online.domain.record import DecisionRecord
+from pipelines.commands.explain_calls import tell_calls
 from pipelines.commands.explain_operation import tell_afterwards
 from pipelines.commands.story import Story
 
@@ -210,6 +211,7 @@ def _order(story: Story) -> Iterator[RenderableType]:
         asked = story.decision.request.send
         yield Text("Reply: none is recorded." if asked else "It was not sent: decide only.")
     for result in story.results:
+        yield from tell_calls(result.calls)
         reply = result.reply
         fill = f", {reply.volume_lots} lots at {reply.price}" if reply.price else ""
         unknown = reply.status is OrderStatus.UNKNOWN

@@ -20,6 +20,7 @@ from online.domain.record import (
     ResultRecord,
     TrailRecord,
 )
+from pipelines.commands.explain_calls import tell_calls
 
 PREFIX = "op-"
 """Begins the id of every operation."""
@@ -74,6 +75,8 @@ def tell_operation(story: OperationStory) -> Iterator[RenderableType]:
     if not story.told:
         yield Text("Reply: none is recorded.")
     for each in story.told:
+        if isinstance(each, ResultRecord):
+            yield from tell_calls(each.calls)
         yield tell_afterwards(each)
 
 

@@ -58,7 +58,7 @@ def test_the_command_says_the_lag_the_equality_and_the_broken_record(
     assert run(asked) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["relayed"] == 37
-    assert "migrated schema audit from nothing to 0002" in told.err
+    assert "migrated schema audit from nothing to 0003" in told.err
     write_journal(journal, halts(4, first=37))
     assert run([*asked, "--status"]) == 0
     assert json.loads(capsys.readouterr().out)["lag"]["records"] == 4
@@ -149,7 +149,7 @@ def test_the_documented_grants_are_enough_to_relay_and_to_read(
     with engine.begin() as connection:
         connection.execute(text(grants))
     as_relay = postgres.connect(url.replace("postgres@", "relay@"))
-    assert postgres.migrate(as_relay) == ("0002", "0002")
+    assert postgres.migrate(as_relay) == ("0003", "0003")
     assert Relay(journal, as_relay, BATCH).catch_up() == 37
     assert compare_copy(journal, as_relay) == 37
     as_relay.dispose()
@@ -164,12 +164,12 @@ def test_migrating_twice_changes_nothing_and_an_empty_database_is_refused_withou
     url: str, journal: Path
 ) -> None:
     engine = postgres.connect(url)
-    with pytest.raises(Unavailable, match="expected 0002"):
+    with pytest.raises(Unavailable, match="expected 0003"):
         postgres.check_schema(engine)
     with pytest.raises(InvalidInput, match="PostgreSQL refused"):
         Relay(journal, engine).catch_up()
-    assert postgres.migrate(engine) == (None, "0002")
-    assert postgres.migrate(engine) == ("0002", "0002")
+    assert postgres.migrate(engine) == (None, "0003")
+    assert postgres.migrate(engine) == ("0003", "0003")
     postgres.check_schema(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE audit.alembic_version SET version_num = '9999'"))
