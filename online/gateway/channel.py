@@ -14,6 +14,8 @@ from online.gateway.errands import Errand, Ready, Result, Setup, Trouble
 from online.gateway.frames import MAX_TO_SCORER_BYTES, FrameFault, FrameReader, FrameWriter
 from online.gateway.messages import WorkerStatus
 
+WORKER = (sys.executable, "-m", "online.gateway.worker")
+"""How a worker is started."""
 _CHUNK_BYTES = 1 << 20
 _LONGEST_PAUSE_SECONDS = 10.0
 _log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class WorkerChannel:
         self._turn = asyncio.Lock()
         self._replacing: asyncio.Task[None] | None = None
         self._replaced = 0
+        self._is_stopped = False
         self._trouble = ""
         self.account: Ready | None = None
 
@@ -80,8 +83,8 @@ class WorkerChannel:
         return WorkerStatus(self._setup.role, pid, self.ready, self._replaced, self._trouble)
 
     def start(self) -> None:
-        """Begin to keep a worker alive."""
-        if self._replacing is None or self._replacing.done():
+        """Begin to keep a worker alive; once stopped, none is started."""
+        if not self._is_stopped and (self._replacing is None or self._replacing.done()):
             self._replacing = asyncio.create_task(self._keep_trying())
 
     async def run(self, errand: Errand) -> Result:
@@ -109,8 +112,9 @@ class WorkerChannel:
                 self._replaced += 1
                 self.start()
                 raise WorkerLost(f"{self._setup.role}: {self._trouble}") from error
-            except asyncio.CancelledError:
+            except asyncio.CancelledError:  # its late answer must not be taken for another's
                 await self._end()
+                self.start()
                 raise
         if isinstance(result, Trouble):
             raise Unavailable(result.message, code=result.code)
@@ -118,6 +122,7 @@ class WorkerChannel:
 
     async def stop(self) -> None:
         """End the worker and replace it no more."""
+        self._is_stopped = True
         if self._replacing is not None:
             self._replacing.cancel()
             with suppress(asyncio.CancelledError):
@@ -138,9 +143,7 @@ class WorkerChannel:
 
     async def _begin(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "online.gateway.worker",
+            *WORKER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             limit=_CHUNK_BYTES,
@@ -176,4 +179,8 @@ class WorkerChannel:
             return
         with suppress(ProcessLookupError):
             process.kill()
+        for descriptor in (0, 1):  # asyncio waits for them: a terminal it started may hold them
+            pipe = process._transport.get_pipe_transport(descriptor)  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio shows no other way
+            if pipe is not None:
+                pipe.close()
         await process.wait()
