@@ -131,19 +131,17 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
     if seen.positions is None or seen.orders is None:
         raise Unavailable("the broker did not tell what is open", code="ACCOUNT_UNAVAILABLE")
     earlier, began_at_ns = _earlier(client_id, floor)
-    wanted: dict[str, Operation] = {
-        **earlier,
-        **{
-            f"{client_id}.order-{order.ticket}": Cancel(order.ticket)
-            for order in seen.orders
-            if floor.book.entry(order.magic) is not None and symbol in {"", order.symbol}
-        },
-        **{
-            f"{client_id}.{held.ticket}": Close(held.ticket)
-            for held in seen.positions
-            if _entered_at_ns(held.magic, floor) <= began_at_ns and symbol in {"", held.symbol}
-        },
-    }
+    parts: list[Close | Cancel] = [
+        Cancel(order.ticket)
+        for order in seen.orders
+        if floor.book.entry(order.magic) is not None and symbol in {"", order.symbol}
+    ]
+    parts += [
+        Close(held.ticket)
+        for held in seen.positions
+        if _entered_at_ns(held.magic, floor) <= began_at_ns and symbol in {"", held.symbol}
+    ]
+    wanted: dict[str, Operation] = {**earlier, **{_part(client_id, each): each for each in parts}}
     strangers = (p.ticket for p in seen.positions if floor.book.entry(p.magic) is None)
     left_alone = tuple(strangers)
     done = []
@@ -155,6 +153,13 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
         else:
             done.append(Carried(name, operation, reply))
     return Closing(tuple(done), left_alone)
+
+
+def _part(client_id: str, operation: Close | Cancel) -> str:
+    """Return the id of one of the operations that a closing consists of."""
+    if isinstance(operation, Cancel):
+        return f"{client_id}.order-{operation.order}"
+    return f"{client_id}.{operation.position}"
 
 
 def _entered_at_ns(magic: int, floor: Floor) -> float:
@@ -169,12 +174,13 @@ def _entered_at_ns(magic: int, floor: Floor) -> float:
 
 def _earlier(client_id: str, floor: Floor) -> tuple[dict[str, Operation], float]:
     """Return what was asked for under an id before, and when that began; for ever if never."""
-    marks = f"op-{client_id}."
     earlier, began_at_ns = dict[str, Operation](), math.inf
     for decision_id, operation in floor.book.operations.items():
-        order = floor.book.orders.find(decision_id)
-        if decision_id.startswith(marks) and order is not None:
-            earlier[decision_id.removeprefix("op-")] = operation
+        if not isinstance(operation, (Close, Cancel)):
+            continue
+        name, order = _part(client_id, operation), floor.book.orders.find(decision_id)
+        if decision_id == Wish(name, operation, "").decision_id and order is not None:
+            earlier[name] = operation
             began_at_ns = min(began_at_ns, order.at_ns)
     return earlier, began_at_ns
 

@@ -111,8 +111,11 @@ class DeadMan:
             if silent_seconds < rung.after_seconds:
                 return
             reason = f"no scorer for {rung.after_seconds:g} s ({rung.action})"
-            if self._gate.tighten(_STATES[rung.action], reason):
-                _log.warning("dead-man switch: %s", reason)
+            try:
+                if self._gate.tighten(_STATES[rung.action], reason):
+                    _log.warning("dead-man switch: %s", reason)
+            except Unavailable as error:  # in force all the same, and written as soon as it can be
+                _log.warning("dead-man switch: %s; not written down: %s", reason, error)
             if rung.action is RungAction.FLATTEN:
                 await self._flatten()
 

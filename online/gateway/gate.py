@@ -54,6 +54,7 @@ class Gate:
         self.health: Health | None = None
         self.state = TradingState(inbox.fact("state") or TradingState.ACTIVE)
         self.reason = inbox.fact("reason")
+        self._is_kept = True
 
     def refusal(self, intent: Intent) -> str:
         """Return why an order is not let through; empty if it is."""
@@ -77,20 +78,24 @@ class Gate:
     def tighten(self, state: TradingState, reason: str) -> bool:
         """Move to a stricter state and keep it; tell whether that was a change.
 
+        What could not be kept before is kept now, too.
+
         Raises
         ------
         Unavailable
             If it cannot be made durable; it holds in this process all the same.
         """
-        if not state.is_stricter_than(self.state):
-            return False
-        self._set(state, reason)
-        return True
+        is_change = state.is_stricter_than(self.state)
+        if is_change:
+            self.state, self.reason, self._is_kept = state, reason, False
+        if not self._is_kept:
+            self._keep(self.state, self.reason)
+        return is_change
 
     def scorer_is_back(self) -> None:
         """End what lasts only while the scorer is away."""
         if self.state is TradingState.REDUCING:
-            self._set(TradingState.ACTIVE, "")
+            self._loosen()
 
     def resume(self) -> None:
         """Let entries through again.
@@ -98,10 +103,10 @@ class Gate:
         Raises
         ------
         Unavailable
-            If it cannot be made durable.
+            If it cannot be made durable; then it is not in force.
         """
+        self._loosen()
         self._pauses.clear()
-        self._set(TradingState.ACTIVE, "")
 
     def _closing(self, intent: Intent) -> str:
         """Return which close of the same position has no known fate; empty if none."""
@@ -131,7 +136,10 @@ class Gate:
                 return why
         return ""
 
-    def _set(self, state: TradingState, reason: str) -> None:
-        self.state, self.reason = state, reason
-        self._inbox.write_fact("reason", reason)
-        self._inbox.write_fact("state", state)
+    def _loosen(self) -> None:
+        self._keep(TradingState.ACTIVE, "")
+        self.state, self.reason = TradingState.ACTIVE, ""
+
+    def _keep(self, state: TradingState, reason: str) -> None:
+        self._inbox.write_facts({"state": state, "reason": reason})
+        self._is_kept = True

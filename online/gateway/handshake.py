@@ -62,5 +62,7 @@ async def _say_farewell(spare: socket.socket, alert: bytes) -> None:
         try:
             if not spare.recv(_CHUNK_BYTES):
                 return
+            pause_seconds = 0.0  # whoever sends without end must not hold all others
         except BlockingIOError:
-            await asyncio.sleep(_POLL_SECONDS)
+            pause_seconds = _POLL_SECONDS
+        await asyncio.sleep(pause_seconds)

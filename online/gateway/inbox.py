@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -228,14 +229,20 @@ class Inbox:
         return str(rows[0][0]) if rows else ""
 
     def write_fact(self, name: str, value: str) -> None:
-        """Write a fact over what it was.
+        """Write a fact over what it was; errors as `write_facts`."""
+        self.write_facts({name: value})
+
+    def write_facts(self, facts: Mapping[str, str]) -> None:
+        """Write facts over what they were, all or none.
 
         Raises
         ------
         Unavailable
             With code ``INBOX_UNAVAILABLE``.
         """
-        self._run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        rows = ", ".join(["(?, ?)"] * len(facts))
+        values = tuple(chain.from_iterable(facts.items()))
+        self._run(f"INSERT OR REPLACE INTO facts VALUES {rows}", values)  # noqa: S608 - marks alone
         self._written += 1
 
     def count_up(self, name: str) -> int:

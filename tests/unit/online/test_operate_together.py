@@ -199,3 +199,14 @@ def test_a_broker_that_tells_nothing_is_an_error_and_nothing_was_sent(floor: Tes
     with pytest.raises(Unavailable):
         asyncio.run(close_all("x", "", "ann", "a test", floor))
     assert closes(floor) == {}
+
+
+def test_a_closing_is_not_the_continuation_of_one_whose_id_begins_alike() -> None:
+    floor = TestFloor()
+    floor.enter()
+    run_to_completion(close_all("evening.london", "", "ann", "a test", floor))
+    floor.quote(1.1, 1.1002)
+    floor.enter()
+    done = run_to_completion(close_all("evening", "", "ann", "a test", floor)).operations
+    assert [each.client_id for each in done] == ["evening.3"]
+    assert floor.terminal.positions() == (), "it was opened before this closing began"

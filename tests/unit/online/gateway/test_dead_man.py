@@ -124,6 +124,28 @@ def test_a_flatten_is_tried_again_over_restarts_until_somebody_resumes(tmp_path:
     assert host.looks == 2
 
 
+def test_a_rung_that_cannot_be_written_down_keeps_nobody_from_the_next_and_is_written_later(
+    tmp_path: Path,
+) -> None:
+    host = Host(tmp_path)
+
+    async def leave(switch: DeadMan, gate: Gate) -> None:
+        switch.scorer_came()
+        switch.scorer_left()
+        switch._silent_since = asyncio.get_running_loop().time() - 4_000.0
+        gate._inbox._connection.execute("PRAGMA query_only=ON")  # as a full disk
+        await switch.climb()
+        assert gate.state is TradingState.HALTED
+        gate._inbox._connection.execute("PRAGMA query_only=OFF")
+        await switch.climb()
+
+    async def start(_: DeadMan, gate: Gate) -> None:
+        assert gate.state is TradingState.HALTED
+
+    host.run(leave)
+    host.run(start)
+
+
 class Wire:
     """Takes orders down, and carries out all of them."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from online.domain.errors import Unavailable
 from online.domain.order import OrderReply, OrderStatus, Purpose
 from online.domain.trading_state import TradingState
 from online.gateway.gate import Gate
@@ -133,3 +134,26 @@ def test_a_close_of_unknown_fate_holds_back_the_next_and_new_exits_hold_back_non
     unknown = OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, "no reply")
     inbox.record(lost.intent_id, unknown, 3)
     assert lost.intent_id in gate.refusal(closing(5, entry(1), 7))
+
+
+def test_a_halt_that_could_not_be_written_is_written_when_it_is_asked_for_again(
+    inbox: Inbox,
+) -> None:
+    gate = gate_of(inbox)
+    inbox._connection.execute("PRAGMA query_only=ON")  # as a full disk
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            gate.tighten(TradingState.HALTED, "an operator says so")
+        assert gate.state is TradingState.HALTED
+    inbox._connection.execute("PRAGMA query_only=OFF")
+    gate.tighten(TradingState.HALTED, "an operator says so")
+    assert "an operator says so" in gate_of(inbox).refusal(entry(1)), "after a restart"
+
+
+def test_a_resumption_that_could_not_be_written_is_not_in_force(inbox: Inbox) -> None:
+    gate = gate_of(inbox)
+    gate.tighten(TradingState.HALTED, "an operator says so")
+    inbox._connection.execute("PRAGMA query_only=ON")
+    with pytest.raises(Unavailable):
+        gate.resume()
+    assert gate.refusal(entry(1)), "who asked was told that it failed"
