@@ -84,7 +84,8 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
         + ("spread recorded" if spread is None else f"spread of {spread:g} points assumed")
         + (f" ({manifest.spread_source})" if manifest.spread_source else ""),
         "swap": manifest.swap_told or "the swap of positions held overnight is not counted",
-        "slippage": "not counted: orders fill at the first price, stops at theirs or behind a gap",
+        "slippage": manifest.slippage_told
+        or "not counted: orders fill at the first price, stops at theirs or behind a gap",
         "learnt from": f"{_day(training.started_at_ns)} to {_day(training.ended_at_ns)}, "
         f"{training.n_bars} bars",
         "features": f"{len(manifest.vector.names)} of {len(manifest.vector.views)} views",

@@ -22,6 +22,7 @@ from online.domain.barriers import BarrierRule
 from online.domain.manifest import Manifest, Reads
 
 logger = logging.getLogger(__name__)
+_WITHOUT_SLIPPAGE = "its least edge was chosen without slippage, which both are charged here"
 MIN_ROWS = 200
 """Fewest rows after the champion's training on which the two are compared."""
 
@@ -38,12 +39,15 @@ class Duel:
         Rows they were compared on.
     reason
         Why they cannot be compared; empty where they were.
+    note
+        What to know of a champion that was compared; empty for nothing.
     """
 
     champion_units: float
     model_units: float
     n_rows: int
     reason: str = ""
+    note: str = ""
 
 
 def duel(
@@ -107,7 +111,10 @@ def duel(
     known = (signals.said_edge, signals.labels, signals.fold, threshold.min_coverage)
     min_edge = choose_before(*known, int(labels.decided_at_ns[0]))
     mine = trade(signals.edge[later], labels, min_edge)
-    return Duel(float(champion.net_units.sum()), float(mine.net_units.sum()), n_rows)
+    return Duel(
+        *(float(champion.net_units.sum()), float(mine.net_units.sum()), n_rows),
+        note="" if manifest.slippage_told else _WITHOUT_SLIPPAGE,
+    )
 
 
 def _refusal(

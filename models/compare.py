@@ -11,8 +11,8 @@ import numpy as np
 from models.bars import Floats
 from models.bootstrap import Interval
 from models.bounds import bound, bound_folds
+from models.costs import Costs
 from models.evaluate import Evaluation, OutOfFold, evaluate
-from models.labels import Costs
 from models.overfitting import overfitting_probability
 from models.reliability import calibration_error, chance_calibration_error
 from models.search import SearchLuck

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.bars import Bars, Floats, Stamps, quote_both_sides
-from models.labels import Costs, Labels, Outcome, Rows, label_bars
+from models.costs import Costs
+from models.labels import Labels, Outcome, Rows, label_bars
 from models.targets import Target
 from models.windows import Inputs, Windows
 from online.domain.barriers import BarrierRule

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from models.bars import Floats
-from models.labels import Costs, Labels, Outcome
+from models.costs import Costs
+from models.labels import Labels, Outcome
 from models.reliability import Reliability, judge_probabilities
 from models.trading import (
     Performance,

@@ -85,6 +85,8 @@ class Evidence:
         The model's on the same rows; None if there is no champion.
     no_duel
         Why the two cannot be compared; empty where they were, or there is no champion.
+    duel_note
+        What to know of the champion; empty for nothing.
     """
 
     comparison: Comparison
@@ -98,6 +100,7 @@ class Evidence:
     champion_units: float | None = None
     model_units_beside_champion: float | None = None
     no_duel: str = ""
+    duel_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,15 @@ def _paper_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
     )
 
 
+def _duel_told(evidence: Evidence, *, no_champion: bool) -> str:
+    if no_champion:
+        return "There is no champion yet."
+    if evidence.no_duel:
+        return f"It cannot be compared with the champion: {evidence.no_duel}."
+    told = "Units more than the champion, on rows it never learnt from"
+    return f"{told} ({evidence.duel_note})." if evidence.duel_note else f"{told}."
+
+
 def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
     comparison = evidence.comparison
     mine = comparison.model.pooled.performance
@@ -304,11 +316,7 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             lead,
             AT_LEAST if no_champion else ABOVE,
             0.0,
-            "There is no champion yet."
-            if no_champion
-            else "Units more than the champion, on rows it never learnt from."
-            if not evidence.no_duel
-            else f"It cannot be compared with the champion: {evidence.no_duel}.",
+            _duel_told(evidence, no_champion=no_champion),
         ),
         Gate(
             "enough_trades",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bars import Bars, Floats, Stamps, TwoSided
-from models.swap import NO_SWAP, Swap
+from models.costs import Costs
 from models.targets import Target, classify_reached, classify_volatility
 from online.domain.barriers import (
     BarrierRule,
@@ -27,8 +27,9 @@ from online.domain.barriers import (
     touches_stop,
     touches_target,
 )
-from online.domain.errors import InvalidInput, InvalidMarketData
+from online.domain.errors import InvalidMarketData
 from online.domain.market import Side
+from online.domain.slippage import slip, slips
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -36,6 +37,7 @@ Mask = npt.NDArray[np.bool_]
 EXITS: tuple[Exit, Exit, Exit] = (Exit.STOP, Exit.TARGET, Exit.TIMEOUT)
 """Exits by the code stored in `Outcome.exit`."""
 STOPPED, REACHED, TIMED_OUT = range(3)
+_SLIPS = np.array([slips(ended) for ended in EXITS])
 _ALIVE = -1
 
 
@@ -48,41 +50,6 @@ class Outcome(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """What trading costs beyond the spread.
-
-    Parameters
-    ----------
-    commission_per_lot_side
-        In the account's currency, for one lot, at entry and again at exit (>= 0).
-    contract_size
-        Units of the base in one lot (> 0).
-    account_per_profit
-        Account currency in one unit of the symbol's profit currency (> 0).
-    swap
-        Of positions held overnight.
-    """
-
-    commission_per_lot_side: float
-    contract_size: float
-    account_per_profit: float = 1.0
-    swap: Swap = NO_SWAP
-
-    def __post_init__(self) -> None:
-        if not (
-            self.commission_per_lot_side >= 0.0
-            and self.contract_size > 0.0
-            and self.account_per_profit > 0.0
-        ):
-            raise InvalidInput(f"costs must be positive and finite, got {self}")
-
-    @property
-    def commission_price(self) -> float:
-        """Commission of entry and exit together, in price."""
-        return 2.0 * self.commission_per_lot_side / (self.contract_size * self.account_per_profit)
-
-
-@dataclass(frozen=True, slots=True)
 class SideLabels:
     """What became of one side's position, one row a label, shape ``(n_labels,)`` each.
 
@@ -91,13 +58,13 @@ class SideLabels:
     exit
         Code into `EXITS`.
     entry, filled
-        Prices of entry and exit.
+        Prices of entry and exit, slippage in both.
     ended_at_ns
         Close of the bar that ended the position, nanoseconds UTC.
     risk
-        Distance from entry to stop, in price (> 0).
+        Distance from the entry's quote to the stop, in price (> 0).
     net_price
-        Profit after spread, commission and swap, in price.
+        Profit after spread, commission, swap and slippage, in price.
     net_units
         The same in units of `risk`.
     """
@@ -208,7 +175,7 @@ def label_bars(
     rule
         The barriers.
     costs
-        Commission and swap; the spread is in the two sides already.
+        Commission, swap and slippage; the spread is in the two sides already.
     scale
         Points in one unit of price (`Instrument.scale`).
     target
@@ -223,7 +190,7 @@ def label_bars(
     Raises
     ------
     InvalidMarketData
-        If bars overlap: closer together than the rule's timeframe.
+        If bars overlap: closer together than the rule's timeframe; if slippage leaves no price.
     """
     closed = market.bid.closed_at_ns
     duration = rule.timeframe.duration_ns
@@ -261,8 +228,8 @@ def label_bars(
         decided_at_ns=closed[rows_kept],
         ended_at_ns=closed[last],
         classes=classes,
-        long=_settle(Side.BUY, long, market.bid, stamps[rows_kept + 1], costs),
-        short=_settle(Side.SELL, short, market.bid, stamps[rows_kept + 1], costs),
+        long=_settle(Side.BUY, long, market.bid, stamps[rows_kept + 1], costs, scale),
+        short=_settle(Side.SELL, short, market.bid, stamps[rows_kept + 1], costs, scale),
     )
     left_out = {
         "no_unit": int(np.sum(~has_unit)),
@@ -354,15 +321,24 @@ def _touched(
     return np.where(stopped, STOPPED, np.where(reached, REACHED, _ALIVE)).astype(np.int8)
 
 
-def _settle(side: Side, life: _Life, bars: Bars, opened_at_ns: Stamps, costs: Costs) -> SideLabels:
+def _settle(
+    side: Side, life: _Life, bars: Bars, opened_at_ns: Stamps, costs: Costs, scale: float
+) -> SideLabels:
     """Turn finished lives into labels with their net results."""
-    gained = (life.filled - life.entry) * side.sign
+    entry_any: Any = life.entry  # the domain's float functions take arrays elementwise
+    filled_any: Any = life.filled
+    entry: Any = slip(entry_any, side, costs.slippage_points, scale)
+    worse: Any = slip(filled_any, side.opposite, costs.slippage_points, scale)
+    filled = np.where(_SLIPS[life.code], worse, life.filled)
+    if np.any(entry <= 0.0) or np.any(filled <= 0.0):
+        raise InvalidMarketData(f"slippage of {costs.slippage_points} points leaves no price")
+    gained = (filled - entry) * side.sign
     paid = costs.swap.paid(side, opened_at_ns, life.until_ns)
     net_price = gained - costs.commission_price + paid
     return SideLabels(
         exit=life.code,
-        entry=life.entry,
-        filled=life.filled,
+        entry=entry,
+        filled=filled,
         ended_at_ns=bars.closed_at_ns[life.bar],
         risk=life.risk,
         net_price=net_price,

@@ -20,6 +20,7 @@ import numpy as np
 
 from models.combinatorial import Paths, walk_paths
 from models.compare import Comparison, compare
+from models.costs import Costs
 from models.dataset import Dataset
 from models.ensemble import TrainedMember, blend
 from models.evaluate import OutOfFold
@@ -29,7 +30,7 @@ from models.families.family import Family
 from models.families.rules import RulesModel
 from models.fit import FoldSummary, fit_everything, fit_folds, served_rows, summarise
 from models.importance import Importance, measure_importance
-from models.labels import Costs, Rows, horizon_ns
+from models.labels import Rows, horizon_ns
 from models.progress import Steps
 from models.recipe import Recipe
 from models.splits import Fold, purge_violations, walk_forward

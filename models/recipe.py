@@ -6,9 +6,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
+from models.costs import Costs
 from models.families.build import FamilyConfig, build_family
 from models.families.xgboost import XgboostConfig
-from models.labels import Costs, horizon_ns
+from models.labels import horizon_ns
 from models.swap import NO_SWAP, Swap
 from models.targets import Target
 from online.domain.barriers import BarrierRule
@@ -42,6 +43,9 @@ class LabelChoice:
         have no commission of their own.
     target
         What the classes mean; ``direction`` trades without `target_units`.
+    slippage_points
+        By how much each fill at the market is worse, whole points (>= 0); None for what is known or
+        assumed of the symbol.
     """
 
     stop_units: float = 1.0
@@ -51,6 +55,7 @@ class LabelChoice:
     assumed_spread_points: float | None = None
     commission_per_lot_side: float = 3.5
     target: Target = Target.BARRIER
+    slippage_points: int | None = None
 
     def rule(self, timeframe: Timeframe) -> BarrierRule:
         """Return the barriers on bars of `timeframe`."""
@@ -63,10 +68,15 @@ class LabelChoice:
         account_per_profit: float,
         commission_per_lot: float | None = None,
         swap: Swap = NO_SWAP,
+        slippage_points: int = 0,
     ) -> Costs:
-        """Return the costs of one instrument; None for a commission that is the account's."""
+        """Return the costs of one instrument; None for a commission that is the account's.
+
+        `slippage_points` is the instrument's, to which the recipe's goes before.
+        """
         own = self.commission_per_lot_side if commission_per_lot is None else commission_per_lot
-        return Costs(own, contract_size, account_per_profit, swap)
+        slipped = slippage_points if self.slippage_points is None else self.slippage_points
+        return Costs(own, contract_size, account_per_profit, swap, slipped)
 
 
 @dataclass(frozen=True, slots=True)

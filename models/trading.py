@@ -1,4 +1,4 @@
-"""Trading on out-of-fold signals: one position at a time, after spread, commission and swap."""
+"""Trading on out-of-fold signals: one position at a time, after every cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.bars import Floats, Stamps
-from models.labels import Costs, Labels, Mask, Rows
+from models.costs import Costs
+from models.labels import Labels, Mask, Rows
 from models.sharpe import sharpe, sortino
 from online.domain.market import Side
 

@@ -36,7 +36,7 @@ from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
 from online.domain.news import NOTHING_TOLD
-from online.instruments import CONFIG_FOLDER, find_instrument, load_instruments
+from online.instruments import CONFIG_FOLDER, find_instrument, load_instruments, load_slipping
 from online.limits_source import SettingsLimits
 from online.ports import AccountBroker, Clock
 from online.reconciler import ReconciliationRules
@@ -320,7 +320,8 @@ def _make_broker(
                 leverage=settings.leverage,
                 zone=NEW_YORK_CLOSE,
             )
-            terminal = SimulatedTerminal(load_instruments(), balance=settings.balance, rules=rules)
+            known = load_slipping(settings.slippage_points)
+            terminal = SimulatedTerminal(known, balance=settings.balance, rules=rules)
             return SimulatedBroker(terminal, clock), terminal, _nothing_to_close
         case GatewayBrokerSettings():
             from online.adapters.gateway_address import GatewayAddress  # noqa: PLC0415 - in its arm

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from online.domain.errors import InvalidSettings, NotFound
 from online.domain.market import Instrument
 from online.domain.trading_hours import parse_hours
 
+SLIPPED_SHARE = 0.5
+"""What a fill at the market is assumed to slip, as a share of the usual spread."""
 CONFIG_FOLDER = Path(__file__).resolve().parents[1] / "infra" / "config"
 
 
@@ -39,11 +43,44 @@ def load_instruments(path: Path = CONFIG_FOLDER / "instruments.toml") -> Mapping
     found: dict[str, Instrument] = {}
     for symbol, table in tables.items():
         try:
-            found[symbol] = msgspec.convert({"symbol": symbol, **table}, Instrument)
+            _refuse_unknown(table)
+            found[symbol] = _assume(msgspec.convert({"symbol": symbol, **table}, Instrument))
             parse_hours(found[symbol].hours)
         except (msgspec.ValidationError, InvalidSettings) as error:
             raise InvalidSettings(f"instrument {symbol} in {path}: {error}") from error
     return found
+
+
+def _refuse_unknown(table: Mapping[str, object]) -> None:
+    """Refuse a misspelt key: what it was meant to say would be ignored."""
+    known = Instrument.__dataclass_fields__.keys() - {"symbol"}
+    unknown = sorted(table.keys() - known)
+    if unknown:
+        raise InvalidSettings(
+            f"unknown key {', '.join(unknown)}: expected one of {', '.join(sorted(known))}"
+        )
+
+
+def _assume(instrument: Instrument) -> Instrument:
+    """Return an instrument whose slippage is assumed where it is not declared."""
+    if instrument.slippage_points is not None or not instrument.typical_spread_points > 0.0:
+        return instrument
+    return replace(
+        instrument,
+        slippage_points=math.ceil(SLIPPED_SHARE * instrument.typical_spread_points),
+        slippage_source="assumed: half the usual spread",
+    )
+
+
+def load_slipping(points: int | None) -> Mapping[str, Instrument]:
+    """Return every known instrument under a slippage that was given; None for each one's own.
+
+    Parameters
+    ----------
+    points
+        Of every symbol (>= 0).
+    """
+    return {symbol: each.slipping(points) for symbol, each in load_instruments().items()}
 
 
 def find_instrument(symbol: str, known: Mapping[str, Instrument] | None = None) -> Instrument:

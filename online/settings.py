@@ -66,6 +66,11 @@ class _AccountTerms(_Section):
         ge=0,
         description="Spread assumed on one-sided bars, points; else what is known of each symbol.",
     )
+    slippage_points: int | None = Field(
+        default=None,
+        ge=0,
+        description="By how much a fill at the market is worse, points; else each symbol's.",
+    )
     leverage: float = Field(
         default=100.0, gt=0, description="Notional value a unit of margin carries."
     )

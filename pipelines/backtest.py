@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from online.adapters.onnx_model import OnnxModel, load_bundle
 from online.adapters.rule_model import RuleModel
 from online.domain.errors import InvalidInput
+from online.domain.market import Instrument
 from online.instruments import find_instrument, load_instruments
 from online.ports import Model
 from online.settings import Settings, load_settings
@@ -54,7 +56,9 @@ class BacktestReport:
     headline
         One plain sentence.
     costs
-        Where the spread comes from.
+        Where the spread, the swap and the slippage come from, and the commission.
+    bill
+        What the closed trades of each symbol paid, each cost apart.
     page
         The HTML report.
     """
@@ -69,6 +73,7 @@ class BacktestReport:
     by_symbol: dict[str, float]
     headline: str
     costs: str
+    bill: list[dict[str, float | str]]
     page: str
 
 
@@ -81,6 +86,7 @@ def backtest(
     end_ns: int | None = None,
     mlflow_uri: str | None = None,
     spread_points: float | None = None,
+    slippage_points: int | None = None,
     quick: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters are given by name
 ) -> BacktestReport:
     """Trade past bars with registered models, under the replay mode's account and limits.
@@ -101,6 +107,9 @@ def backtest(
     spread_points
         Assumed where the bars bring no spread; None for the settings', which may leave it to what
         is known of each symbol.
+    slippage_points
+        By how much each fill at the market is worse; None for the settings', which may leave it to
+        what is known or assumed of each symbol.
     quick
         Leave out what takes many runs: other choices, coins, redrawn candles.
 
@@ -115,12 +124,13 @@ def backtest(
     """
     home, settings = Home(Path(home_root)), load_settings("replay")
     spread = settings.broker.assumed_spread_points if spread_points is None else spread_points
+    slipped = settings.broker.slippage_points if slippage_points is None else slippage_points
     if not names:
         raise InvalidInput("a backtest needs at least one model", code="NO_MODEL")
     models = [load_model(home, name, alias, mlflow_uri) for name in names]
     learnt_ns = max(model.manifest.training.ended_at_ns for model in models)
     begun_ns = learnt_ns + 1 if start_ns is None else start_ns
-    lanes = [prepare(home, model, begun_ns, end_ns, spread) for model in models]
+    lanes = [prepare(home, model, begun_ns, end_ns, spread, slipped) for model in models]
     world = world_of(home, settings, lanes)
     found = trade(world, lanes)
     rules = [with_model(lane, RuleModel.like(lane.model.manifest)) for lane in lanes]
@@ -141,13 +151,18 @@ def load_model(home: Home, name: str, alias: str, mlflow_uri: str | None) -> Onn
 
 @task(name="read market and features", cache_policy=NO_CACHE)
 def prepare(
-    home: Home, model: OnnxModel, start_ns: int, end_ns: int | None, spread_points: float | None
+    home: Home,
+    model: OnnxModel,
+    start_ns: int,
+    end_ns: int | None,
+    spread_points: float | None,
+    slippage_points: int | None,
 ) -> Lane:
     """Return the bars to trade, and features computed in batch from the lake alone."""
     manifest = model.manifest
     market = read_market(
         Lake(home.lake),
-        find_instrument(manifest.symbol),
+        find_instrument(manifest.symbol).slipping(slippage_points),
         manifest.timeframe,
         start_ns,
         time.time_ns() if end_ns is None else end_ns,
@@ -181,7 +196,7 @@ def run_backtest(
     world = World(
         settings.limits,
         account_terms(settings),
-        load_instruments(),
+        instruments_of([lane]),
         conversion_of(lake, settings, [lane]),
         read_calendar(settings.news),
     )
@@ -196,10 +211,15 @@ def world_of(home: Home, settings: Settings, lanes: list[Lane]) -> World:
     return World(
         limits,
         account_terms(settings),
-        load_instruments(),
+        instruments_of(lanes),
         conversion_of(Lake(home.lake), settings, lanes),
         read_calendar(settings.news),
     )
+
+
+def instruments_of(lanes: list[Lane]) -> Mapping[str, Instrument]:
+    """Return every known instrument, those that are traded as their markets have them."""
+    return {**load_instruments(), **{(own := lane.market.instrument).symbol: own for lane in lanes}}
 
 
 def conversion_of(lake: Lake, settings: Settings, lanes: list[Lane]) -> tuple[Market, ...]:
@@ -268,6 +288,7 @@ def report(home: Home, models: list[OnnxModel], story: Story) -> BacktestReport:
         by_symbol={share.name: round(share.pnl_net, 2) for share in story.shares["symbol"]},
         headline=story.headline,
         costs=story.costs,
+        bill=[each.row() for each in story.bills],
         page=str(page),
     )
     write_report(page, story)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.attribution import Share, months_of
+from pipelines.bills import Bill, bill_of
 from pipelines.charts import equity_chart, price_chart
 from pipelines.crises import crises_within
 from pipelines.market import Market
@@ -66,9 +67,15 @@ class Story:
 
     @property
     def costs(self) -> str:
-        """Where each market's spread and swap come from, and the commission."""
+        """Where each market's spread, swap and slippage come from, and the commission."""
         notes = dict.fromkeys(market.costs_note for market in self.markets)
         return f"{' '.join(notes)} {self._commission}"
+
+    @property
+    def bills(self) -> tuple[Bill, ...]:
+        """What the closed trades of each symbol paid."""
+        trades, currency = self.found.trades, self.terms.currency
+        return tuple(bill_of(market, trades, currency) for market in self.markets)
 
     @property
     def _commission(self) -> str:
@@ -80,8 +87,8 @@ class Story:
             if each.commission_per_lot is not None
         ]
         return (
-            f"Commission {usual:g} {currency} a lot and side{''.join(own)}. Slippage is not "
-            "counted: orders fill at the first price, stops at theirs or behind a gap."
+            f"Commission {usual:g} {currency} a lot and side{''.join(own)}. Orders fill at the "
+            "first price, stops at theirs or behind a gap, both worse by the slippage."
         )
 
 
@@ -95,6 +102,7 @@ def write_report(path: Path, story: Story) -> None:
     _equity(page, story)
     _trades(page, story)
     _attribution(page, story)
+    _bills(page, story)
     if story.stress is not None:
         _stress(page, story, story.stress)
     _crises(page, story)
@@ -163,6 +171,16 @@ def _attribution(page: Page, story: Story) -> None:
         if kind != "month":
             rows = [[s.name, s.trades, f"{s.win_rate:.1%}", round(s.pnl_net, 2)] for s in shares]
             page.table([kind, "trades", "won", "net"], rows)
+
+
+def _bills(page: Page, story: Story) -> None:
+    page.heading("What it cost")
+    page.paragraph(
+        "Closed trades. Before costs is what they would have earned at the middle of the quotes; "
+        "the spread is half of it at each end, slippage that of each fill at the market."
+    )
+    rows = [list(bill.row().values()) for bill in story.bills]
+    page.table(list(story.bills[0].row()), rows)
 
 
 def _stress(page: Page, story: Story, found: Stress) -> None:

@@ -100,6 +100,7 @@ def make_recipe(settings: Settings) -> Recipe:
         label=LabelChoice(
             assumed_spread_points=broker.assumed_spread_points,
             commission_per_lot_side=broker.commission_per_lot,
+            slippage_points=broker.slippage_points,
         ),
     )
 

@@ -28,7 +28,7 @@ from online.adapters.onnx_model import load_bundle
 from online.adapters.rule_model import RuleModel
 from online.adapters.sqlite_journal import iterate
 from online.domain.errors import InvalidInput, SextantError
-from online.instruments import load_instruments
+from online.instruments import find_instrument
 from online.settings import Settings, load_settings
 from pipelines.backtest import run_backtest
 from pipelines.bootstrap import SYMBOL, TIMEFRAME, Learned, Stopwatch, bootstrap
@@ -213,7 +213,7 @@ def read_quarter(home: Home, settings: Settings) -> Market:
     """Return the replayed quarter as the lake has it."""
     return read_market(
         Lake(home.lake),
-        load_instruments()[SYMBOL],
+        find_instrument(SYMBOL).slipping(settings.broker.slippage_points),
         TIMEFRAME,
         find_replay_start_ns(home, SYMBOL, TIMEFRAME) + 1,
         time.time_ns(),

@@ -41,9 +41,12 @@ class Market:
 
     @property
     def costs_note(self) -> str:
-        """Say in two sentences where spread and swap come from."""
+        """Say where spread, swap and slippage come from, a sentence each."""
         symbol, side = self.instrument.symbol, self.side.value
-        night = f"A night's swap of {symbol}: {self.instrument.swap_told}."
+        night = (
+            f"A night's swap of {symbol}: {self.instrument.swap_told}. "
+            f"Slippage of {symbol}: {self.instrument.slippage_told}."
+        )
         if self.spread.points is None:
             return f"The spread of {symbol} was {self.spread.source}. {night}"
         return (

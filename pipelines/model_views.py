@@ -86,6 +86,7 @@ def compare_versions(
         {
             **_identity(registry, version),
             **_chosen(registry, version, COMPARED),
+            **_slipped(registry, version),
             **_granted(registry, version, trust),
         }
         for version in known
@@ -185,6 +186,12 @@ def _granted(registry: Registry, version: Version, trust: Trust) -> Row:
     if refused == "GATES_FAILED":
         refused = ", ".join(failed_gates(read_certificate(files, trust).gates, Policy.LIVE))
     return {"granted": ", ".join(granted) or "nothing", "refused_by": refused}
+
+
+def _slipped(registry: Registry, version: Version) -> Row:
+    """Tell a version judged without slippage, whose figures flatter, from the others."""
+    told = registry.account(version).params.get("slippage", "")
+    return {"slippage": told.partition(" on ")[0] or "not charged"}
 
 
 def _chosen(registry: Registry, version: Version, figures: Sequence[str]) -> Row:

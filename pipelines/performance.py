@@ -25,7 +25,8 @@ _ENDED_BY = {"expert": "time-out"}  # the trading code closes a position for no 
 class Trade:
     """A position from its opening to its closing deal.
 
-    `pnl_net` is profit and both commissions, in the account's currency.
+    `pnl_net` is profit and what both deals paid, in the account's currency; of it are `commission`
+    and `swap`, negative costs.
     """
 
     position: int
@@ -38,6 +39,8 @@ class Trade:
     closed_price: float
     reason: str
     pnl_net: float
+    commission: float = 0.0
+    swap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,8 @@ def _trades(deals: Iterable[Deal]) -> list[Trade]:
                 closed_price=deal.price,
                 reason=_ENDED_BY.get(deal.reason, deal.reason),
                 pnl_net=deal.money + entry.money,
+                commission=deal.commission + entry.commission,
+                swap=deal.swap + entry.swap,
             )
         )
     return trades

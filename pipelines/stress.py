@@ -15,6 +15,7 @@ from online.domain.errors import SextantError
 from online.domain.limits import Limits
 from online.domain.market import Instrument, Side
 from online.domain.news import NO_NEWS, NewsCalendar
+from online.domain.slippage import slip
 from online.ports import Model
 from pipelines.lanes import lane_of, n_decisions, with_model, with_wider_spread
 from pipelines.market import Market
@@ -159,22 +160,29 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
         for factor in factors
     ]
     rows += [Varied(f"risk a trade x {factor:g}", risk(factor)) for factor in (0.5, 2.0)]
-    rows.append(Varied("spread, commission and swap x 2", doubled.run(wider).performance))
+    sliding = replace(world, instruments={s: _slippier(e) for s, e in world.instruments.items()})
+    rows.append(Varied("slippage x 2", sliding.run(lanes).performance))
+    rows.append(Varied("all costs x 2", doubled.run(wider).performance))
     return tuple(rows)
 
 
 def _dearer(instrument: Instrument) -> Instrument:
-    """Return an instrument whose own commission and swaps cost twice as much."""
+    """Return an instrument whose own commission, swaps and slippage cost twice as much."""
     own, long, short = (
         *(instrument.commission_per_lot, instrument.swap_long_points),
         instrument.swap_short_points,
     )
     return replace(
-        instrument,
+        _slippier(instrument),
         commission_per_lot=None if own is None else 2.0 * own,
         swap_long_points=None if long is None else 2.0 * min(long, 0.0),
         swap_short_points=None if short is None else 2.0 * min(short, 0.0),
     )
+
+
+def _slippier(instrument: Instrument) -> Instrument:
+    """Return an instrument that slips twice as far."""
+    return instrument.slipping(2 * instrument.slipped_points)
 
 
 def toss(lanes: list[Lane], world: World, found: Performance, n_runs: int) -> Luck:
@@ -214,15 +222,20 @@ def redraw(lanes: list[Lane], panels: list[Panel], world: World, n_runs: int) ->
 
 
 def hold(lanes: Sequence[Lane], terms: AccountTerms) -> Performance:
-    """Return the balance in equal shares bought at each first ask, valued at the bids."""
+    """Return the balance in equal shares bought at each first ask, valued at the bids.
+
+    Both slip, as orders at the market do.
+    """
     share = terms.balance / len(lanes)
     changes: list[tuple[int, float]] = []
     for lane in lanes:
         bars, cost = lane.market.quotes, _commission(lane, share, terms)
-        bought = bars[0].ask_open
+        known = lane.market.instrument
+        slipped = (known.slipped_points, known.scale)
+        bought = slip(bars[0].ask_open, Side.BUY, *slipped)
         nights = _nights_paid(lane)
         worth = [
-            share * ((bar.bid_close + paid) / bought - 1.0) - cost
+            share * ((slip(bar.bid_close, Side.SELL, *slipped) + paid) / bought - 1.0) - cost
             for bar, paid in zip(bars, nights, strict=True)
         ]
         before = 0.0

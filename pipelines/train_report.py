@@ -86,6 +86,7 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "spread": data.spread.note,
             "commission_per_lot": data.costs.commission_per_lot_side,
             "swap": data.swap_told,
+            "slippage": data.slippage_told,
             "data_sha256": dataset.digest,
         }
     )

@@ -147,6 +147,7 @@ def make_manifest(plan: TrainPlan, data: TrainingData, found: Study, trials: int
         assumed_spread_points=data.spread.points,
         spread_source=data.spread.source,
         swap_told=data.swap_told,
+        slippage_told=data.slippage_told,
         members=tuple(
             Member(
                 name=member.exported.family,
@@ -195,6 +196,7 @@ def judge_study(
         champion_units=None if duelled is None else duelled.champion_units,
         model_units_beside_champion=None if duelled is None else duelled.model_units,
         no_duel="" if duelled is None else duelled.reason,
+        duel_note="" if duelled is None else duelled.note,
     )
     verdict = judge(evidence)
     for gate in verdict.gates:

@@ -22,8 +22,9 @@ from feature_repo.store import apply_definitions, open_store
 from feature_repo.vector import require_served
 from feature_repo.windows import find_window
 from models.bars import Bars
+from models.costs import Costs
 from models.dataset import Dataset, build_dataset
-from models.labels import Costs, Rows
+from models.labels import Rows
 from models.recipe import Recipe
 from models.swap import Swap
 from models.windows import Windows
@@ -135,6 +136,8 @@ class TrainingData:
         Which spread the bars were given, and where it comes from.
     swap_told
         What a night costs and where that comes from, or that it is not known.
+    slippage_told
+        What slippage costs and where that comes from.
     """
 
     dataset: Dataset
@@ -142,6 +145,7 @@ class TrainingData:
     price_side: PriceSide
     spread: SpreadUsed
     swap_told: str = ""
+    slippage_told: str = ""
 
 
 def load_training_data(plan: TrainPlan) -> TrainingData:
@@ -154,8 +158,8 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
     InvalidInput
         If there is too little to learn from.
     """
-    vector, instrument = plan.vector, find_instrument(plan.symbol)
-    lake, label = Lake(plan.home.lake), plan.recipe.label
+    vector, lake, label = plan.vector, Lake(plan.home.lake), plan.recipe.label
+    instrument = find_instrument(plan.symbol).slipping(label.slippage_points)
     features = select(vector.all_names, plan.timeframe)
     panel = load_panel(lake, plan.symbol, plan.timeframe, plan.end_ns, features)
     require_served(panel, features)
@@ -179,7 +183,9 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         lake, instrument, ACCOUNT_CURRENCY, plan.timeframe, (plan.start_ns, plan.end_ns)
     )
     costs = label.costs(
-        instrument.contract_size, rate, instrument.commission_per_lot, Swap.of(instrument)
+        *(instrument.contract_size, rate, instrument.commission_per_lot),
+        swap=Swap.of(instrument),
+        slippage_points=instrument.slipped_points,
     )
     dataset = build_dataset(
         read_features(plan, bars),
@@ -193,7 +199,8 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         windows=_read_windows(plan, bars),
         target=label.target,
     )
-    return TrainingData(dataset, costs, side, spread, instrument.swap_told)
+    told = (instrument.swap_told, instrument.slippage_told)
+    return TrainingData(dataset, costs, side, spread, *told)
 
 
 def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:

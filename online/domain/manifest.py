@@ -129,6 +129,8 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         Where the spread comes from, in words; empty where older manifests do not tell.
     swap_told
         What a night cost in the results it was judged by, in words; empty where no night did.
+    slippage_told
+        What slippage cost in those results, in words; empty where it was not charged.
     """
 
     schema: int
@@ -148,6 +150,7 @@ class Manifest(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     is_tradable: bool = True
     spread_source: str = ""
     swap_told: str = ""
+    slippage_told: str = ""
 
     def __post_init__(self) -> None:
         if self.schema != MANIFEST_SCHEMA:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -197,6 +197,11 @@ class Instrument:
         Weekday whose night counts three times, as ``Wed``.
     swap_source
         Where those figures come from, in words.
+    slippage_points
+        By how much a fill at the market is worse than the price that was seen, whole points (>= 0);
+        None where it is not known.
+    slippage_source
+        Where that figure comes from, in words.
     """
 
     symbol: str
@@ -217,6 +222,8 @@ class Instrument:
     swap_short_points: float | None = None
     triple_swap_day: str = "Wed"
     swap_source: str = "declared"
+    slippage_points: int | None = None
+    slippage_source: str = "declared"
 
     def __post_init__(self) -> None:
         swaps = (self.swap_long_points, self.swap_short_points)
@@ -233,6 +240,12 @@ class Instrument:
         if commission is not None and not (math.isfinite(commission) and commission >= 0.0):
             raise InvalidSettings(
                 f"the commission of {self.symbol} must be finite and not negative: {commission}"
+            )
+        slippage = self.slippage_points
+        if slippage is not None and not (type(slippage) is int and slippage >= 0):
+            raise InvalidSettings(
+                f"slippage_points of {self.symbol} must be a whole number of points, 0 or more, "
+                f"got {slippage!r}: a price has no smaller steps, and nothing is charged backwards"
             )
 
     @cached_property
@@ -254,6 +267,27 @@ class Instrument:
             f"{self.swap_long_points:g} points a night long, {self.swap_short_points:g} short, "
             f"three times on {self.triple_swap_day} ({self.swap_source})"
         )
+
+    @property
+    def slipped_points(self) -> int:
+        """By how much a fill at the market is worse, points; 0 where it is not known."""
+        return self.slippage_points or 0
+
+    @property
+    def slippage_told(self) -> str:
+        """Say in one phrase what slippage costs."""
+        if self.slippage_points is None:
+            return "not known, so none is charged: results flatter"
+        return (
+            f"{self.slippage_points} points on each entry, stop and time-out, none on a target "
+            f"({self.slippage_source})"
+        )
+
+    def slipping(self, points: int | None) -> Instrument:
+        """Return the instrument under a slippage that was given; itself where none was."""
+        if points is None:
+            return self
+        return replace(self, slippage_points=points, slippage_source="as given")
 
     def commission_or(self, of_account: float) -> float:
         """Return its commission per lot and side, `of_account` where it has none of its own."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from online.domain.barriers import Exit
 from online.domain.market import BUY, Side
+from online.domain.slippage import slip, slips
 from online.simulator import checks
 from online.simulator import constants as mt5
 from online.simulator.account import Ledger
@@ -17,6 +19,11 @@ from online.simulator.trade_tuples import OrderSendResult, TradeRequest
 Slippage = Callable[[Market, Side], float]
 """Tells by how many points a fill is worse than the quote (>= 0)."""
 
+_ENDED = {
+    mt5.ORDER_REASON_SL: Exit.STOP,
+    mt5.ORDER_REASON_TP: Exit.TARGET,
+    mt5.ORDER_REASON_SO: Exit.STOP,
+}
 _WORDS = {mt5.ORDER_REASON_SL: "sl", mt5.ORDER_REASON_TP: "tp", mt5.ORDER_REASON_SO: "so"}
 
 
@@ -33,7 +40,7 @@ class Matching:
     ledger, book, desk
         State of the trade server.
     slippage
-        Of market orders.
+        Of market orders, on top of what the symbol's rules say.
     """
 
     def __init__(
@@ -57,13 +64,18 @@ class Matching:
         if volume <= 0.0 or (partial and order.filling == mt5.ORDER_FILLING_FOK):
             self._desk.file(order, mt5.ORDER_STATE_REJECTED, now_ns)
             return answer(request, mt5.TRADE_RETCODE_REJECT, market)
-        points = self._slippage(market, order.side) if market.rules.at_market else 0.0
-        worse = order.side.sign * points / market.instrument.scale
-        price = market.opening_price(order.side)
-        order.price = round(price + worse, market.instrument.digits) if worse else price
+        order.price = market.opening_price(order.side)
+        if market.rules.at_market:
+            drawn = self._slippage(market, order.side)
+            order.price = self.slip(order.price, order.side, market, drawn)
         deal = self.fill(order, volume, order.price, market, now_ns)
         code = mt5.TRADE_RETCODE_DONE_PARTIAL if partial else mt5.TRADE_RETCODE_DONE
         return answer(request, code, market, deal)
+
+    @staticmethod
+    def slip(price: float, side: Side, market: Market, drawn: float = 0.0) -> float:
+        """Return where an order of a side fills at the market, `drawn` points worse than usual."""
+        return slip(price, side, market.rules.slippage_points + drawn, market.instrument.scale)
 
     def fill(
         self, order: Order, volume: float, price: float, market: Market, now_ns: int
@@ -78,7 +90,7 @@ class Matching:
     def close(
         self, held: HeldPosition, market: Market, price: float, reason: int, now_ns: int
     ) -> DealRow:
-        """End a position at a price by the server's own order."""
+        """End a position at a price by the server's own order, which slips but for a target's."""
         order = Order(
             ticket=self._desk.ticket(),
             symbol=held.symbol,
@@ -95,6 +107,8 @@ class Matching:
             reason=reason,
             position=held.identifier,
         )
+        if slips(_ENDED[reason]):
+            price = self.slip(price, order.side, market)
         return self.fill(order, held.volume, price, market, now_ns)
 
     def check_room(self, order: Order, market: Market, closing: float | None = None) -> int:

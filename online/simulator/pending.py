@@ -26,6 +26,7 @@ _LIMIT_OF = {
     mt5.ORDER_TYPE_BUY_STOP_LIMIT: mt5.ORDER_TYPE_BUY_LIMIT,
     mt5.ORDER_TYPE_SELL_STOP_LIMIT: mt5.ORDER_TYPE_SELL_LIMIT,
 }
+_STOPS = {mt5.ORDER_TYPE_BUY_STOP, mt5.ORDER_TYPE_SELL_STOP}
 _LIFETIME_MODES = {
     mt5.ORDER_TIME_GTC: mt5.SYMBOL_EXPIRATION_GTC,
     mt5.ORDER_TIME_DAY: mt5.SYMBOL_EXPIRATION_DAY,
@@ -163,6 +164,8 @@ class PendingOrders:
             return
         if volume <= 0.0:
             return
+        if order.type in _STOPS:
+            price = self._matching.slip(price, order.side, market)
         self._matching.fill(order, volume, price, market, now_ns)
         if order.remaining and order.filling == mt5.ORDER_FILLING_RETURN:
             return  # the remainder rests on

@@ -37,6 +37,9 @@ class TradingRules(msgspec.Struct, frozen=True, kw_only=True):
         Paid at each rollover, points; negative costs.
     triple_swap_day
         ``DAY_OF_WEEK_*`` whose rollover counts three times.
+    slippage_points
+        By how much fills at the market are worse than the quote, stop-outs and triggered stops
+        included (>= 0).
     sessions
         When orders are taken, in the server's time; None for always.
     far_price_fraction
@@ -54,6 +57,7 @@ class TradingRules(msgspec.Struct, frozen=True, kw_only=True):
     swap_long_points: float = 0.0
     swap_short_points: float = 0.0
     triple_swap_day: int = mt5.DAY_OF_WEEK_WEDNESDAY
+    slippage_points: int = 0
     sessions: Sessions | None = None
     far_price_fraction: float = 0.01
 
@@ -63,14 +67,19 @@ class TradingRules(msgspec.Struct, frozen=True, kw_only=True):
                 "trading rules need depth_lots > 0 and freeze_level_points >= 0, got "
                 f"{self.depth_lots} and {self.freeze_level_points}"
             )
+        if not (type(self.slippage_points) is int and self.slippage_points >= 0):
+            raise InvalidSettings(
+                f"slippage_points must be a whole number, 0 or more, got {self.slippage_points!r}"
+            )
 
     @classmethod
     def of(cls, instrument: Instrument) -> TradingRules:
-        """Return the default with an instrument's swap, as far as it is known."""
+        """Return the default with an instrument's swap, as far as it is known, and slippage."""
         return cls(
             swap_long_points=instrument.swap_long_points or 0.0,
             swap_short_points=instrument.swap_short_points or 0.0,
             triple_swap_day=WEEKDAYS.index(instrument.triple_swap_day),
+            slippage_points=instrument.slipped_points,
         )
 
     @property

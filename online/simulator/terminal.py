@@ -48,9 +48,9 @@ class SimulatedTerminal:
         The whole agreement; where given, the four parameters before it are not read.
     trading
         How symbols may be traded; those absent have the default `TradingRules` with their
-        instrument's swap.
+        instrument's swap and slippage.
     slippage
-        Of market orders.
+        Of market orders, on top of what the rules say.
     recorder
         Where ticks are kept for `copy_ticks_from` and its kin; None keeps none.
 

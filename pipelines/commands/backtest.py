@@ -44,6 +44,12 @@ def backtest(
             min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
         ),
     ] = None,
+    slippage: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="By how much a fill at the market is worse, points; else the symbol's."
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out Monte Carlo, coins and other choices.")
     ] = False,
@@ -58,7 +64,11 @@ def backtest(
     with flow_servers(Home(home)) as mlflow_uri, notes.status(told):
         from pipelines.backtest import backtest as run
 
-        report = run(home, wanted, alias, start_ns, end_ns, mlflow_uri, spread_points, quick)
+        report = run(
+            *(home, wanted, alias, start_ns, end_ns, mlflow_uri, spread_points),
+            slippage_points=slippage,
+            quick=quick,
+        )
     if json:
         write_json(report)
         return
@@ -67,6 +77,7 @@ def backtest(
     if len(report.by_symbol) > 1:
         shares = [{"symbol": symbol, "net": net} for symbol, net in report.by_symbol.items()]
         console.print(rows_table("Closed trades by symbol", shares))
+    console.print(rows_table("What the closed trades cost", report.bill))
     console.print(report.headline, soft_wrap=True)
     console.print(report.costs, soft_wrap=True)
     console.print(f"Report: {report.page}", soft_wrap=True)

@@ -153,6 +153,12 @@ def train(
             min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
         ),
     ] = None,
+    slippage: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="By how much a fill at the market is worse, points; else the symbol's."
+        ),
+    ] = None,
     window: Annotated[
         str,
         typer.Option(help="What each fold, and what serves, learns from: expanding or rolling:N."),
@@ -189,7 +195,9 @@ def train(
     asked = parse_target(target)
     recipe = Recipe(
         families=families,
-        label=LabelChoice(target=asked, assumed_spread_points=spread_points),
+        label=LabelChoice(
+            target=asked, assumed_spread_points=spread_points, slippage_points=slippage
+        ),
         features=names,
         target=asked,
         seed=seed,

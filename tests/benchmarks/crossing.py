@@ -28,8 +28,8 @@ from pipelines.simulation import AccountTerms
 from pipelines.spread import SpreadUsed
 from tests.fakes import make_limits
 
-EURUSD = replace(find_instrument("EURUSD"), swap_long_points=0.0, swap_short_points=0.0)
-"""Without the swap, which the peers do not know."""
+EURUSD = replace(find_instrument("EURUSD").slipping(0), swap_long_points=0.0, swap_short_points=0.0)
+"""Without swap and slippage: the peers do not know the one, and charge the other elsewhere."""
 CROSS, UNIT = "ema_12_26_cross", "atr_14"
 MINUTES_HELD, UNITS_AWAY, LOTS = 25, 400.0, 0.1
 _WEEK_SECONDS = 7 * 86_400

@@ -11,10 +11,10 @@ from feature_repo.bars import BarArrays
 from feature_repo.catalogue import contract, select
 from feature_repo.engine import compute_batch
 from models.bars import Bars, Floats
+from models.costs import Costs
 from models.dataset import Dataset, build_dataset
 from models.export import OnnxScorer
 from models.gates import Evidence, judge
-from models.labels import Costs
 from models.learn import Study, learn
 from models.recipe import LabelChoice, Recipe
 from models.trading import perform, span_seconds, trade
@@ -31,8 +31,10 @@ STEP_POINTS = 60.0
 HINTED = ("hint", "noise_a", "noise_b", "atr_14", *RULE_FEATURES)
 HINTED_CONTRACT = VectorContract((ViewContract("h1_all", 1, HINTED, 3600),))
 SPREAD_POINTS = 8.0
-LABEL = LabelChoice(assumed_spread_points=SPREAD_POINTS)
-FREE = LabelChoice(assumed_spread_points=0.0, commission_per_lot_side=0.0)
+SLIPPAGE_POINTS = 4
+"""Half the spread, as it is assumed of every symbol."""
+LABEL = LabelChoice(assumed_spread_points=SPREAD_POINTS, slippage_points=SLIPPAGE_POINTS)
+FREE = LabelChoice(assumed_spread_points=0.0, commission_per_lot_side=0.0, slippage_points=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,13 @@ import pandas as pd
 
 from models.bars import Floats
 from models.card import attribute_study
+from models.costs import Costs
 from models.dataset import Dataset
 from models.evaluate import COVERAGES
 from models.families.build import FAMILIES, build_family
 from models.families.sequence import SequenceConfig
 from models.fit import fit_folds
-from models.labels import Costs, Outcome
+from models.labels import REACHED, Outcome
 from models.learn import Study, cut_folds, learn
 from models.recipe import LabelChoice, Recipe
 from models.splits import Fold
@@ -221,7 +222,7 @@ def walk_main(home: Home, kind: str) -> Row:
 def walk_year(home: Home, symbol: str, kind: str) -> Row:
     """Walk a symbol forward within 2018."""
     _, data, found = study(home, symbol, kind, None)
-    return {"symbol": symbol, **summary(kind, data, found)}
+    return {"symbol": symbol, **summary(kind, data, found, symbol)}
 
 
 def walk_timeframe(home: Home, timeframe: Timeframe, kind: str) -> Row:
@@ -241,7 +242,7 @@ def walk_minutes(home: Home, kind: str) -> Row:
     return {"timeframe": str(Timeframe.M1), **summary(kind, data, found)}
 
 
-def summary(kind: str, data: TrainingData, found: Study) -> Row:
+def summary(kind: str, data: TrainingData, found: Study, symbol: str = MAIN) -> Row:
     """Return the out-of-fold figures that a table shows."""
     told = found.comparison
     trades, labels = told.model.trades, found.signals.labels
@@ -253,8 +254,10 @@ def summary(kind: str, data: TrainingData, found: Study) -> Row:
         "spread": data.spread.note,
         "commission": data.costs.commission_per_lot_side,
         "swap": data.swap_told,
+        "slippage": data.slippage_told,
         "commission_units": float((data.costs.commission_price / risk).sum()),
         "swap_units": float((_nights(found, data.costs) / risk).sum()),
+        "slippage_units": float((_slipped(found, data.costs, symbol) / risk).sum()),
         "trades": pooled.performance.n_trades,
         "units": pooled.performance.total_units,
         "sharpe": pooled.performance.sharpe_annual,
@@ -284,6 +287,14 @@ def _nights(found: Study, costs: Costs) -> Floats:
         (labels.short.entry - labels.short.filled)[trades.rows],
     )
     return np.asarray(trades.net_price - gained + costs.commission_price, dtype=np.float64)
+
+
+def _slipped(found: Study, costs: Costs, symbol: str) -> Floats:
+    """Return what slippage took of each trade, in price: of every fill but a target's."""
+    trades, labels = found.comparison.model.trades, found.signals.labels
+    ended = np.where(trades.is_long, labels.long.exit[trades.rows], labels.short.exit[trades.rows])
+    a_fill = costs.slippage_points / find_instrument(symbol).scale
+    return np.asarray(np.where(ended == REACHED, 1, 2) * a_fill, dtype=np.float64)
 
 
 def brief(run: Performance) -> Row:

@@ -16,8 +16,7 @@ _HEAD = """# What the families achieved out of sample
 
 Written by `sextant bench results` from real bars (HistData, bid, made of minutes), not by hand.
 Nothing was tuned: default settings, default features, one trial a family. R is the distance of the
-stop; net means after spread, commission and swap, which are told for each symbol below. Slippage is
-not counted.
+stop; net means after spread, commission, swap and slippage, which are told for each symbol below.
 """
 
 
@@ -63,29 +62,31 @@ def _verdict(rows: Sequence[Row]) -> str:
 
 
 def _costs(rows: Sequence[Row]) -> str:
-    head = ("symbol", "spread", "commission, USD a lot and side", "swap")
+    head = ("symbol", "spread", "commission, USD a lot and side", "swap", "slippage")
     seen = {row.get("symbol", "EURUSD"): row for row in rows}
     body = [
-        (symbol, row["spread"], f"{row['commission']:g}", row["swap"])
+        (symbol, row["spread"], f"{row['commission']:g}", row["swap"], row["slippage"])
         for symbol, row in seen.items()
     ]
     return (
         "## What trading cost\n\nQuoted spreads are those of OANDA, 1-15 May 2014, which took no "
         "commission; the account's is charged on top all the same. The swaps are those of one day "
-        "in 2020: what interest was in these years moved them.\n\n" + _table(head, body)
+        "in 2020: what interest was in these years moved them. Slippage is assumed: half the usual "
+        "spread, always against the trade.\n\n" + _table(head, body)
     )
 
 
 def _walked(rows: Sequence[Row]) -> str:
     head = (
-        *("family", "trades", "net R", "of it commission", "swap", "Sharpe", "hit rate"),
-        *("at coverage", "gain in log loss", "deflated Sharpe", "coins beaten"),
+        *("family", "trades", "net R", "of it commission", "swap", "slippage", "Sharpe"),
+        *("hit rate", "at coverage", "gain in log loss", "deflated Sharpe", "coins beaten"),
         *("net R, threshold chosen before", "processor s"),
     )
     body: list[tuple[str, ...]] = [
         (
             *(row["name"], f"{row['trades']:,}", f"{row['units']:+.1f}"),
             *(f"{-row['commission_units']:.1f}", f"{row['swap_units']:.1f}"),
+            f"{-row['slippage_units']:.1f}",
             *(f"{row['sharpe']:.2f}", f"{row['hit_rate']:.1%}", f"{row['coverage']:.0%}"),
             f"{row['log_loss_gain'][0]:+.4f} to {row['log_loss_gain'][1]:+.4f}",
             *(f"{row['deflated_sharpe']:.2f}", f"{row['coins_beaten']:.0%}"),
@@ -200,13 +201,14 @@ def _months(row: Row) -> str:
 
 def _lengths(rows: Sequence[Row]) -> str:
     head = (
-        *("timeframe", "family", "rows", "trades", "net R", "of it commission", "hit rate"),
-        *("at coverage", "gain in log loss", "rules' net R"),
+        *("timeframe", "family", "rows", "trades", "net R", "of it commission", "slippage"),
+        *("hit rate", "at coverage", "gain in log loss", "rules' net R"),
     )
     body = [
         (
             *(row["timeframe"], row["name"], f"{row['rows']:,}", f"{row['trades']:,}"),
-            *(f"{row['units']:+.1f}", f"{-row['commission_units']:.1f}", f"{row['hit_rate']:.1%}"),
+            *(f"{row['units']:+.1f}", f"{-row['commission_units']:.1f}"),
+            *(f"{-row['slippage_units']:.1f}", f"{row['hit_rate']:.1%}"),
             f"{row['coverage']:.0%}",
             f"{row['log_loss_gain'][0]:+.4f} to {row['log_loss_gain'][1]:+.4f}",
             f"{row['rules_units']:+.1f}",

@@ -60,7 +60,8 @@ def register(home: Home, registry: Registry, name: str, total_units: float, *gat
     folder.mkdir()
     (folder / "manifest.json").write_text(folder.name)
     with registry.record("EURUSD.H1", folder.name) as recorded:
-        recorded.log_params({"families": "xgboost,lightgbm"})
+        slipped = {} if name == "first" else {"slippage": "4 points on each entry, as given"}
+        recorded.log_params({"families": "xgboost,lightgbm", **slipped})
         recorded.log_figures({"total_units": total_units, "deflated_sharpe": 0.25})
         recorded.log_text(f"# The card of {folder.name}", CARD)
         bundle, verdict = Bundle(folder, digest_folder(folder)), Verdict(gates or (GOOD, POOR))
@@ -112,6 +113,7 @@ def test_versions_are_compared_by_their_figures_and_failed_gates(
     rows = json.loads(ask(home, capsys, "compare", NAME, "1", "2", "--json"))
     assert [row["total_units"] for row in rows] == [-3.5, 2.25]
     assert rows[0]["refused_by"] == "positive_net"
+    assert [row["slippage"] for row in rows] == ["not charged", "4 points"]
     shown = ask(home, capsys, "compare", NAME)
     assert "version 1" in shown
     assert "deflated_sharpe" in shown

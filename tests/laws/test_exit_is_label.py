@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.bars import Bars, quote_both_sides
-from models.labels import EXITS, Costs, SideLabels, label_bars
+from models.costs import Costs
+from models.labels import EXITS, SideLabels, label_bars
 from models.swap import Swap
 from online.adapters.simulated_broker import SimulatedBroker
 from online.domain.barriers import BarrierRule, barrier_prices, deadline_ns
@@ -23,6 +26,7 @@ from tests import worlds
 
 COMMISSION = 3.5
 DEAR = replace(worlds.EURUSD, swap_long_points=-40.0, swap_short_points=-15.0)
+MOST_SLIPPED = 60
 COUNT = 160
 
 
@@ -50,18 +54,23 @@ def _order(purpose: Purpose, side: Side, stop: float, target: float, position: i
 
 
 def _live_through(
-    quotes: tuple[BidAskBar, ...], decided: int, side: Side, unit: float, rule: BarrierRule
-) -> tuple[str, float, float]:
-    """Return how, where and with what profit the terminal ends a position opened after a bar."""
+    quotes: tuple[BidAskBar, ...],
+    decided: int,
+    side: Side,
+    unit: float,
+    rule: BarrierRule,
+    slippage: int,
+) -> tuple[str, float, float, float]:
+    """Return how, from where to where and with what profit a position after a bar ends."""
     rules = AccountRules(commission_per_lot=COMMISSION, leverage=100.0, zone=NEW_YORK_CLOSE)
-    terminal = SimulatedTerminal([DEAR], balance=1_000_000.0, rules=rules)
+    known = [DEAR.slipping(slippage)]
+    terminal = SimulatedTerminal(known, balance=1_000_000.0, rules=rules)
     broker = SimulatedBroker(terminal)
     first = quotes[decided + 1]
     terminal.begin_bar("EURUSD", first)
     entry = first.ask_open if side is Side.BUY else first.bid_open
     stop, target = barrier_prices(side, entry, unit, rule, worlds.EURUSD.scale)
     opened = run_to_completion(broker.send(_order(Purpose.ENTRY, side, stop, target, 0)))
-    assert opened.price == entry
     deadline = deadline_ns(first.opened_at_ns, rule)
     terminal.finish_bar("EURUSD", first)
     for bar in quotes[decided + 2 :]:
@@ -74,16 +83,14 @@ def _live_through(
         terminal.finish_bar("EURUSD", bar)
     last = terminal.deals_after(0)[-1]
     profit = terminal.account().balance - 1_000_000.0
-    return {"expert": "timeout"}.get(last.reason, last.reason), last.price, profit
+    return {"expert": "timeout"}.get(last.reason, last.reason), opened.price, last.price, profit
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize(("stop_units", "target_units"), [(1.0, 1.0), (0.7, 1.6), (1.5, 0.0)])
-def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
-    seed: int, stop_units: float, target_units: float
-) -> None:
+def _compare(
+    seed: int, rule: BarrierRule, slippage: int, rows: slice = slice(None)
+) -> tuple[set[str], int]:
+    """Hold labels to the terminal; return the exits that were seen, and the nights that cost."""
     bars = _gapped(seed)
-    rule = BarrierRule(stop_units, target_units, 5, Timeframe.H1)
     unit = np.random.default_rng(seed).uniform(0.0002, 0.0009, len(bars)).astype(np.float32)
     arrays = Bars(
         *(
@@ -96,7 +103,7 @@ def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
         quote_both_sides(arrays, PriceSide.ASK, worlds.SPREAD_POINTS, scale),
         unit.astype(np.float64),
         rule,
-        Costs(COMMISSION, DEAR.contract_size, swap=Swap.of(DEAR)),
+        Costs(COMMISSION, DEAR.contract_size, swap=Swap.of(DEAR), slippage_points=slippage),
         scale,
     )
     quotes = worlds.market_of(bars).quotes
@@ -106,15 +113,41 @@ def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
         (Side.BUY, labelled.labels.long),
         (Side.SELL, labelled.labels.short),
     )
-    for place, row in enumerate(labelled.rows.tolist()):
+    for place, row in list(enumerate(labelled.rows.tolist()))[rows]:
         for side, labels in sides:
-            how, where, profit = _live_through(quotes, row, side, float(unit[row]), rule)
+            lived = _live_through(quotes, row, side, float(unit[row]), rule, slippage)
+            how, entry, where, profit = lived
             assert how == EXITS[labels.exit[place]].value
-            assert where == labels.filled[place]
+            assert (entry, where) == (labels.entry[place], labels.filled[place])
             expected = labels.net_price[place] * worlds.EURUSD.contract_size
             assert profit == pytest.approx(expected, abs=0.011)  # deals are in cents
             seen.add(how)
             gross = (labels.filled[place] - labels.entry[place]) * side.sign * DEAR.contract_size
             nights += expected < gross - 2 * COMMISSION - 1.0
+    return seen, nights
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("stop_units", "target_units"), [(1.0, 1.0), (0.7, 1.6), (1.5, 0.0)])
+def test_a_position_ends_how_where_and_with_the_profit_its_label_says(
+    seed: int, stop_units: float, target_units: float
+) -> None:
+    rule = BarrierRule(stop_units, target_units, 5, Timeframe.H1)
+    seen, nights = _compare(seed, rule, 4)
     assert nights > 2
     assert seen == {"stop", "timeout"} | ({"target"} if rule.has_target else set())
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    slippage=st.integers(0, MOST_SLIPPED),
+    stop_units=st.sampled_from([0.5, 1.0]),
+    extra_units=st.sampled_from([0.0, 0.6]),
+    first=st.integers(0, 80),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_slips_the_account_books_what_the_label_says(
+    seed: int, slippage: int, stop_units: float, extra_units: float, first: int
+) -> None:
+    rule = BarrierRule(stop_units, stop_units + extra_units, 5, Timeframe.H1)
+    _compare(seed, rule, slippage, slice(first, first + 8))

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bars import Bars, quote_both_sides
-from models.labels import EXITS, Costs, Outcome, horizon_ns, label_bars
+from models.costs import Costs
+from models.labels import EXITS, Outcome, horizon_ns, label_bars
 from models.swap import Swap
+from models.targets import Target
+from models.trading import hold_units
 from online.domain.barriers import (
     BarrierRule,
     Exit,
@@ -20,6 +23,7 @@ from online.domain.barriers import (
     exit_at_open,
     exit_within_bar,
 )
+from online.domain.errors import InvalidInput, InvalidMarketData
 from online.domain.market import PriceSide, Side, Timeframe
 
 HOUR = Timeframe.H1.duration_ns
@@ -197,6 +201,59 @@ def test_each_night_costs_what_the_swap_says_and_no_class_changes() -> None:
         assert nights == pytest.approx(np.rint(nights), abs=1e-6)
         assert set(np.rint(nights).astype(int)) >= {0, 1, 3}
         assert dear.net_units == pytest.approx(dear.net_price / dear.risk)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    points=st.integers(0, 200),
+    target=st.sampled_from([Target.BARRIER, Target.DIRECTION]),
+)
+@settings(max_examples=30, deadline=None)
+def test_each_fill_at_the_market_costs_the_slippage_and_no_class_exit_or_risk_changes(
+    seed: int, points: int, target: Target
+) -> None:
+    bars, unit = random_market(seed, 120, 0.05)
+    units = 1.3 if target is Target.BARRIER else 0.0
+    rule = BarrierRule(1.0, units, 6, Timeframe.H1)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    free = label_bars(market, unit, rule, COSTS, SCALE, target).labels
+    costs = replace(COSTS, slippage_points=points)
+    paid = label_bars(market, unit, rule, costs, SCALE, target).labels
+    assert np.array_equal(paid.classes, free.classes)
+    for dear, cheap in ((paid.long, free.long), (paid.short, free.short)):
+        assert np.array_equal(dear.exit, cheap.exit)
+        assert np.array_equal(dear.risk, cheap.risk)
+        assert np.array_equal(dear.ended_at_ns, cheap.ended_at_ns)
+        fills = np.where(dear.exit == EXITS.index(Exit.TARGET), 1, 2)
+        lost = (cheap.net_price - dear.net_price) * SCALE
+        assert lost == pytest.approx(points * fills, abs=1e-5)
+        assert dear.net_units == pytest.approx(dear.net_price / dear.risk)
+
+
+def test_what_is_bought_and_held_slips_at_both_ends() -> None:
+    bars, unit = random_market(7, 200, 0.0)
+    rule = BarrierRule(1.0, 1.0, 6, Timeframe.H1)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    held = []
+    for points in (0, 5):
+        costs = replace(COSTS, slippage_points=points)
+        labels = label_bars(market, unit, rule, costs, SCALE).labels
+        held.append(hold_units(labels, np.arange(len(labels)), costs)[1])
+    assert held[0] - held[1] == pytest.approx(10 / SCALE * COSTS.contract_size)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, float("nan"), True])
+def test_costs_with_a_slippage_that_cannot_be_are_refused(wrong: float) -> None:
+    with pytest.raises(InvalidInput, match="whole number of points"):
+        replace(COSTS, slippage_points=wrong)  # type: ignore[arg-type]  # that is what is refused
+
+
+def test_a_slippage_that_leaves_no_price_is_refused() -> None:
+    bars, unit = random_market(7, 60, 0.0)
+    market = quote_both_sides(bars, PriceSide.ASK, 8.0, SCALE)
+    costs = replace(COSTS, slippage_points=10_000_000)
+    with pytest.raises(InvalidMarketData, match="leaves no price"):
+        label_bars(market, unit, BarrierRule(1.0, 1.0, 6, Timeframe.H1), costs, SCALE)
 
 
 def test_the_horizon_covers_every_label_of_an_uninterrupted_market() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from models.bars import Bars, Floats
+from models.costs import Costs
 from models.dataset import Dataset, build_dataset
-from models.labels import Costs
 from models.windows import join_windows
 from online.domain.barriers import BarrierRule
 from online.domain.market import PriceSide, Timeframe

@@ -134,6 +134,18 @@ def test_the_duel_uses_rows_the_champion_never_learnt_from(
     assert found.n_rows == len(labels) < len(study.signals.labels)
     assert found.champion_units > 0.0
     assert found.reason == ""
+    assert "chosen without slippage" in found.note  # its manifest tells of none
+
+
+def test_a_champion_that_was_judged_with_slippage_needs_no_note(
+    manifest: Manifest, study: Study, tmp_path: Path
+) -> None:
+    sliding = msgspec.structs.replace(manifest, slippage_told="4 points on each entry")
+    members = {"a": study.members[0].exported}
+    written = write_bundle(tmp_path / "sliding", sliding, members, study.golden)
+    dataset = make_dataset(drift=40.0)
+    found = duel(written.folder, dataset, study.signals, study.threshold, RULE, as_it_was)
+    assert (found.reason, found.note) == ("", "")
 
 
 def test_the_duel_uses_the_threshold_that_rows_before_it_would_have_chosen(
@@ -246,6 +258,8 @@ def test_the_card_says_where_the_spread_comes_from(manifest: Manifest, study: St
     recorded = msgspec.structs.replace(manifest, assumed_spread_points=None, spread_source=told)
     nights = msgspec.structs.replace(manifest, swap_told="-4 points a night long")
     assert "| slippage | not counted" in card
+    sliding = msgspec.structs.replace(manifest, slippage_told="4 points on each entry")
+    assert "| slippage | 4 points on each entry |" in write_card(sliding, "d", study, Verdict(()))
     assert "| swap | -4 points a night long |" in write_card(nights, "d", study, Verdict(()))
     assert f"spread recorded ({told})" in write_card(recorded, "d" * 64, study, Verdict(()))
     assert decode_manifest(encode_manifest(declared)) == declared

@@ -22,6 +22,7 @@ from models.recipe import Recipe, parse_training_window
 from models.splits import Fold, walk_forward
 from online.domain.certificate import Policy
 from online.domain.errors import InvalidInput
+from online.domain.manifest import decode_manifest, encode_manifest
 from online.domain.market import PriceSide, Timeframe
 from pipelines.spread import SpreadUsed
 from pipelines.training import make_manifest
@@ -240,14 +241,16 @@ def test_the_manifest_of_a_rolling_model_tells_of_the_rows_it_was_fitted_on(tmp_
     study = learn(dataset, recipe, CONTRACT, RULE, COSTS, 1)
     plan = TrainPlan(tmp_path, "EURUSD", Timeframe.H1, None, None, recipe, "sextant")
     spread = SpreadUsed(8.0, "as given")
-    data = TrainingData(dataset, COSTS, PriceSide.ASK, spread, "4 points a night")
+    words = ("4 points a night", "2 points a fill")
+    data = TrainingData(dataset, COSTS, PriceSide.ASK, spread, *words)
     told = make_manifest(plan, data, study, 1)
     decided = dataset.labels.decided_at_ns
     fitted = decided >= decided[-1] - 30 * 24 * HOUR
     assert told.training.n_bars == int(fitted.sum()) < len(dataset)
     assert told.training.started_at_ns == decided[fitted][0]
     assert told.training.ended_at_ns == dataset.labels.ended_at_ns.max()
-    assert told.swap_told == "4 points a night"
+    assert (told.swap_told, told.slippage_told) == words
+    assert decode_manifest(encode_manifest(told)) == told
 
 
 def test_a_training_window_is_a_choice_that_is_recorded_counted_and_checked() -> None:
@@ -268,4 +271,8 @@ def test_every_choice_makes_another_trial() -> None:
     assert RECIPE.trial(NAMES) == known
     assert dataclasses.replace(RECIPE, n_folds=5).trial(NAMES) != known
     assert RECIPE.trial(NAMES[:-1]) != known
+    sliding = dataclasses.replace(RECIPE.label, slippage_points=3)
+    assert dataclasses.replace(RECIPE, label=sliding).trial(NAMES) != known
+    assert RECIPE.label.costs(1e5, 1.0, slippage_points=4).slippage_points == 4
+    assert sliding.costs(1e5, 1.0, slippage_points=4).slippage_points == 3
     assert "xgboost.max_depth" in RECIPE.parameters()

@@ -40,6 +40,13 @@ def test_a_faulty_file_is_refused_by_name(tmp_path: Path, text: str, named: str)
         load_instruments(path)
 
 
+def test_a_misspelt_key_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    path = tmp_path / "instruments.toml"
+    path.write_text("[EURUSD]\nswap_longpoints = -3.8\n")
+    with pytest.raises(InvalidSettings, match="unknown key swap_longpoints: expected one of"):
+        load_instruments(path)
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="cannot be read"):
         load_instruments(tmp_path / "absent.toml")

@@ -240,6 +240,15 @@ def without_token(**changes: object) -> Settings:
     return Settings.model_validate({**told, **changes})
 
 
+@pytest.mark.parametrize("wrong", [-1, 1.5, float("nan"), "four"])
+def test_a_slippage_that_cannot_be_does_not_start(wrong: object) -> None:
+    assert without_token(broker={"kind": "simulated"}).broker.slippage_points is None
+    given = without_token(broker={"kind": "simulated", "slippage_points": 0})
+    assert given.broker.slippage_points == 0
+    with pytest.raises(ValidationError, match="slippage_points"):
+        without_token(broker={"kind": "simulated", "slippage_points": wrong})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_needs_no_token(host: str) -> None:
     assert without_token(http={"host": host}).read_token() is None

@@ -107,7 +107,8 @@ def test_a_market_says_which_spread_it_has_and_where_it_comes_from(lake: Lake) -
     recorded = read_market(lake, EURUSD, Timeframe.M1, START_NS, 2**62)
     assert recorded.costs_note == (
         "The spread of EURUSD was recorded with each bar, median 5 points, 90% within 5. "
-        f"A night's swap of EURUSD: {EURUSD.swap_told}."
+        f"A night's swap of EURUSD: {EURUSD.swap_told}. "
+        f"Slippage of EURUSD: {EURUSD.slippage_told}."
     )
 
 

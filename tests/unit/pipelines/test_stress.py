@@ -97,9 +97,9 @@ def test_twice_the_spread_moves_the_other_side_alone() -> None:
 
 def test_other_choices_change_what_they_say(found: Backtest) -> None:
     rows = {row.name: row.performance for row in vary([LANE], WORLD)}
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert len(rows["least edge x 0.5"].trades) >= len(rows["least edge x 1.5"].trades)
-    assert rows["spread, commission and swap x 2"].pnl_net < found.performance.pnl_net
+    assert rows["all costs x 2"].pnl_net < rows["slippage x 2"].pnl_net < found.performance.pnl_net
     small = max(trade.volume_lots for trade in rows["risk a trade x 0.5"].trades)
     assert small < max(trade.volume_lots for trade in found.performance.trades)
 
@@ -123,7 +123,10 @@ def test_what_is_bought_and_held_ends_where_the_price_does() -> None:
     nights = sum(n for _, n in rollovers(first.opened_at_ns, last.closed_at_ns, "Wed"))
     paid = nights * swap / worlds.EURUSD.scale
     assert nights > 5
-    expected = worlds.TERMS.balance * ((last.bid_close + paid) / first.ask_open - 1.0)
+    slipped = worlds.EURUSD.slipped_points * worlds.EURUSD.point
+    assert slipped > 0.0
+    bought, sold = first.ask_open + slipped, last.bid_close - slipped
+    expected = worlds.TERMS.balance * ((sold + paid) / bought - 1.0)
     assert held.pnl_net == pytest.approx(expected)
 
 
@@ -154,7 +157,8 @@ def test_the_page_says_what_was_learnt_from_and_what_was_left_out(
     text = (tmp_path / "page.html").read_text()
     for said in ("7 of 400 bars lie within a training window", "Where it came from", "coins that"):
         assert said in text
-    assert "spread, commission and swap x 2" in text
+    for said in ("slippage x 2", "all costs x 2", "What it cost", "Slippage of EURUSD: 4 points"):
+        assert said in text
     assert asked.candles.left_out.split(":")[0] in text
 
 

@@ -19,6 +19,10 @@ pytestmark = pytest.mark.usefixtures("own_environment")
         (["--family", "oracle"], "oracle"),
         (["--window", "rolling:many"], "rolling:many"),
         (["--target", "moon"], "moon"),
+        (["--slippage", "-1"], "'--slippage'"),
+        (["--slippage", "1.5"], "'--slippage'"),
+        (["--slippage", "nan"], "'--slippage'"),
+        (["--slipage", "4"], "--slipage"),
     ],
 )
 def test_a_wrong_argument_costs_no_start_of_servers(
@@ -34,3 +38,12 @@ def test_a_wrong_argument_costs_no_start_of_servers(
     monkeypatch.setattr(flows, "flow_servers", refuse)
     assert run(["train", "--home", str(tmp_path / "home"), *wrong]) != 0
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [("--slippage", "-1"), ("--slippage", "nan"), ("--slipage", "4")])
+def test_a_backtest_is_refused_a_slippage_that_cannot_be(
+    wrong: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["backtest", "--home", str(tmp_path / "home"), *wrong]) != 0
+    told = capsys.readouterr().err
+    assert wrong[0] in told
