@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from online.api.order_messages import ClientId
 from online.domain.limits import Limits
 from online.domain.trading_state import TradingState
 from online.operate import Carried
@@ -19,6 +20,12 @@ class LadderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: Why
     by: Who = ""
+
+
+class FlattenRequest(LadderRequest, frozen=True, forbid_unknown_fields=True):
+    """Halt and close everything; asked for again with the same id, it goes on and tells of all."""
+
+    client_id: ClientId | None = None
 
 
 class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from online.api.endpoint import Call, Reply
 from online.api.messages import decode
 from online.api.risk_messages import (
     FlattenAnswer,
+    FlattenRequest,
     LadderRequest,
     LimitChange,
     ReloadAnswer,
@@ -19,6 +20,7 @@ from online.api.scorer import Scorer
 from online.domain.trading_state import TradingState
 
 _LADDER = msgspec.json.Decoder(LadderRequest)
+_FLATTEN = msgspec.json.Decoder(FlattenRequest)
 _RESUME = msgspec.json.Decoder(ResumeRequest)
 
 
@@ -48,8 +50,9 @@ class RiskHandlers:
 
     async def flatten(self, call: Call) -> Reply:
         """Halt and close everything."""
-        asked = decode(_LADDER, call.body)
-        closing = await self._scorer.safety.flatten(asked.reason, call.who(asked.by))
+        asked = decode(_FLATTEN, call.body)
+        who = call.who(asked.by)
+        closing = await self._scorer.safety.flatten(asked.reason, who, asked.client_id)
         return Reply.of(FlattenAnswer(self._risk(), closing.operations, closing.left_alone))
 
     async def resume(self, call: Call) -> Reply:
@@ -114,7 +117,7 @@ def make_risk_routes(scorer: Scorer) -> tuple[Route, ...]:
         Route(
             "POST", "/v1/risk/flatten", on.flatten,
             "Halt, cancel every resting order and close every position of this journal.",
-            LadderRequest, FlattenAnswer, protected=True, problems=(400, 413, 503),
+            FlattenRequest, FlattenAnswer, protected=True, problems=(400, 413, 503),
         ),
         Route(
             "POST", "/v1/risk/resume", on.resume, "Let everything through again.",

@@ -139,8 +139,14 @@ class Safety:
         logger.warning("trading is %s by %s: %s", book.trading, by, reason or "resumed")
         self._meters.tell_trading(book.trading)
 
-    async def flatten(self, reason: str, by: str) -> Closing:
+    async def flatten(self, reason: str, by: str, client_id: str | None = None) -> Closing:
         """Halt, then cancel and close all that is this journal's; what failed is told.
+
+        Parameters
+        ----------
+        client_id
+            Asked for again with the same, it halts and goes on where it was interrupted: what was
+            sent before is told and not sent again. Without one it is a new flatten each time.
 
         Raises
         ------
@@ -150,7 +156,7 @@ class Safety:
         """
         await self.change(TradingState.HALTED, f"flatten: {reason}", by)
         number = f"flatten-{self._parts.clock.now_ns()}-{self._parts.book.last_number}"
-        return await self._operating.close_all(number, "", by, reason)
+        return await self._operating.close_all(client_id or number, "", by, reason)
 
     async def reload(self, by: str) -> LimitsRecord:
         """Read the limits anew and put them in force; the last record tells what changed.

@@ -140,7 +140,7 @@ def close_all(
     if not yes:
         what = f"all of {symbol}" if symbol else "every position"
         typer.confirm(f"Close {what} at the market and cancel its resting orders?", abort=True)
-    chosen = client_id or _new_id()
+    chosen = client_id or new_id()
     notes.print(f"Closing, id {chosen}: asked for again with --id, it goes on and tells of all.")
     body = {"symbol": symbol, "confirm": True, "client_id": chosen, "by": by, "note": note}
     with open_client(home, url, token) as scorer:
@@ -288,7 +288,7 @@ def _operate(
     name: str, body: dict[str, Any], client_id: str, by: str, note: str, place: _Place
 ) -> None:
     """Ask for an operation, show what came of it, and exit 1 where it was not carried out."""
-    chosen = client_id or _new_id()
+    chosen = client_id or new_id()
     with place.client as scorer:
         asked = {**body, "client_id": chosen, "by": by, "note": note}
         answer = scorer.operate(f"/v1/orders/{name}", asked, scorer.order_seconds)
@@ -312,7 +312,8 @@ def open_client(home: Path, url: str, token: Path | None) -> ScorerClient:
     return ScorerClient(url or (found or [URL])[0], token or Home(home).token)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return an id for an operation that was given none."""
     return uuid.uuid4().hex[:12]
 
 

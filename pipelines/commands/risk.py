@@ -8,7 +8,14 @@ import typer
 from rich.table import Table
 
 from pipelines.commands.options import HOME, HomeOption, JsonOption
-from pipelines.commands.orders import ByOption, TokenOption, UrlOption, open_client
+from pipelines.commands.orders import (
+    ByOption,
+    IdOption,
+    TokenOption,
+    UrlOption,
+    new_id,
+    open_client,
+)
 from pipelines.commands.terminal import console, notes, write_json
 
 _HELP = """What a running scorer lets through, and the ladder that lets less through.
@@ -85,6 +92,7 @@ def flatten(
     reason: ReasonArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
     by: ByOption = "",
+    client_id: IdOption = "",
     home: HomeOption = HOME,
     url: UrlOption = "",
     token: TokenOption = None,
@@ -93,8 +101,11 @@ def flatten(
     """Halt, cancel what rests and close every position of this journal; exit 1 if any stays."""
     if not yes:
         typer.confirm("Halt and close everything?", abort=True, err=True)
+    chosen = client_id or f"flatten-{new_id()}"
+    again = "asked for again with --id, it goes on and tells of all"
+    notes.print(f"Flattening, id {chosen}: {again}.", markup=False, soft_wrap=True)
     with open_client(home, url, token) as scorer:
-        body = {"reason": reason, "by": by}
+        body = {"reason": reason, "by": by, "client_id": chosen}
         answer = scorer.operate("/v1/risk/flatten", body, scorer.closing_seconds)
     left = [each for each in answer["carried"] if _failed(each)]
     if json:

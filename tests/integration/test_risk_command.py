@@ -44,8 +44,13 @@ def test_the_ladder_is_climbed_and_left_from_the_command_line(
         assert told("reload") == {"changes": []}
         os.kill(server.process.pid, signal.SIGHUP)  # read anew, not ended
         assert risk("flatten", "storm") == 130  # somebody said no
-        assert told("flatten", "storm", "--yes")["risk"]["state"] == "halted"
-        capsys.readouterr()
+        first = told("flatten", "storm", "--yes", "--id", "leave-1")
+        assert first["risk"]["state"] == "halted"
+        assert told("flatten", "storm", "--yes", "--id", "leave-1")["carried"] == first["carried"]
+        assert risk("flatten", "storm", "--yes") == 0
+        said = capsys.readouterr()
+        assert "Flattening, id flatten-" in said.err, "who lost the answer can ask again"
+        assert "0 closed or cancelled." in said.out
         assert risk("reduce", "a little") == 1
         assert "STATE_IS_STRICTER" in capsys.readouterr().err
         assert risk("status") == 0
@@ -56,4 +61,5 @@ def test_the_ladder_is_climbed_and_left_from_the_command_line(
         assert risk("halt", "stay") == 0
         assert server.get("/v1/positions").json()["positions"] == []
     halts = [r for r in iterate(folder / "journal.db") if isinstance(r, HaltRecord)]
-    assert [r.reason for r in halts] == ["odd spreads", "", "flatten: storm", "stay"]
+    storms = ["flatten: storm"] * 3
+    assert [r.reason for r in halts] == ["odd spreads", "", *storms, "stay"]

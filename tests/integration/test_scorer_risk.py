@@ -126,6 +126,33 @@ def test_flatten_halts_and_closes_everything(folder: Path, store: Store) -> None
     assert closing.by.startswith("bob")
 
 
+def test_a_flatten_whose_answer_was_lost_is_the_same_under_its_id(
+    folder: Path, store: Store
+) -> None:
+    async def story(caller: Caller) -> None:
+        assert (await caller.trade()).json()["reply"]["status"] == "filled"
+        asked = {"reason": "storm", "client_id": "leave-1"}
+        first = (await post(caller, "/v1/risk/flatten", **asked)).json()
+        assert [each["reply"]["status"] for each in first["carried"]] == ["filled"]
+        await post(caller, "/v1/risk/resume")
+        bar_ns = await next_bar(caller, 1)
+        store.push(stamps_ns=(bar_ns, bar_ns))
+        assert (await caller.trade(bar_ns)).json()["reply"]["status"] == "filled"
+        again = (await post(caller, "/v1/risk/flatten", **asked)).json()
+        assert again["risk"]["state"] == "halted", "it lets nothing through, whoever resumed"
+        assert again["carried"] == first["carried"]
+        held = (await caller.http.get("/v1/positions")).json()["positions"]
+        assert len(held) == 1, "what was opened since is another flatten's"
+        other = {**asked, "client_id": "leave-2"}
+        assert len((await post(caller, "/v1/risk/flatten", **other)).json()["carried"]) == 1
+        wrong = await post(caller, "/v1/risk/flatten", reason="storm", client_id="a b")
+        assert wrong.status_code == 400
+
+    tell(folder, store, story)
+    operations = [r for r in iterate(folder / "journal.db") if isinstance(r, OperationRecord)]
+    assert [r.decision_id.rpartition(".")[0] for r in operations] == ["op-leave-1", "op-leave-2"]
+
+
 def test_of_two_flattens_at_once_the_position_is_closed_by_one(folder: Path, store: Store) -> None:
     async def story(caller: Caller) -> None:
         assert (await caller.trade()).json()["reply"]["status"] == "filled"
