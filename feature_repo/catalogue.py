@@ -87,11 +87,13 @@ def select(names: Iterable[str], timeframe: Timeframe | None = None) -> tuple[Fe
     members = CATALOGUE if timeframe is None else entries(timeframe)
     known = {feature.name for feature in members}
     for name in sorted(wanted - known):
-        near = difflib.get_close_matches(name, sorted(known), n=3)
+        words = sorted({*known, *Group, "default"})
+        near = difflib.get_close_matches(name, words, n=3) or ["default", *Group]
         of = "" if timeframe is None else f" for {timeframe} bars"
         raise NotFound(
-            f"unknown feature {name!r}{of}: the catalogue has {', '.join(near or sorted(known))}",
+            f"unknown feature {name!r}{of}: the catalogue has {', '.join(near)}",
             code="UNKNOWN_FEATURE",
+            remedy="`sextant features list` names every feature and its group.",
         )
     return tuple(feature for feature in members if feature.name in wanted)
 

@@ -38,4 +38,4 @@ def quicken() -> None:
 
 if __name__ == "__main__":
     quicken()
-    sys.exit(importlib.import_module("feast.cli.cli").cli())
+    sys.exit(importlib.import_module("feast.cli.cli").cli(prog_name="sextant feast"))

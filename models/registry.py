@@ -21,6 +21,7 @@ from models.faults import REFUSED, named_disk, named_mlflow
 from models.gates import Alias, Verdict
 from models.runs import Run, own_tags, reason_of, settle, sweep
 from models.tracking import (
+    LifecycleStage,
     MlflowClient,
     MlflowException,
     RunStatus,
@@ -38,7 +39,13 @@ from models.version import (
 )
 from online.domain.bundle import PROOFS
 from online.domain.certificate import Certificate, Trust, needed_policy, permit
-from online.domain.errors import ModelRefused, NotFound, SextantError, Unavailable
+from online.domain.errors import (
+    InvalidInput,
+    ModelRefused,
+    NotFound,
+    SextantError,
+    Unavailable,
+)
 
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
@@ -183,7 +190,9 @@ class Registry:
         versions = self.versions(name)
         if not versions:
             raise NotFound(
-                f"no model {name!r} is registered", code="NO_MODEL", remedy=_TRAIN_REMEDY
+                f"no model {name!r} is registered: there are {', '.join(self.names()) or 'none'}",
+                code="NO_MODEL",
+                remedy=_TRAIN_REMEDY,
             )
         return versions[0]
 
@@ -195,8 +204,14 @@ class Registry:
 
     def names(self) -> list[str]:
         """Return every registered name, sorted."""
+        found, token = list[str](), None
         with named_mlflow(self.uri):
-            return sorted(model.name for model in self._client.search_registered_models())
+            while True:
+                page = self._client.search_registered_models(max_results=_PAGE, page_token=token)
+                found += [model.name for model in page]
+                token = page.token
+                if not token:
+                    return sorted(found)
 
     def account(self, version: Version) -> Account:
         """Return what the run behind a version chose and measured."""
@@ -330,6 +345,13 @@ class Registry:
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
+            raise InvalidInput(
+                f"MLflow's experiment {name} was deleted",
+                code="EXPERIMENT_DELETED",
+                remedy="Restore it: `mlflow experiments restore --experiment-id "
+                f"{found.experiment_id}`. Its trials are counted.",
+            )
         if found is not None:
             return str(found.experiment_id)
         location = None
@@ -361,7 +383,8 @@ class Registry:
 
     def _missing(self, message: str, error: MlflowException) -> SextantError:
         if error.error_code in _ABSENT:
-            return NotFound(message, code="NO_MODEL", remedy=_TRAIN_REMEDY)
+            told = f"{message}; registered are {', '.join(self.names()) or 'none'}"
+            return NotFound(told, code="NO_MODEL", remedy=_TRAIN_REMEDY)
         return Unavailable(f"MLflow at {self.uri} does not answer: {error}")
 
 

@@ -336,13 +336,16 @@ class Lake(LakePart):
         if symbol not in {known for known, _ in entries}:
             names = ", ".join(sorted({known for known, _ in entries}))
             raise NotFound(
-                f"the lake has no bars of {symbol!r}: it holds {names}", code="UNKNOWN_SYMBOL"
+                f"the lake has no bars of {symbol!r}: it holds {names}",
+                code="UNKNOWN_SYMBOL",
+                remedy="Check the name, or bring its bars in first: `sextant ingest --help`.",
             )
         if (symbol, parsed.value) not in entries:
             known = ", ".join(sorted(length for name, length in entries if name == symbol))
             raise NotFound(
                 f"the lake has no {parsed} bars of {symbol}: it holds {known}",
                 code="UNKNOWN_TIMEFRAME",
+                remedy="Ingest them, or make them of shorter ones: `sextant data resample --help`.",
             )
         return sorted(self._folder(symbol, parsed).glob("*.parquet"))
 

@@ -14,12 +14,14 @@ padding:0 1rem}
 h1{font-size:1.6rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 table{border-collapse:collapse;margin:.3rem 0}
 td,th{padding:.25rem .8rem .25rem 0;text-align:left;border-bottom:1px solid #e3e6ea;
-vertical-align:top}
+vertical-align:top}.wide{overflow-x:auto}td.s{white-space:nowrap}td.t{min-width:16rem}
 td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%;height:auto}
 p.lead{color:#4a5058}.yes{color:#0a7f5a}.no{color:#c2412d}
 .cards{display:flex;flex-wrap:wrap;gap:1rem}.card{border:1px solid #e3e6ea;border-radius:6px;
 padding:.6rem 1rem;min-width:8rem}.card b{display:block;font-size:1.3rem}
 """
+_SHORT = 24
+"""Longest text of a cell that is not broken into lines, characters."""
 
 
 class Page:
@@ -57,7 +59,7 @@ class Page:
         """Add a table; numbers are set to the right, booleans become yes and no."""
         head = "".join(f"<th>{escape(column)}</th>" for column in columns)
         body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
-        self._parts.append(f"<table><tr>{head}</tr>{body}</table>")
+        self._parts.append(f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>")
 
     def picture(self, png: bytes, description: str) -> None:
         """Add a picture; `description` is read where it cannot be seen."""
@@ -96,5 +98,7 @@ def show(value: object) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return f"<td class='{show(value)}'>{show(value)}</td>"
-    kind = " class='n'" if isinstance(value, (int, float)) else ""
-    return f"<td{kind}>{escape(show(value))}</td>"
+    told = show(value)
+    text = "s" if len(told) <= _SHORT else "t"
+    kind = "n" if isinstance(value, (int, float)) else text
+    return f"<td class='{kind}'>{escape(told)}</td>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ CLOSING_SECONDS = 900.0
 """Longest wait for what closes everything, one position after the other."""
 IDLE_SECONDS = 30.0
 """How long an idle connection is used again: well below what the scorer keeps one open."""
+_ADDRESS = re.compile(r"https?://[^/\s]+.*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,10 +47,17 @@ class ScorerClient:
     closing_seconds = CLOSING_SECONDS
 
     def __init__(self, url: str, token: Path, timeout_seconds: float = 10.0) -> None:
+        if not _ADDRESS.fullmatch(url):
+            raise InvalidInput(f"a scorer's address is like http://127.0.0.1:8100, got {url!r}")
         try:
             secret = token.read_text().strip()
         except OSError as error:
-            raise InvalidInput(f"token file {token} cannot be read: {error}") from error
+            raise InvalidInput(
+                f"the scorer's token {token} cannot be read: {error.strerror}",
+                code="NO_TOKEN",
+                remedy="`sextant up` makes one: name the home it runs on (--home), or the file "
+                "(--token).",
+            ) from error
         self._http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
@@ -113,7 +122,7 @@ class ScorerClient:
         try:
             response = self._http.post(path, content=content, timeout=wait_seconds)
         except httpx.ConnectError as error:
-            raise Unavailable(f"the scorer does not answer {path}: {error}") from error
+            raise self._silent(path, error) from error
         except httpx.HTTPError as error:
             raise _in_doubt(
                 f"no answer to {path} came within {wait_seconds:g} s: {error}"
@@ -127,12 +136,15 @@ class ScorerClient:
         content = msgspec.json.encode(body)
         return self._read(lambda: self._http.post(path, content=content), path)
 
-    @staticmethod
-    def _read(call: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - a bound httpx call
+    def _silent(self, path: str, error: httpx.HTTPError) -> Unavailable:
+        at = str(self._http.base_url).rstrip("/")
+        return Unavailable(f"no scorer answers at {at}{path}: {error}")
+
+    def _read(self, call: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - a bound httpx call
         try:
             response: httpx.Response = call()
         except httpx.HTTPError as error:
-            raise Unavailable(f"the scorer does not answer {path}: {error}") from error
+            raise self._silent(path, error) from error
         try:
             return _answer_of(response, path)
         except msgspec.DecodeError as error:

@@ -358,7 +358,10 @@ def read_decision(path: Path, decision_id: str) -> tuple[Record, ...]:
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading; what SQLite says of it becomes an error of ours."""
     if not path.is_file():
-        raise NotFound(f"there is no journal at {path}", remedy="Name the scorer's journal.")
+        raise NotFound(
+            f"there is no journal at {path}",
+            remedy="Name the home of a scorer that has run (--home), or its journal.",
+        )
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             yield connection
@@ -368,7 +371,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             raise InvalidInput(
                 f"{path} is no journal: {told}",
                 code="NOT_A_JOURNAL",
-                remedy="Name the scorer's journal.",
+                remedy="Name the home of a scorer that has run (--home), or its journal.",
             ) from error
         if "malformed" in told:
             raise JournalCorrupt(f"journal {path}: {told}") from error

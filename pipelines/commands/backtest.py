@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from online.domain.market import NANOSECONDS_PER_SECOND
+from pipelines.commands.days import bounds_ns
 from pipelines.commands.environment import flow_servers, prepare_environment
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, rows_table, write_json
@@ -57,8 +57,8 @@ def backtest(
     json: JsonOption = False,
 ) -> None:
     """Trade past bars with registered models through the scorer's own code, and report."""
+    start_ns, end_ns = bounds_ns(since, until)
     prepare_environment(Home(home))
-    start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     wanted = names or ["EURUSD.H1.barrier"]
     told = f"backtesting {', '.join(wanted)}"
     with flow_servers(Home(home)) as mlflow_uri, notes.status(told):
@@ -81,9 +81,3 @@ def backtest(
     console.print(report.headline, soft_wrap=True)
     console.print(report.costs, soft_wrap=True)
     console.print(f"Report: {report.page}", soft_wrap=True)
-
-
-def _nanoseconds(day: datetime | None) -> int | None:
-    if day is None:
-        return None
-    return int(day.replace(tzinfo=UTC).timestamp()) * NANOSECONDS_PER_SECOND

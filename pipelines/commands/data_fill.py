@@ -21,6 +21,8 @@ from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, write_json
 from pipelines.home import Home
 
+_REMEDY = "A recipe is a TOML file such as pipelines/sources/recipe.toml."
+
 
 class _Step(NamedTuple):
     """One file, or folder of quotes, to bring in."""
@@ -75,10 +77,13 @@ def read_recipe(recipe: Path, data: Path) -> list[_Step]:
     """
     try:
         tables = tomllib.loads(recipe.read_text(encoding="utf-8"))["source"]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"recipe {recipe} cannot be read: {error}") from error
+    except OSError as error:
+        why = f"recipe {recipe} cannot be read: {error.strerror}"
+        raise InvalidInput(why, remedy=_REMEDY) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"recipe {recipe} cannot be read: {error}", remedy=_REMEDY) from error
     except KeyError:
-        raise InvalidInput(f"recipe {recipe} has no [[source]]") from None
+        raise InvalidInput(f"recipe {recipe} has no [[source]]", remedy=_REMEDY) from None
     steps = []
     for number, table in enumerate(tables, start=1):
         try:

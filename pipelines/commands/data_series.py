@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from online.domain.errors import InvalidInput
-from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
+from online.domain.market import Timeframe
+from pipelines.commands.days import bounds_ns
 from pipelines.commands.environment import prepare_environment
 from pipelines.commands.ingesting import parse_timeframes
 from pipelines.commands.options import (
@@ -194,7 +195,7 @@ def _read(
     from pipelines.lake import Lake
     from pipelines.lake_ticks import TickLake
 
-    bounds, root = (_nanoseconds(since), _nanoseconds(until)), Home(home).lake
+    bounds, root = bounds_ns(since, until), Home(home).lake
     if feed is None:
         stamp = "closed_at_ns"
         frame = Lake(root).read_bars(symbol, timeframe, *bounds, microstructure=True)
@@ -212,7 +213,7 @@ def _origins(
     """Return how many rows each source has, with its rank."""
     from pipelines.lake import Lake
 
-    bounds = (_nanoseconds(since), _nanoseconds(until))
+    bounds = bounds_ns(since, until)
     frame = Lake(Home(home).lake).read_bars(symbol, timeframe, *bounds, provenance=True)
     counted = frame.groupby(["source", "priority"], sort=True).size().reset_index(name="rows")
     return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]
@@ -229,9 +230,3 @@ def _rows(frame: pd.DataFrame, stamp: str) -> list[dict[str, object]]:
         {stamp.removesuffix("_ns"): text, **{str(k): v for k, v in row.items()}}
         for text, row in zip(texts, numbers, strict=True)
     ]
-
-
-def _nanoseconds(day: datetime | None) -> int | None:
-    if day is None:
-        return None
-    return int(day.replace(tzinfo=UTC).timestamp()) * NANOSECONDS_PER_SECOND

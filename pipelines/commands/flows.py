@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from online.domain.errors import InvalidInput
-from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
+from online.domain.market import Timeframe
 from pipelines.commands import catalogue
+from pipelines.commands.days import bounds_ns, first_moment_ns
 from pipelines.commands.environment import flow_servers, online_store, prepare_environment
 from pipelines.commands.options import (
     HOME,
@@ -79,7 +79,7 @@ def features(
         online_store(Home(home)),
         notes.status(f"computing the features of {symbol} {timeframe}"),
     ):
-        report = featurize(home, symbol, timeframe, _nanoseconds(until))
+        report = featurize(home, symbol, timeframe, first_moment_ns(until))
     if json:
         write_json(report)
     else:
@@ -188,9 +188,10 @@ def train(
     from models.targets import parse_target
     from online.instruments import find_instrument
 
-    find_instrument(symbol)  # a wrong name is told before servers are started
+    find_instrument(symbol)  # what is wrong is told before servers are started
+    length, bounds = Timeframe.parse(timeframe), bounds_ns(since, until)
     words = None if features is None else [word.strip() for word in features.split(",")]
-    names = None if words is None else expand(words, Timeframe.parse(timeframe))
+    names = None if words is None else expand(words, length)
     families = on_device(parse_families(family), parse_device(device))
     asked = parse_target(target)
     recipe = Recipe(
@@ -205,7 +206,6 @@ def train(
         validators=ValidatorChoice(novelty, conformal, META_INPUTS if meta else ()),
         rolling_days=parse_training_window(window),
     )
-    start_ns, end_ns = _nanoseconds(since), _nanoseconds(until)
     with (
         progress_bar(f"training {family} on {symbol} {timeframe}") as advance,
         flow_servers(Home(home)) as mlflow_uri,
@@ -214,7 +214,7 @@ def train(
         from pipelines.train import train as run_train
 
         report = run_train(
-            *(home, symbol, timeframe, start_ns, end_ns, mlflow_uri, recipe),
+            *(home, symbol, timeframe, *bounds, mlflow_uri, recipe),
             scheduler=scheduler,
             crew_size=crew,
         )
@@ -258,10 +258,3 @@ def promote(
         return
     console.print(rows_table("Gates", report.gates))
     console.print(report.headline, soft_wrap=True)
-
-
-def _nanoseconds(day: datetime | None) -> int | None:
-    """Return a day's first moment, nanoseconds since 1970 UTC."""
-    if day is None:
-        return None
-    return int(day.replace(tzinfo=UTC).timestamp()) * NANOSECONDS_PER_SECOND

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsons
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -226,12 +226,13 @@ def describe_source(source: str, told: dict[str, Any], path: Path | None) -> Any
     try:
         return TypeAdapter[Any](union).validate_python(described)
     except ValidationError as error:
-        wrong = "; ".join(_complaint(source, fault) for fault in error.errors())
-        raise InvalidInput(f"source {source}: {wrong}") from error
+        told = dict.fromkeys(_complaint(source, fault) for fault in error.errors())
+        raise InvalidInput(f"source {source}: {'; '.join(told)}") from error
 
 
 def _complaint(source: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's description of a fault
     steps = [str(step) for step in fault["loc"] if step not in {source, "lean-ticks"}]
+    steps = [step for step in steps if not step.startswith("literal[")]  # a union's part
     name = ".".join(_FIELDS.get(step, step) for step in steps)
     option = f"--{name}" if name in _OPTIONS else f"--set {name}"
     match fault["type"]:
@@ -239,6 +240,11 @@ def _complaint(source: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's des
             return f"{option} is needed"
         case "extra_forbidden":
             return f"{option} is not one of its options"
+        case "literal_error" if name == "preset":
+            from pipelines.sources.layout import Preset
+
+            known = ", ".join(get_args(Preset))
+            return f"--preset: expected {known} or generic, got {fault['input']!r}"
         case _ if not name:
             return str(fault["msg"]).removeprefix("Value error, ")
         case _:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from online.domain.market import Timeframe
 from pipelines.home import DEFAULT_HOME
 
 HomeOption = Annotated[
@@ -20,7 +21,7 @@ HomeOption = Annotated[
 ]
 SymbolOption = Annotated[str, typer.Option("--symbol", help="Instrument, such as EURUSD.")]
 TimeframeOption = Annotated[
-    str, typer.Option("--timeframe", help="Length of the bars: M1, M5, M15, H1, H4 or D1.")
+    str, typer.Option("--timeframe", help=f"Length of the bars: {', '.join(Timeframe)}.")
 ]
 DayOption = Annotated[
     datetime | None,

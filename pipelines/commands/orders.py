@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from online.domain.errors import InvalidInput
 from pipelines.commands.options import HOME, HomeOption, JsonOption
 from pipelines.commands.terminal import console, notes, write_json
 from pipelines.home import Home
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.scorer_client import ScorerClient
 
 URL = "http://127.0.0.1:8100"
+_FATES = ("filled", "partial", "done", "rejected", "expired", "cancelled", "not_sent")
 _HELP = """Orders and positions of a running scorer.
 
 Every change is written to the journal with who wanted it, then sent once. It has an id; asked for
@@ -243,9 +245,7 @@ def resolve(
     intent_id: Annotated[str, typer.Argument(help="Of the order of unknown fate, or vanished.")],
     status: Annotated[
         str,
-        typer.Option(
-            help="What became of it: filled, partial, done, rejected, expired, cancelled, not_sent."
-        ),
+        typer.Option(help=f"What became of it: {', '.join(_FATES)}."),
     ],
     by: Annotated[str, typer.Option("--by", help="Your name; journaled.")],
     note: Annotated[str, typer.Option("--note", help="From what you know it; journaled.")],
@@ -263,6 +263,8 @@ def resolve(
     still shows is refused. State only what you have seen in
     the terminal's history or been told by the broker; the journal keeps your name and note.
     """
+    if status not in _FATES:
+        raise InvalidInput(f"--status is one of {', '.join(_FATES)}, got {status!r}")
     told = {"price": price, "volume_lots": volume, "position": position}
     body = {"intent_id": intent_id, "status": status, "by": by, "note": note, **told}
     with open_client(home, url, token) as scorer:

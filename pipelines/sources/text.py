@@ -53,7 +53,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise NotFound(f"no file {path}", code="FILE_NOT_FOUND") from None
+        raise NotFound(
+            f"there is no file {path}", code="FILE_NOT_FOUND", remedy="Check the path."
+        ) from None
     except OSError as error:
         raise InvalidMarketData(
             f"{path} cannot be read: {error.strerror}", code="UNREADABLE_FILE"

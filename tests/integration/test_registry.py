@@ -315,6 +315,30 @@ def test_an_alias_of_no_model_is_named(registry: Registry, name: str) -> None:
         registry.find(name, "1")
 
 
+def test_every_name_is_listed_however_many_fit_on_a_page(
+    registry: Registry, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with registry.record(name, "run") as run:
+        for number in range(3):
+            run.client.create_registered_model(f"{name}.many{number}")
+    monkeypatch.setattr("models.registry._PAGE", 2)
+    assert {f"{name}.many{number}" for number in range(3)} <= set(registry.names())
+    with pytest.raises(NotFound, match=f"registered are .*{name}.many0, {name}.many1"):
+        registry.resolve(f"{name}.non", Alias.PAPER)
+
+
+def test_an_experiment_that_was_deleted_is_no_outage(registry: Registry, name: str) -> None:
+    with registry.record(name, "run") as run:
+        run.log_tags({TRIAL_TAG: "a"})
+    run.client.delete_experiment(run.experiment_id)
+    with pytest.raises(InvalidInput, match="was deleted") as caught, registry.record(name, "again"):
+        pass
+    assert caught.value.code == "EXPERIMENT_DELETED"
+    run.client.restore_experiment(run.experiment_id)
+    with registry.record(name, "again"):
+        assert registry.count_trials(name, "b") == 2
+
+
 def test_a_version_that_is_no_number_and_a_name_that_is_none_are_no_outage(
     registry: Registry, name: str
 ) -> None:

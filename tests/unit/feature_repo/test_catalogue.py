@@ -10,6 +10,7 @@ from feature_repo.catalogue import (
     DEFAULT_NAMES,
     available,
     contract,
+    expand,
     select,
 )
 from feature_repo.expression import CLOSE, call
@@ -40,6 +41,12 @@ def test_an_unknown_feature_is_refused_with_what_is_near() -> None:
     with pytest.raises(NotFound, match="rsi_14") as refusal:
         contract(Timeframe.H1, ["rsi_15"])
     assert refusal.value.code == "UNKNOWN_FEATURE"
+
+
+@pytest.mark.parametrize(("word", "near"), [("defaul", "default"), ("hig", "higher")])
+def test_a_group_that_is_almost_one_is_refused_with_what_is_near(word: str, near: str) -> None:
+    with pytest.raises(NotFound, match=f"the catalogue has {near}"):
+        expand([word], Timeframe.H1)
 
 
 def test_a_source_without_volume_has_no_feature_of_it() -> None:

@@ -269,6 +269,12 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
         ("ingest --source nope", "expected one of demo, csv, parquet, ticks, terminal"),
         ("ingest --source csv", "--path is needed; --preset is needed"),
         ("ingest --source csv --preset histdata --path a --feed oanda", "--feed is not one of"),
+        (
+            "ingest --source csv --preset histdat --path a",
+            "csv: --preset: expected histdata, mt5, cryptodatadownload or generic, got 'histdat'",
+        ),
+        ("ingest --source csv --preset histdata --path absent.csv", "there is no file absent.csv"),
+        ("data show --since 2018-01-01 --until 2017-01-01", "--until must be after --since"),
         ("ingest --source ticks --path a --feed oanda", "--clock is needed"),
         ("ingest --source ticks --path . --feed oanda --clock UTC --reference A.H1", "of bars"),
         ("ingest --source demo --reference EURUSD", "SYMBOL.TIMEFRAME such as EURUSD.H1"),

@@ -21,12 +21,16 @@ def test_a_page_holds_its_tables_and_pictures_and_fetches_nothing(tmp_path: Path
     page.paragraph("5 < 6")
     page.cards({"trades": 1234})
     page.table(["name", "met"], [["ratio", True], ["other", False]])
+    page.table(
+        ["wanted", "meaning"], [["<= 1e-06", "A sentence that goes on for more than a line"]]
+    )
     page.picture(PNG, 'price "chart"')
     page.write(tmp_path / "deep" / "page.html")
     text = (tmp_path / "deep" / "page.html").read_text()
     assert "Report &lt;1&gt;" in text
     assert "1,234" in text
     assert "<td class='yes'>yes</td>" in text
+    assert "<td class='s'>&lt;= 1e-06</td><td class='t'>A sentence" in text
     assert "price &quot;chart&quot;" in text
     assert "http://" not in text
     assert "https://" not in text

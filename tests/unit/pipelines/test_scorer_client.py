@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from online.app import KEEP_ALIVE_SECONDS
-from online.domain.errors import Unavailable
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Timeframe
 from pipelines import scorer_client
 from pipelines.scorer_client import IDLE_SECONDS, ScorerClient
@@ -118,6 +118,22 @@ def test_a_proxys_page_is_no_scorers_answer_and_no_refusal_of_an_order(
     assert sent.value.code == "MAY_BE_UNDER_WAY"
 
 
+@pytest.mark.parametrize(
+    ("url", "code", "told"),
+    [
+        ("nonsense", "INVALID_INPUT", "like http://127.0.0.1:8100, got 'nonsense'"),
+        ("http://", "INVALID_INPUT", "like http://127.0.0.1:8100, got 'http://'"),
+        ("http://127.0.0.1:1", "NO_TOKEN", "No such file"),
+    ],
+)
+def test_an_address_or_token_that_is_none_is_told_before_anything_is_asked(
+    tmp_path: Path, url: str, code: str, told: str
+) -> None:
+    with pytest.raises(InvalidInput, match=told) as refusal:
+        ScorerClient(url, tmp_path / "absent")
+    assert refusal.value.code == code
+
+
 def test_a_scorer_that_is_not_there_was_asked_for_nothing(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("x" * 40)
@@ -127,3 +143,4 @@ def test_a_scorer_that_is_not_there_was_asked_for_nothing(tmp_path: Path) -> Non
     ):
         client.operate("/v1/orders/close", {}, 1.0)
     assert refusal.value.code == "UNAVAILABLE"
+    assert "no scorer answers at http://127.0.0.1:1/v1/orders/close" in str(refusal.value)

@@ -23,6 +23,10 @@ pytestmark = pytest.mark.usefixtures("own_environment")
         (["--slippage", "1.5"], "'--slippage'"),
         (["--slippage", "nan"], "'--slippage'"),
         (["--slipage", "4"], "--slipage"),
+        (["--timeframe", "H2"], "unknown timeframe 'H2'"),
+        (["--since", "2018-01-01", "--until", "2018-01-01"], "--until must be after --since"),
+        (["--features", "defaul"], "the catalogue has default"),
+        (["--features", "qqq"], "the catalogue has default, returns, trend, "),
     ],
 )
 def test_a_wrong_argument_costs_no_start_of_servers(
