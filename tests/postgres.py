@@ -63,13 +63,31 @@ class PostgresForTests:
 
     def kill(self) -> None:
         """Kill -9 the server and all its processes, as the kernel does when memory is out."""
-        first = int((self._data / "postmaster.pid").read_text().splitlines()[0])
-        leader = psutil.Process(first)
+        leader = psutil.Process(self._leader)
         everybody = [leader, *leader.children(recursive=True)]
         for process in everybody:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(everybody, timeout=30)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze the server and all its processes until the block ends: connections stay open."""
+        leader = psutil.Process(self._leader)
+        leader.suspend()
+        everybody = [leader, *leader.children(recursive=True)]
+        for process in everybody:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(everybody):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    @property
+    def _leader(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(

@@ -6,6 +6,7 @@ The tables, triggers and views themselves are written in ``infra/migrations/vers
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -29,11 +30,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from online.domain.errors import InvalidInput, Unavailable
+from pipelines.audit.bounded_connection import STATEMENT_SECONDS, bound
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "infra" / "migrations"
 SCHEMA = "audit"
 _CONNECT_SECONDS = 5
-_STATEMENT_SECONDS = 120
 _LINK = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -69,8 +70,10 @@ RECORDS = Table(
 """The columns of a record that the relay writes or compares; the database fills the others."""
 
 
-def connect(url: str, pool_size: int = 2) -> Engine:
+def connect(url: str, pool_size: int = 2, stopping: threading.Event | None = None) -> Engine:
     """Return pooled connections to a PostgreSQL server; none is opened yet.
+
+    None waits for ever: see `pipelines.audit.bounded_connection`.
 
     Parameters
     ----------
@@ -78,6 +81,8 @@ def connect(url: str, pool_size: int = 2) -> Engine:
         ``postgresql://user:password@host/database``, as libpq spells it.
     pool_size
         Connections kept open (> 0); as many more may be opened for a while.
+    stopping
+        Set by whoever wants everything to end soon: then a silent server is given up at once.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def connect(url: str, pool_size: int = 2) -> Engine:
         raise InvalidInput("the PostgreSQL URL cannot be read: expected postgresql://...") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise InvalidInput(f"expected a postgresql:// URL, got {parsed.drivername}://")
-    return create_engine(
+    engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -99,10 +104,12 @@ def connect(url: str, pool_size: int = 2) -> Engine:
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             "application_name": "sextant-audit",
-            "options": f"-c statement_timeout={round(_STATEMENT_SECONDS * 1000)}",
+            "options": f"-c statement_timeout={round(STATEMENT_SECONDS * 1000)}",
             **_LINK,
         },
     )
+    bound(engine, stopping)
+    return engine
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:

@@ -72,7 +72,7 @@ def relay(
     from pipelines.audit.relay_report import RelayReport
 
     path, stopping = find_journal(home, journal), threading.Event()
-    engine = postgres.connect(_read_url(url_file))
+    engine = postgres.connect(_read_url(url_file), stopping=stopping)
     _log_to_errors()
     relaying = Relay(path, engine, batch_records, None if follow else patience_seconds, stopping)
     telling = None

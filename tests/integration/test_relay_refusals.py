@@ -193,7 +193,7 @@ def test_an_absent_journal_is_named(tmp_path: Path, engine: Engine) -> None:
 def test_a_statement_that_never_ends_is_given_up_and_counts_as_silence(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "_STATEMENT_SECONDS", 0.02)
+    monkeypatch.setattr(postgres, "STATEMENT_SECONDS", 0.02)
     bounded = postgres.connect(url)
     with bounded.connect() as connection, pytest.raises(OperationalError, match="timeout"):
         connection.execute(text("SELECT pg_sleep(60)"))
