@@ -46,6 +46,9 @@ class LabelChoice:
     slippage_points
         By how much each fill at the market is worse, whole points (>= 0); None for what is known or
         assumed of the symbol.
+    swap_points
+        What a night pays a long and a short position, points, negative costs; None for what is
+        declared for the symbol.
     """
 
     stop_units: float = 1.0
@@ -56,6 +59,7 @@ class LabelChoice:
     commission_per_lot_side: float = 3.5
     target: Target = Target.BARRIER
     slippage_points: int | None = None
+    swap_points: tuple[float, float] | None = None
 
     def rule(self, timeframe: Timeframe) -> BarrierRule:
         """Return the barriers on bars of `timeframe`."""

@@ -87,6 +87,7 @@ def backtest(
     mlflow_uri: str | None = None,
     spread_points: float | None = None,
     slippage_points: int | None = None,
+    swap_points: tuple[float, float] | None = None,
     quick: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters are given by name
 ) -> BacktestReport:
     """Trade past bars with registered models, under the replay mode's account and limits.
@@ -110,6 +111,9 @@ def backtest(
     slippage_points
         By how much each fill at the market is worse; None for the settings', which may leave it to
         what is known or assumed of each symbol.
+    swap_points
+        What a night pays a long and a short position, points, negative costs; None for what is
+        declared for each symbol.
     quick
         Leave out what takes many runs: other choices, coins, redrawn candles.
 
@@ -125,12 +129,13 @@ def backtest(
     home, settings = Home(Path(home_root)), load_settings("replay")
     spread = settings.broker.assumed_spread_points if spread_points is None else spread_points
     slipped = settings.broker.slippage_points if slippage_points is None else slippage_points
+    charged = (spread, slipped, swap_points)
     if not names:
         raise InvalidInput("a backtest needs at least one model", code="NO_MODEL")
     models = [load_model(home, name, alias, mlflow_uri) for name in names]
     learnt_ns = max(model.manifest.training.ended_at_ns for model in models)
     begun_ns = learnt_ns + 1 if start_ns is None else start_ns
-    lanes = [prepare(home, model, begun_ns, end_ns, spread, slipped) for model in models]
+    lanes = [prepare(home, model, begun_ns, end_ns, *charged) for model in models]
     world = world_of(home, settings, lanes)
     found = trade(world, lanes)
     rules = [with_model(lane, RuleModel.like(lane.model.manifest)) for lane in lanes]
@@ -157,12 +162,13 @@ def prepare(
     end_ns: int | None,
     spread_points: float | None,
     slippage_points: int | None,
+    swap_points: tuple[float, float] | None,
 ) -> Lane:
     """Return the bars to trade, and features computed in batch from the lake alone."""
     manifest = model.manifest
     market = read_market(
         Lake(home.lake),
-        find_instrument(manifest.symbol).slipping(slippage_points),
+        find_instrument(manifest.symbol).slipping(slippage_points).swapping(swap_points),
         manifest.timeframe,
         start_ns,
         time.time_ns() if end_ns is None else end_ns,

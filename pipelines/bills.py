@@ -84,10 +84,10 @@ def bill_of(market: Market, trades: Sequence[Trade], currency: str) -> Bill:
     return Bill(
         instrument.symbol,
         len(mine),
-        spread=-fsum(a * b for a, b in zip(worth, _crossed(market, mine), strict=True)),
+        spread=0.0 - fsum(a * b for a, b in zip(worth, _crossed(market, mine), strict=True)),
         commission=fsum(trade.commission for trade in mine),
         swap=fsum(trade.swap for trade in mine),
-        slippage=-fsum(slipped * n * each for n, each in zip(fills, worth, strict=True)),
+        slippage=0.0 - fsum(slipped * n * each for n, each in zip(fills, worth, strict=True)),
         net=fsum(trade.pnl_net for trade in mine),
     )
 

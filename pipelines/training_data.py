@@ -159,7 +159,8 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         If there is too little to learn from.
     """
     vector, lake, label = plan.vector, Lake(plan.home.lake), plan.recipe.label
-    instrument = find_instrument(plan.symbol).slipping(label.slippage_points)
+    known = find_instrument(plan.symbol)
+    instrument = known.slipping(label.slippage_points).swapping(label.swap_points)
     features = select(vector.all_names, plan.timeframe)
     panel = load_panel(lake, plan.symbol, plan.timeframe, plan.end_ns, features)
     require_served(panel, features)

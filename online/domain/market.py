@@ -283,6 +283,13 @@ class Instrument:
             f"({self.slippage_source})"
         )
 
+    def swapping(self, points: tuple[float, float] | None) -> Instrument:
+        """Return the instrument under swaps that were given, long and short; itself without."""
+        if points is None:
+            return self
+        long, short = points
+        return replace(self, swap_long_points=long, swap_short_points=short, swap_source="as given")
+
     def slipping(self, points: int | None) -> Instrument:
         """Return the instrument under a slippage that was given; itself where none was."""
         if points is None:

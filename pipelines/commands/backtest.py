@@ -50,6 +50,13 @@ def backtest(
             min=0, help="By how much a fill at the market is worse, points; else the symbol's."
         ),
     ] = None,
+    swap: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LONG SHORT",
+            help="Paid for a night to either side, points, negative costs; else the symbol's.",
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out Monte Carlo, coins and other choices.")
     ] = False,
@@ -67,6 +74,7 @@ def backtest(
         report = run(
             *(home, wanted, alias, start_ns, end_ns, mlflow_uri, spread_points),
             slippage_points=slippage,
+            swap_points=swap,
             quick=quick,
         )
     if json:

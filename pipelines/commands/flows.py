@@ -159,6 +159,13 @@ def train(
             min=0, help="By how much a fill at the market is worse, points; else the symbol's."
         ),
     ] = None,
+    swap: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LONG SHORT",
+            help="Paid for a night to either side, points, negative costs; else the symbol's.",
+        ),
+    ] = None,
     window: Annotated[
         str,
         typer.Option(help="What each fold, and what serves, learns from: expanding or rolling:N."),
@@ -197,7 +204,10 @@ def train(
     recipe = Recipe(
         families=families,
         label=LabelChoice(
-            target=asked, assumed_spread_points=spread_points, slippage_points=slippage
+            target=asked,
+            assumed_spread_points=spread_points,
+            slippage_points=slippage,
+            swap_points=swap,
         ),
         features=names,
         target=asked,

@@ -273,6 +273,8 @@ def test_every_choice_makes_another_trial() -> None:
     assert RECIPE.trial(NAMES[:-1]) != known
     sliding = dataclasses.replace(RECIPE.label, slippage_points=3)
     assert dataclasses.replace(RECIPE, label=sliding).trial(NAMES) != known
+    held = dataclasses.replace(RECIPE.label, swap_points=(-4.0, 0.0))
+    assert dataclasses.replace(RECIPE, label=held).trial(NAMES) != known
     assert RECIPE.label.costs(1e5, 1.0, slippage_points=4).slippage_points == 4
     assert sliding.costs(1e5, 1.0, slippage_points=4).slippage_points == 3
     assert "xgboost.max_depth" in RECIPE.parameters()

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.usefixtures("own_environment")
         (["--slippage", "1.5"], "'--slippage'"),
         (["--slippage", "nan"], "'--slippage'"),
         (["--slipage", "4"], "--slipage"),
+        (["--swap", "-3.8", "much"], "'--swap'"),
+        (["--swap", "-3.8"], "'--swap'"),
         (["--timeframe", "H2"], "unknown timeframe 'H2'"),
         (["--since", "2018-01-01", "--until", "2018-01-01"], "--until must be after --since"),
         (["--features", "defaul"], "the catalogue has default"),

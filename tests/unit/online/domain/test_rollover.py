@@ -56,6 +56,16 @@ def test_a_swap_that_nobody_knows_is_told_and_charges_nothing() -> None:
     assert TradingRules.of(unknown) == TradingRules()
 
 
+def test_a_swap_that_was_given_goes_before_what_is_declared() -> None:
+    for each in load_instruments().values():
+        given = each.swapping((-1.5, 0.25))
+        assert (given.swap_long_points, given.swap_short_points) == (-1.5, 0.25)
+        assert "(as given)" in given.swap_told
+        assert each.swapping(None) is each
+    with pytest.raises(InvalidSettings, match="must both be finite"):
+        load_instruments()["EURUSD"].swapping((float("nan"), 0.0))
+
+
 def test_every_declared_swap_names_its_source_and_none_is_credited() -> None:
     for each in load_instruments().values():
         if each.swap_long_points is None or each.swap_short_points is None:
