@@ -104,7 +104,7 @@ class World:
 
     folder: Path
     terminal: Terminal
-    heartbeat: float = 0.2
+    heartbeat: float = 1.0
     timeout: float = 5.0
     ladder: str = "[]"
     absence: float = 0.3

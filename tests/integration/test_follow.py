@@ -161,7 +161,7 @@ def test_a_start_goes_on_where_the_lake_ends_and_pushes_the_same_bar_again(marke
 
 
 def test_a_gateway_that_is_away_for_a_while_loses_nothing(market: Market) -> None:
-    place = GatewayPlace(**market.live.place, answer_seconds=0.5)
+    place = GatewayPlace(**market.live.place, answer_seconds=2.0)
     with served_home() as home, open_link(place) as link:
         feed = follow(home, link, market, None)
         feed.poll()

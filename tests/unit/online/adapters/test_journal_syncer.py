@@ -25,6 +25,7 @@ from online.prepared_log import log_of
 
 pytestmark = pytest.mark.lean
 LOG_BYTES = 500_000
+PATIENCE_SECONDS = 30.0
 WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -149,9 +150,10 @@ def test_a_prepared_log_is_begun_anew_at_once_when_half_of_it_is_used_and_keeps_
     monkeypatch.setattr(syncer, "_checkpoint", note)
     written = 0
     for _ in range(3):
-        while not begun.is_set():
+        while not (syncer._has_hurried or begun.is_set()):
             written += 1
             asyncio.run(journal.append(HaltRecord(written, "w" * 2000, "test")))
+        assert begun.wait(PATIENCE_SECONDS)
         begun.clear()
     assert all(LOG_BYTES // 2 <= bytes_ < LOG_BYTES for bytes_ in used)
     assert log_of(path).stat().st_size == length, "its length alone is no reason"
