@@ -23,6 +23,7 @@ IDLE_SECONDS = 30.0
 """How long an idle connection is used again: well below what the scorer keeps one open."""
 _ADDRESS = re.compile(r"https?://[^/\s]+.*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OBJECT = dict[str, Any]
 
 
 class ScorerClient:
@@ -103,7 +104,15 @@ class ScorerClient:
         Unavailable, SextantError
             As for the other calls.
         """
-        return self._read(lambda: self._http.get(path), path)
+        answer: dict[str, Any] = self._read(lambda: self._http.get(path), path)
+        return answer
+
+    def records_of(self, decision_id: str) -> list[dict[str, Any]]:
+        """Return every record of a decision or operation, oldest first; errors as `get`."""
+        path = f"/v1/decisions/{decision_id}"
+        kind = list[dict[str, Any]]
+        records: list[dict[str, Any]] = self._read(lambda: self._http.get(path), path, kind)
+        return records
 
     def post(self, path: str, body: object) -> dict[str, Any]:
         """Return what a POST of `body` to `path` answers; errors as `get`."""
@@ -128,25 +137,27 @@ class ScorerClient:
                 f"no answer to {path} came within {wait_seconds:g} s: {error}"
             ) from error
         try:
-            return _answer_of(response, path)
+            answer: dict[str, Any] = _answer_of(response, path, _OBJECT)
         except msgspec.DecodeError as error:
             raise _in_doubt(_is_none(response)) from error
+        return answer
 
     def _post(self, path: str, body: object) -> dict[str, Any]:
         content = msgspec.json.encode(body)
-        return self._read(lambda: self._http.post(path, content=content), path)
+        answer: dict[str, Any] = self._read(lambda: self._http.post(path, content=content), path)
+        return answer
 
     def _silent(self, path: str, error: httpx.HTTPError) -> Unavailable:
         at = str(self._http.base_url).rstrip("/")
         return Unavailable(f"no scorer answers at {at}{path}: {error}")
 
-    def _read(self, call: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - a bound httpx call
+    def _read(self, call: Any, path: str, kind: Any = _OBJECT) -> Any:  # noqa: ANN401 - of httpx
         try:
             response: httpx.Response = call()
         except httpx.HTTPError as error:
             raise self._silent(path, error) from error
         try:
-            return _answer_of(response, path)
+            return _answer_of(response, path, kind)
         except msgspec.DecodeError as error:
             raise Unavailable(
                 _is_none(response),
@@ -155,15 +166,15 @@ class ScorerClient:
             ) from error
 
 
-def _answer_of(response: httpx.Response, path: str) -> dict[str, Any]:
-    answer = msgspec.json.decode(response.content, type=dict[str, Any])
+def _answer_of(response: httpx.Response, path: str, kind: Any) -> Any:  # noqa: ANN401 - a type
     if response.is_error:
+        answer = msgspec.json.decode(response.content, type=_OBJECT)
         raise SextantError(
             f"the scorer refused {path}: {answer.get('detail', response.text)}",
             code=answer.get("code", "SCORER_REFUSED"),
             remedy=answer.get("remedy"),
         )
-    return answer
+    return msgspec.json.decode(response.content, type=kind)
 
 
 def _is_none(response: httpx.Response) -> str:

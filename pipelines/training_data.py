@@ -237,7 +237,13 @@ def open_training_store(plan: TrainPlan) -> FeatureStore:
 def define_service(plan: TrainPlan, manifest: Manifest) -> str:
     """Write the model's feature service into Feast's registry; return its name.
 
-    The views are there since the features were read (`read_features`).
+    The views are there since the features were read (`read_features`), unless the registry was
+    lost since, and what was read kept.
     """
-    named = (plan.name, manifest.vector, manifest.transform_fingerprint)
-    return define_model_service(open_training_store(plan), *named)
+    store = open_training_store(plan)
+    asked = {view.name for view in manifest.vector.views}
+    if manifest.vector.window is not None:
+        asked.add(manifest.vector.window.view)
+    if not asked <= {view.name for view in store.list_feature_views()}:
+        apply_definitions(store, store_paths(plan.home).offline_root, [plan.timeframe])
+    return define_model_service(store, plan.name, manifest.vector, manifest.transform_fingerprint)

@@ -102,7 +102,7 @@ def show(
     """Show everything the journal holds of one order, as JSON."""
     with open_client(home, url, token) as scorer:
         order = scorer.get(f"/v1/orders/{intent_id}")
-        records = scorer.get(f"/v1/decisions/{order['decision_id']}")
+        records = scorer.records_of(order["decision_id"])
     write_json({"order": order, "records": records})
 
 
