@@ -100,7 +100,7 @@ class Run:
 
 def own_tags() -> dict[str, str]:
     """Return the tag that says which process records a run."""
-    return {OWNER_TAG: f"{socket.gethostname()}:{os.getpid()}"}
+    return {OWNER_TAG: f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"}
 
 
 def reason_of(error: BaseException) -> str:
@@ -142,11 +142,25 @@ def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> 
             settle(client, run.info.run_id, reason)
 
 
+def _started(process_id: int) -> str:
+    """Return what tells a process from others of its number, which a container soon uses again.
+
+    On Linux its start, clock ticks after the machine's; elsewhere, or without it, nothing.
+    """
+    try:
+        told = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return told.rpartition(")")[2].split()[19]
+
+
 def _is_gone(owner: str) -> bool:
     """Tell whether the process was on this host and is there no more."""
-    host, _, pid = owner.rpartition(":")
+    host, pid, started = (*owner.split(":"), "", "")[:3]
     if host != socket.gethostname() or not pid.isdigit() or os.name != "posix":
         return False
+    if started and started != _started(int(pid)):
+        return True
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -278,16 +278,18 @@ def test_a_run_whose_process_was_killed_is_marked_by_the_next_one(
         client = run.client
         gone = subprocess.Popen([sys.executable, "-c", ""])
         gone.wait()
-        host = own_tags()[OWNER_TAG].rpartition(":")[0]
+        mine = own_tags()[OWNER_TAG]
+        host = mine.split(":")[0]
+        owners = (f"{host}:{gone.pid}", f"elsewhere:{gone.pid}", f"{host}:{os.getpid()}")
         left = {
             owner: client.create_run(run.experiment_id, tags={OWNER_TAG: owner}).info.run_id
-            for owner in (f"{host}:{gone.pid}", f"elsewhere:{gone.pid}", f"{host}:{os.getpid()}")
+            for owner in (*owners, mine, f"{host}:{os.getpid()}:17")
         }
         with registry.record(name, "next"):
             pass
         told = {owner: client.get_run(left[owner]) for owner in left}
         statuses = [told[owner].info.status for owner in left]
-    assert statuses == ["FAILED", "RUNNING", "RUNNING"]
+    assert statuses == ["FAILED", "RUNNING", "RUNNING", "RUNNING", "FAILED"]
     assert told[f"{host}:{gone.pid}"].data.tags["failure"].startswith("ABANDONED")
 
 
