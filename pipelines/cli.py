@@ -92,8 +92,7 @@ def run(arguments: list[str]) -> int:
             1,
         )
     except (KeyboardInterrupt, Abort):
-        notes.print("interrupted")
-        return INTERRUPTED_STATUS
+        status = INTERRUPTED_STATUS
     except Exception as error:  # the process edge: say it and end
         if "--debug" in arguments:
             raise
@@ -102,6 +101,8 @@ def run(arguments: list[str]) -> int:
             "Run it again as `sextant --debug ...` for the traceback.",
             1,
         )
+    if status == INTERRUPTED_STATUS:  # Typer makes it of Ctrl-C within a command
+        notes.print("interrupted")
     return status if isinstance(status, int) else 0
 
 

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from online.domain.manifest import encode_manifest
 from online.domain.reasons import MEANING, Reason
 from online.domain.record import LimitsRecord, ModelRecord, Record
+from pipelines import cli
 from pipelines.cli import run
 from tests.desks import World
 from tests.fakes import (
@@ -199,6 +201,20 @@ def test_wrong_arguments_are_answered_with_how_the_command_is_called(
     told = capsys.readouterr().err
     assert f"Usage: sextant {words} [OPTIONS]" in told
     assert f"sextant {words} --help" in told
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EOFError()])
+def test_a_command_that_is_interrupted_says_so_with_status_130(
+    error: BaseException, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop() -> None:
+        raise error
+
+    broken = typer.Typer()
+    broken.command()(stop)
+    monkeypatch.setattr(cli, "app", broken)
+    assert run([]) == 130
+    assert capsys.readouterr().err.split() == ["interrupted"]
 
 
 def test_settings_in_force_are_shown_without_credentials(
