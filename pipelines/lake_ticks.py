@@ -248,6 +248,7 @@ class TickLake(LakePart):
             raise NotFound(
                 f"the lake has no ticks of {feed} {symbol}: it holds {there or 'none'}",
                 code="NO_TICKS",
+                remedy="Bring them in first: `sextant ingest --help`.",
             )
         return found
 

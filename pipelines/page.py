@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -14,7 +14,8 @@ padding:0 1rem}
 h1{font-size:1.6rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 table{border-collapse:collapse;margin:.3rem 0}
 td,th{padding:.25rem .8rem .25rem 0;text-align:left;border-bottom:1px solid #e3e6ea;
-vertical-align:top}.wide{overflow-x:auto}td.s{white-space:nowrap}td.t{min-width:16rem}
+vertical-align:top}.wide{overflow-x:auto}td.s{white-space:nowrap}td.t{min-width:16rem;
+overflow-wrap:anywhere}th.n{text-align:right}
 td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%;height:auto}
 p.lead{color:#4a5058}.yes{color:#0a7f5a}.no{color:#c2412d}
 .cards{display:flex;flex-wrap:wrap;gap:1rem}.card{border:1px solid #e3e6ea;border-radius:6px;
@@ -22,6 +23,8 @@ padding:.6rem 1rem;min-width:8rem}.card b{display:block;font-size:1.3rem}
 """
 _SHORT = 24
 """Longest text of a cell that is not broken into lines, characters."""
+_LEAST_FIXED = 0.00005
+"""Of four decimals nothing is left of what is less."""
 
 
 class Page:
@@ -57,7 +60,10 @@ class Page:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Add a table; numbers are set to the right, booleans become yes and no."""
-        head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+        head = "".join(
+            f"<th{_over(row[place] for row in rows)}>{escape(column)}</th>"
+            for place, column in enumerate(columns)
+        )
         body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
         self._parts.append(f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>")
 
@@ -91,8 +97,16 @@ def show(value: object) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return "n/a"
+        if 0.0 < abs(value) < _LEAST_FIXED:
+            return f"{value:.1e}"
         return f"{value:,.2f}" if abs(value) >= 1.0 else f"{value:.4f}"
     return str(value)
+
+
+def _over(values: Iterable[object]) -> str:
+    """Return the class of the head over a column's values: numbers have theirs to the right."""
+    are_numbers = [isinstance(v, (int, float)) and not isinstance(v, bool) for v in values]
+    return " class='n'" if are_numbers and all(are_numbers) else ""
 
 
 def _cell(value: object) -> str:

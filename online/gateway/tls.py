@@ -130,6 +130,13 @@ def _prepare(context: ssl.SSLContext, files: TlsFiles) -> None:
     try:
         context.load_verify_locations(files.authority)
         context.load_cert_chain(files.certificate, files.key)
+    except FileNotFoundError as error:
+        needed = (files.authority, files.certificate, files.key)
+        absent = ", ".join(str(path) for path in needed if not path.is_file())
+        raise InvalidSettings(
+            f"TLS files are absent: {absent}",
+            remedy="`sextant gateway certs` makes them: name the folder they are in.",
+        ) from error
     except OSError as error:
         named = f"{files.authority}, {files.certificate} and {files.key}"
         raise InvalidSettings(f"TLS files {named} cannot be used: {error}") from error

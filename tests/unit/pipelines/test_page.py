@@ -24,6 +24,7 @@ def test_a_page_holds_its_tables_and_pictures_and_fetches_nothing(tmp_path: Path
     page.table(
         ["wanted", "meaning"], [["<= 1e-06", "A sentence that goes on for more than a line"]]
     )
+    page.table(["side", "net"], [["buy", -748.04], ["sell", 2.5]])
     page.picture(PNG, 'price "chart"')
     page.write(tmp_path / "deep" / "page.html")
     text = (tmp_path / "deep" / "page.html").read_text()
@@ -31,6 +32,7 @@ def test_a_page_holds_its_tables_and_pictures_and_fetches_nothing(tmp_path: Path
     assert "1,234" in text
     assert "<td class='yes'>yes</td>" in text
     assert "<td class='s'>&lt;= 1e-06</td><td class='t'>A sentence" in text
+    assert "<th>side</th><th class='n'>net</th>" in text
     assert "price &quot;chart&quot;" in text
     assert "http://" not in text
     assert "https://" not in text
@@ -39,7 +41,14 @@ def test_a_page_holds_its_tables_and_pictures_and_fetches_nothing(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1234567, "1,234,567"), (0.12345, "0.1235"), (1234.5, "1,234.50"), (math.nan, "n/a")],
+    [
+        (1234567, "1,234,567"),
+        (0.12345, "0.1235"),
+        (1234.5, "1,234.50"),
+        (-0.0000234, "-2.3e-05"),
+        (0.0, "0.0000"),
+        (math.nan, "n/a"),
+    ],
 )
 def test_numbers_are_shown_as_people_read_them(value: float, text: str) -> None:
     assert show(value) == text

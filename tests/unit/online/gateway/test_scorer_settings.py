@@ -46,7 +46,12 @@ def test_scorer_told_of_a_gateway_trades_through_it(tmp_path: Path) -> None:
 
 def test_scorer_whose_certificates_are_missing_does_not_start(tmp_path: Path) -> None:
     settings = load_settings(environment=environment(tmp_path, "paper"))
-    with pytest.raises(InvalidSettings, match="TLS files"):
+    with pytest.raises(InvalidSettings, match=r"TLS files are absent: .*scorer\.pem") as absent:
+        compose(settings)
+    assert "sextant gateway certs" in absent.value.remedy
+    for name in ("authority.pem", "scorer.pem", "scorer.key"):
+        (tmp_path / name).write_text("no certificate")
+    with pytest.raises(InvalidSettings, match=r"TLS files .* cannot be used"):
         compose(settings)
 
 
