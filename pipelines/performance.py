@@ -73,7 +73,7 @@ class Performance:
 
     @property
     def pnl_net(self) -> float:
-        """Last equity less the initial balance: after spread, commission and open positions."""
+        """Last equity less the initial balance: after every cost, open positions included."""
         return self.equity[-1][1] - self.initial_balance if self.equity else 0.0
 
     @property

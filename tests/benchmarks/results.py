@@ -166,15 +166,20 @@ def make_home() -> Home:
 
 def quoted_minutes(symbol: str) -> pd.DataFrame:
     """Return the minutes that were made of OANDA's quotes: they tell the spread."""
+    instrument = find_instrument(symbol)
+    calendar = calendar_of(instrument)
+    return bars_from_ticks(quoted_ticks(symbol), Timeframe.M1, calendar, point=instrument.point)
+
+
+def quoted_ticks(symbol: str) -> pd.DataFrame:
+    """Return OANDA's quotes of a symbol, those that are sound."""
     instrument, folder = find_instrument(symbol), QUOTES / symbol.lower()
     source = LeanTicksConfig(folder=folder, feed="oanda", clock="UTC")
     days = [
         check_ticks(read_day(read_text(path), source), instrument).ticks
         for path in sorted(folder.glob("*.zip"))
     ]
-    ticks = pd.concat(days, ignore_index=True)
-    calendar = calendar_of(instrument)
-    return bars_from_ticks(ticks, Timeframe.M1, calendar, point=instrument.point)
+    return pd.concat(days, ignore_index=True)
 
 
 def study(
