@@ -56,6 +56,7 @@ _ROWS = """
 SELECT sequence, kind, decision_id, body, previous_hash, hash FROM records ORDER BY sequence
 """
 _HEAD = "SELECT sequence, hash FROM records ORDER BY sequence DESC LIMIT 1"
+_REMEDY = "Name the home of a scorer that has run (--home), or its journal."
 _OF_DECISION = "SELECT body FROM records WHERE decision_id = ? ORDER BY sequence"
 
 
@@ -358,10 +359,7 @@ def read_decision(path: Path, decision_id: str) -> tuple[Record, ...]:
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading; what SQLite says of it becomes an error of ours."""
     if not path.is_file():
-        raise NotFound(
-            f"there is no journal at {path}",
-            remedy="Name the home of a scorer that has run (--home), or its journal.",
-        )
+        raise NotFound(f"there is no journal at {path}", remedy=_REMEDY)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             yield connection
@@ -369,9 +367,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         told = str(error)
         if "not a database" in told or "no such table" in told:
             raise InvalidInput(
-                f"{path} is no journal: {told}",
-                code="NOT_A_JOURNAL",
-                remedy="Name the home of a scorer that has run (--home), or its journal.",
+                f"{path} is no journal: {told}", code="NOT_A_JOURNAL", remedy=_REMEDY
             ) from error
         if "malformed" in told:
             raise JournalCorrupt(f"journal {path}: {told}") from error

@@ -180,6 +180,10 @@ class Session:
                 await work
             except SextantError as error:
                 self.link.say(Failed(number, error.code, str(error)))
+            except Exception as error:  # noqa: BLE001 - nobody awaits the task: who asked must hear it
+                _log.exception("question %d could not be answered", number)
+                told = f"a fault of the gateway, its log says more: {type(error).__name__}"
+                self.link.say(Failed(number, "GATEWAY_FAULT", told))
 
         task = asyncio.create_task(answer())
         self._tasks.add(task)
