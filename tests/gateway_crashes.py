@@ -12,7 +12,7 @@ import os
 import signal
 import time
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,11 +28,13 @@ from online.domain.market import Timeframe
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
 from online.domain.record import DecisionRecord, Record, Request, ResultRecord
+from online.domain.terminal_call import TerminalCall
 from online.domain.vector import VectorContract, VectorReading, ViewContract
 from online.gateway.messages import Role
 from online.ports import FeatureReader, Observation
 from online.reconciler import Reconciler, ReconciliationRules
 from online.sending import resolve_pending
+from online.simulator.constants import TRADE_RETCODE_DONE
 from online.trade import Desk, consider
 from tests.fakes import INSTRUMENTS, FakeFeatures, FakeModel, make_limits, make_manifest
 from tests.fakes import make_reading as read
@@ -143,13 +145,25 @@ class DyingBroker:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What journal and terminal say together of all runs."""
+    """What journal and terminal say together of all runs.
+
+    `untold` counts orders that the terminal carried out and whose request no record holds,
+    `made_up` answers that it never gave, and calls that the journal holds twice.
+    """
 
     runs: int
     filled: int
     lost: int
     doubled: int
     unresolved: int
+    untold: int
+    made_up: int
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Whatever there must be none of, by name."""
+        names = ("lost", "doubled", "unresolved", "untold", "made_up")
+        return {name: count for name in names if (count := getattr(self, name))}
 
 
 @dataclass
@@ -203,22 +217,28 @@ class Harness:
         """Compare every journaled order with the terminal's deals."""
         intents: dict[str, Intent] = {}
         statuses: dict[str, OrderStatus] = {}
+        calls: dict[str, list[TerminalCall]] = defaultdict(list)
         for record in iterate(self.journal):
             if isinstance(record, DecisionRecord) and record.intent is not None:
                 intents[record.intent.intent_id] = record.intent
             elif isinstance(record, ResultRecord):
                 statuses[record.intent_id] = record.reply.status
+                calls[record.intent_id] += record.calls
         opened = Counter(deal[0] for deal in self.terminal.order("deals") if deal[3] == 0)
-        lost = doubled = unresolved = filled = 0
+        lost = doubled = unresolved = filled = untold = made_up = 0
         for intent_id, intent in intents.items():
             status, deals = statuses.get(intent_id, OrderStatus.UNKNOWN), opened[intent.magic]
             filled += deals
             doubled += deals > 1
             unresolved += status is OrderStatus.UNKNOWN
             lost += status is not OrderStatus.UNKNOWN and deals != (status is OrderStatus.FILLED)
+            asked = [call for call in calls[intent_id] if call.request["magic"] == intent.magic]
+            untold += deals > len(asked)
+            done = [c for c in asked if c.result and c.result["retcode"] == TRADE_RETCODE_DONE]
+            made_up += len(asked) > 1 or len(done) > deals or len(asked) != len(calls[intent_id])
         if len(intents) != self.runs:
             raise AssertionError(f"{self.runs} runs must leave as many orders, got {len(intents)}")
-        return Verdict(self.runs, filled, lost, doubled, unresolved)
+        return Verdict(self.runs, filled, lost, doubled, unresolved, untold, made_up)
 
     def _bar_ns(self, bar: int) -> int:
         """Return a bar of its own for every run, by minutes: none is too old a signal."""

@@ -18,42 +18,21 @@ from typing import Any
 
 import msgspec
 
-from online.domain.called_reply import apart, with_calls
+from online.domain.called_reply import apart
 from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import Intent, OrderReply, Purpose
 from online.domain.order_path import IllegalTransition, follow, restore
 from online.domain.order_state import ENDED, RESTING, HandedOff, Sending, Stage, State
 from online.domain.terminal_call import TerminalCall
-from online.gateway.inbox_tables import INSERT, OPEN_STAGES, make_tables
+from online.gateway.inbox_entry import COLUMNS, Entry, entry_of, pack, row_of
+from online.gateway.inbox_tables import INSERT, INSERT_CALLS, OPEN_STAGES, make_tables
 from online.lost_sync import is_sync_lost
 from online.prepared_log import prepare_log
 
-_COLUMNS = "intent, state, reply, accepted_at_ns, calls"
-_CALLS = msgspec.msgpack.Decoder(tuple[TerminalCall, ...])
-_TIDY_AFTER = 1_000
-"""Writes that the log takes before it is brought into the tables, some 14 MiB."""
+_TIDY_AFTER = 900
+"""Writes that the log takes before it is brought into the tables, some 15 MiB."""
 _IS_ENTRY = msgspec.msgpack.encode("purpose") + msgspec.msgpack.encode(Purpose.ENTRY)
 """Bytes that the stored intent of an entry holds, and no other's."""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """An accepted order.
-
-    Parameters
-    ----------
-    stage
-        How far it is.
-    reply
-        What came back, or was found out since; null while nothing has.
-    calls
-        Of the terminal for it, as far as they are known; `reply` carries them too.
-    """
-
-    intent: Intent
-    stage: Stage
-    reply: OrderReply | None
-    accepted_at_ns: int
-    calls: tuple[TerminalCall, ...] = ()
 
 
 class Inbox:
@@ -85,7 +64,7 @@ class Inbox:
             With code ``INBOX_UNAVAILABLE`` if they are not durable; none must be sent.
         """
         state = HandedOff().begin_sending()
-        self._insert([_row(intent, state, None, at) for at, intent in enumerate(intents, at_ns)])
+        self._insert([row_of(intent, state, None, at) for at, intent in enumerate(intents, at_ns)])
         for intent in intents:
             self._keep(intent.intent_id, state)
 
@@ -98,7 +77,7 @@ class Inbox:
             As `accept`.
         """
         state = follow(HandedOff(), reply.status)
-        self._insert([_row(intent, state, reply, at_ns)])
+        self._insert([row_of(intent, state, reply, at_ns)])
         self._keep(intent.intent_id, state)
 
     def record(self, intent_id: str, reply: OrderReply, at_ns: int) -> None:
@@ -122,13 +101,11 @@ class Inbox:
         alone, calls = apart(reply)
         self._run("PRAGMA synchronous=NORMAL")
         try:
-            self._run(
-                "UPDATE orders SET state = ?, reply = ?, position = ?, ended_at_ns = ?, "
-                "calls = coalesce(?, calls) WHERE intent_id = ?",
-                (
-                    *(state.stage, _pack(alone), reply.position or None, ended_at_ns),
-                    *(_pack(calls) if calls else None, intent_id),
-                ),
+            self._write(
+                "UPDATE orders SET calls = coalesce(?, calls), state = ?, reply = ?, position = ?, "
+                "ended_at_ns = ? WHERE intent_id = ?",
+                calls,
+                (state.stage, pack(alone), reply.position or None, ended_at_ns, intent_id),
             )
         finally:
             self._run("PRAGMA synchronous=FULL")
@@ -142,9 +119,10 @@ class Inbox:
         Unavailable
             With code ``INBOX_UNAVAILABLE``.
         """
-        self._run(
+        self._write(
             "UPDATE orders SET calls = ? WHERE intent_id = ? AND state = ? AND calls IS NULL",
-            (_pack(calls), intent_id, Stage.UNKNOWN),
+            calls,
+            (intent_id, Stage.UNKNOWN),
         )
 
     @property
@@ -177,11 +155,11 @@ class Inbox:
         InvalidInput
             With code ``INTENT_DIFFERS`` if another order has its id.
         """
-        query = f"SELECT {_COLUMNS} FROM orders WHERE intent_id = ?"  # noqa: S608 - constants
+        query = f"SELECT {COLUMNS} FROM orders WHERE intent_id = ?"  # noqa: S608 - constants
         rows = self._run(query, (intent.intent_id,))
         if not rows:
             return None
-        entry = _entry(rows[0])
+        entry = entry_of(rows[0])
         if entry.intent != intent:
             raise InvalidInput(
                 f"intent {intent.intent_id} was accepted as {entry.intent}, not as {intent}",
@@ -192,10 +170,10 @@ class Inbox:
     def open_orders(self) -> tuple[Entry, ...]:
         """Return the orders that have not ended, oldest first."""
         query = (
-            f"SELECT {_COLUMNS} FROM orders "  # noqa: S608 - constants
+            f"SELECT {COLUMNS} FROM orders "  # noqa: S608 - constants
             f"WHERE state IN ({OPEN_STAGES}) ORDER BY accepted_at_ns"
         )
-        return tuple(_entry(row) for row in self._run(query))
+        return tuple(entry_of(row) for row in self._run(query))
 
     def unresolved(self) -> tuple[Entry, ...]:
         """Return the orders without a known fate, oldest first."""
@@ -275,15 +253,36 @@ class Inbox:
             connection.executemany(INSERT, rows)
             connection.execute("COMMIT")
         except Exception as error:
-            if connection.in_transaction:  # else the next orders would be part of it, not durable
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
+            self._take_back()
             if isinstance(error, sqlite3.IntegrityError):
                 names = ", ".join(str(row[0]) for row in rows)
                 raise InvalidInput(
                     f"intent {names} was accepted before", code="DUPLICATE_INTENT"
                 ) from error
             raise self._note(error) from error
+
+    def _write(
+        self, statement: str, calls: tuple[TerminalCall, ...], values: tuple[object, ...]
+    ) -> None:
+        """Write what became of an order with its calls, both or neither."""
+        if not calls:
+            self._run(statement, (None, *values))
+            return
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute(INSERT_CALLS, (pack(calls),)).lastrowid
+            connection.execute(statement, (row, *values))
+            connection.execute("COMMIT")
+        except Exception as error:
+            self._take_back()
+            raise self._note(error) from error
+
+    def _take_back(self) -> None:
+        """Undo what is half written: the next orders would be part of it, not durable."""
+        if self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -343,38 +342,6 @@ def open_inbox(path: Path, log_bytes: int = 0) -> Inbox:
     except (OSError, sqlite3.Error) as error:
         raise InvalidSettings(f"{path} is no inbox of a gateway: {error}") from error
     return Inbox(connection)
-
-
-def _row(intent: Intent, state: State, reply: OrderReply | None, at_ns: int) -> tuple[object, ...]:
-    """Return an order as the table holds it."""
-    return (
-        intent.intent_id,
-        intent.magic,
-        None if reply is None else reply.position or None,
-        state.stage,
-        _pack(intent),
-        None if reply is None else _pack(reply),
-        at_ns,
-        at_ns if state.stage in ENDED else None,
-        None,
-    )
-
-
-def _pack(value: msgspec.Struct | tuple[TerminalCall, ...]) -> bytes:
-    return msgspec.msgpack.encode(value)
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    intent, state, packed, accepted_at_ns, packed_calls = row
-    calls = () if packed_calls is None else _CALLS.decode(packed_calls)
-    reply = None if packed is None else msgspec.msgpack.decode(packed, type=OrderReply)
-    return Entry(
-        intent=msgspec.msgpack.decode(intent, type=Intent),
-        stage=Stage(state),
-        reply=None if reply is None else with_calls(reply, calls),
-        accepted_at_ns=accepted_at_ns,
-        calls=calls,
-    )
 
 
 def _unavailable(told: str) -> Unavailable:

@@ -25,8 +25,9 @@ CREATE TABLE IF NOT EXISTS orders (
     reply BLOB,
     accepted_at_ns INTEGER NOT NULL,
     ended_at_ns INTEGER,
-    calls BLOB
+    calls INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, calls BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS orders_open ON orders (state) WHERE state IN ({OPEN_STAGES});
 CREATE INDEX IF NOT EXISTS orders_of_position ON orders (position) WHERE position IS NOT NULL;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -35,6 +36,8 @@ CREATE TRIGGER IF NOT EXISTS ended_orders_stay BEFORE UPDATE ON orders
     BEGIN SELECT RAISE(ABORT, 'an order that ended never changes'); END;
 CREATE TRIGGER IF NOT EXISTS orders_stay BEFORE DELETE ON orders
     BEGIN SELECT RAISE(ABORT, 'an accepted order is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS calls_stay BEFORE DELETE ON calls
+    BEGIN SELECT RAISE(ABORT, 'what was said to the terminal is never forgotten'); END;
 """
 _FORMER = """
 DROP TRIGGER ended_orders_stay;
@@ -44,6 +47,8 @@ DROP INDEX orders_of_position;
 ALTER TABLE orders RENAME TO former_orders;
 """
 INSERT = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_CALLS = "INSERT INTO calls (calls) VALUES (?)"
+"""In a table of their own: beside the order a row would not fit its page, and take a whole one."""
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
@@ -53,7 +58,7 @@ def make_tables(connection: sqlite3.Connection) -> None:
     is_former = known is not None and version < _WITH_FATES
     connection.executescript(f"BEGIN IMMEDIATE; {_FORMER if is_former else ''} {_SCHEMA}")
     if version == _WITH_FATES:  # it kept no calls of the terminal
-        connection.execute("ALTER TABLE orders ADD COLUMN calls BLOB")
+        connection.execute("ALTER TABLE orders ADD COLUMN calls INTEGER")
     if is_former:  # it knew no other end than ``ended``; the reply tells which
         for row in connection.execute("SELECT * FROM former_orders").fetchall():
             intent_id, magic, position, state, intent, reply, accepted_at_ns, ended_at_ns = row

@@ -31,7 +31,8 @@ from online.gateway.door import Caller, Door
 from online.gateway.errands import Execute, Executed, Search, Searched
 from online.gateway.evidence import Evidence
 from online.gateway.gate import Gate
-from online.gateway.inbox import Entry, Inbox
+from online.gateway.inbox import Inbox
+from online.gateway.inbox_entry import Entry
 from online.gateway.order_desk import not_sent
 from online.gateway.request import check_intent
 
@@ -285,16 +286,15 @@ class OrderFlow:
             reply = self._judge_absence(intent.intent_id, evidence)
         if reply is None:
             return None
-        reply = with_calls(reply, entry.calls)
         if _says_nothing_new(reply, told):
-            return reply
+            return with_calls(reply, entry.calls)
         now = self._inbox.find(intent)
         if now is not None and now.stage in ENDED:
             return now.reply
         self._inbox.record(intent.intent_id, reply, self._now_ns())
         self._absences.pop(intent.intent_id, None)
         _log.info("fate of %s found: %s, %s", intent.intent_id, reply.status, reply.comment)
-        return reply
+        return with_calls(reply, entry.calls)
 
     def _judge_absence(self, intent_id: str, evidence: Evidence) -> OrderReply | None:
         now_seconds = asyncio.get_running_loop().time()

@@ -30,6 +30,8 @@ TARGETS = (
     Target("lost", "<=", 0),
     Target("doubled", "<=", 0),
     Target("unresolved", "<=", 0),
+    Target("untold", "<=", 0),
+    Target("made_up", "<=", 0),
     Target("not_copied", "<=", 0),
 )
 

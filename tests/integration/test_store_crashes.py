@@ -30,7 +30,7 @@ def test_an_order_survives_the_death_of_either_store_and_is_copied_once(tmp_path
         for scenario in SOME:
             harness.run(scenario)
         verdict = harness.judge()
-        assert (verdict.lost, verdict.doubled, verdict.unresolved) == (0, 0, 0)
+        assert verdict.faults == {}
         assert verdict.filled == verdict.runs == 1 + len(SOME)
         assert stores.copied(harness.journal) == verify(harness.journal)
     records = iterate(tmp_path / "journal.db")

@@ -33,6 +33,7 @@ UNKNOWN = OrderReply(OrderStatus.UNKNOWN, 0, 0, 0, 0, 0.0, 0.0, "IPC recv failed
 SECOND_VERSION = """
 DROP TRIGGER ended_orders_stay;
 DROP TRIGGER orders_stay;
+DROP TABLE calls;
 ALTER TABLE orders DROP COLUMN calls;
 PRAGMA user_version = 2;
 """
@@ -123,6 +124,8 @@ def test_an_inbox_of_the_version_before_is_read_and_takes_calls(tmp_path: Path) 
     assert told.calls == (make_call(),)
     with pytest.raises(Unavailable, match="never changes"):
         again._run("UPDATE orders SET calls = NULL WHERE intent_id = 'entry-1'")
+    with pytest.raises(Unavailable, match="never forgotten"):
+        again._run("DELETE FROM calls")
     again.close()
 
 

@@ -17,7 +17,8 @@ from online.gateway.channel import WorkerChannel
 from online.gateway.door import PLACES
 from online.gateway.errands import Errand, Execute, Executed, Result
 from online.gateway.gate import Gate
-from online.gateway.inbox import Entry, Inbox, open_inbox
+from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.inbox_entry import Entry
 from online.gateway.market_desk import Health
 from online.gateway.messages import WorkerStatus
 from online.gateway.order_flow import AbsenceRule, OrderFlow
