@@ -124,8 +124,8 @@ def _traded(rows: Sequence[Row]) -> str:
         body.append(_run(f"coin beside {row['name']}, the middle of five", row["holdout_coin"]))
     return (
         "## EURUSD H1, 2018, traded once by the trading code\n\n10,000 USD, risk rules and limits "
-        "of the replay mode. Models fitted before 2018; nothing was chosen by what is shown "
-        "here.\n\n" + _table(head, body)
+        "of the replay mode, which halt an account that has lost half. Models fitted before 2018; "
+        "nothing was chosen by what is shown here.\n\n" + _table(head, body)
     )
 
 
