@@ -77,16 +77,18 @@ def main() -> int:
     try:
         # The lock lives as long as the process: it is held in this name until the end.
         lock = hold_lock(Path(setup.lock)) if setup.lock else None
+        note = CallNote(Path(setup.note)) if setup.note else None
         terminal = open_terminal(setup.terminal)
         if setup.record:
             terminal = record_calls(terminal, Path(setup.record))
         ready = greet(terminal)
+        desks = _desks(setup, ready, terminal, note)
         say(ready)
     except SextantError as error:
         say(Trouble(error.code, str(error)))
         return 1
     collect_rarely()
-    _serve(errands, setup, ready, terminal, say)
+    _serve(errands, desks, say)
     terminal.shutdown()
     if lock is not None:
         lock.close()
@@ -100,26 +102,30 @@ def _errands(descriptor: int) -> Iterator[Errand]:
         yield from reader.feed(data)
 
 
-def _serve(
-    errands: Iterator[Errand],
-    setup: Setup,
-    ready: Ready,
-    terminal: Terminal,
-    say: Callable[[Result], None],
-) -> None:
+def _desks(
+    setup: Setup, ready: Ready, terminal: Terminal, note: CallNote | None
+) -> tuple[OrderDesk, MarketDesk, PriceDesk]:
     account = (ready.login, ready.server)
     translation = Translation(setup.symbols, setup.server_time)
 
     def reconnect() -> None:
         connect(terminal, setup.terminal)
 
-    note = CallNote(Path(setup.note)) if setup.note else None
-    orders = OrderDesk(terminal, account, translation, setup.rules, reconnect, note)
-    market = MarketDesk(terminal, account, translation, reconnect)
-    prices = PriceDesk(terminal, translation, setup.server_time, reconnect)
+    return (
+        OrderDesk(terminal, account, translation, setup.rules, reconnect, note),
+        MarketDesk(terminal, account, translation, reconnect),
+        PriceDesk(terminal, translation, setup.server_time, reconnect),
+    )
+
+
+def _serve(
+    errands: Iterator[Errand],
+    desks: tuple[OrderDesk, MarketDesk, PriceDesk],
+    say: Callable[[Result], None],
+) -> None:
     for errand in errands:
         try:
-            say(_run(errand, orders, market, prices))
+            say(_run(errand, *desks))
         except Unavailable as error:
             _log.warning("%s: %s", error.code, error)
             say(Trouble(error.code, str(error)))
