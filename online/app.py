@@ -200,6 +200,8 @@ def compose(
     guarded = GuardedFeatures(reader, circuits.make("features"))
     matched = MatchedFeatures(guarded)
     broker, terminal, close_broker = _make_broker(settings.broker, clock, circuits)
+    source, news = _make_source(settings.models, circuits), _make_news(settings.news, clock)
+    # Last: whatever refuses to start before it leaves the journal to others.
     journal, book = open_journal(settings.journal.path, settings.journal.log_bytes)
     simulation = None
     if terminal is not None and isinstance(clock, VirtualClock):
@@ -222,7 +224,7 @@ def compose(
         instruments=instruments,
         strategy=settings.strategy,
         store=matched,
-        source=_make_source(settings.models, circuits),
+        source=source,
         model_name=settings.model.name,
         model_alias=settings.model.alias,
         simulation=simulation,
@@ -234,7 +236,7 @@ def compose(
         reconciliation=ReconciliationRules(**settings.reconciliation.model_dump()),
         breakers=circuits.breakers,
         limits_source=limits,
-        **_make_news(settings.news, clock),
+        **news,
     )
     meters.watch_breakers(parts.breakers)
     return Scorer(parts, meters), close
