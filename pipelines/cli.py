@@ -96,6 +96,12 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # the process edge: say it and end
         if "--debug" in arguments:
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            return _fail(
+                f"{error.filename} cannot be used: {error.strerror}",
+                "See that it is there and may be written, and that the disk has room.",
+                1,
+            )
         return _fail(
             f"unexpected {type(error).__name__}: {error}",
             "Run it again as `sextant --debug ...` for the traceback.",

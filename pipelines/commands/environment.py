@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from tempfile import TemporaryFile
 
 from online.domain.errors import Unavailable
 from pipelines.home import Home
@@ -16,6 +17,8 @@ from pipelines.platform.service import Service
 from pipelines.platform.state import is_alive, read_state
 
 MLFLOW_VARIABLE, PREFECT_VARIABLE = "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
+ROOM_BYTES = 1 << 20
+"""Least room that a home must have for a command that records what it does."""
 DRAIN_SECONDS = 10.0
 """Longest wait for what Prefect has still to send, each of its logs and of its events."""
 
@@ -25,14 +28,20 @@ def prepare_environment(home: Home) -> None:
 
     What the user has set already is kept. Call it before Prefect is imported: Prefect reads its
     environment once.
+
+    Raises
+    ------
+    Unavailable
+        With code ``HOME_NOT_WRITABLE`` if nothing can be written to the home: Prefect would try
+        for minutes.
     """
+    require_room(home)
     wanted = {
         **services.QUIET,
         "PREFECT_HOME": str(home.prefect.resolve()),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # errors are told once, by the CLI
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     }
-    home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and warns
     urls = _lean_on(home)
     if "prefect" in urls:
         wanted[PREFECT_VARIABLE] = f"{urls['prefect']}/api"
@@ -40,6 +49,20 @@ def prepare_environment(home: Home) -> None:
         wanted[MLFLOW_VARIABLE] = urls["mlflow"]
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+
+
+def require_room(home: Home) -> None:
+    """Make Prefect's folder, as it makes no parents, and write to it; see `prepare_environment`."""
+    try:
+        home.prefect.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=home.prefect) as file:
+            file.write(bytes(ROOM_BYTES))
+    except OSError as error:
+        raise Unavailable(
+            f"nothing can be written to the home {home.root}: {error.strerror}",
+            code="HOME_NOT_WRITABLE",
+            remedy="Free space, allow writing, or give another --home.",
+        ) from error
 
 
 def _lean_on(home: Home) -> Mapping[str, str]:

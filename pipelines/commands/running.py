@@ -72,9 +72,11 @@ def up(
 ) -> None:
     """Start the whole platform on this machine; Ctrl-C stops all of it."""
     from models.recipe import parse_training_window
+    from pipelines.commands.environment import require_room
     from pipelines.platform.embedded import run_platform
 
     parse_training_window(retrain_window)
+    require_room(Home(home))
     copying: tuple[str, ...] | None = None
     if audit_url_file is not None:
         copying = ("--url-file", str(audit_url_file.resolve()))

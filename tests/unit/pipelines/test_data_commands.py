@@ -319,6 +319,26 @@ def test_a_bad_argument_is_one_sentence_and_status_2(
     assert "Traceback" not in said.err + said.out
 
 
+@pytest.mark.parametrize("words", ["ingest", "train", "up", "demo", "models list"])
+def test_a_home_that_nothing_can_be_written_to_is_named_at_once(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run([*words.split(), "--home", str(tmp_path / "file" / "home")]) == 1
+    assert "sextant: HOME_NOT_WRITABLE: nothing can be written to" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    home: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    out = str(tmp_path / "file" / "plot.html")
+    assert run(["data", "plot", "--timeframe", "H1", "--out", out, "--home", home]) == 1
+    said = capsys.readouterr().err
+    assert f"sextant: {tmp_path / 'file'}" in said
+    assert "cannot be used" in said
+
+
 def test_the_help_names_every_kind_of_source_with_an_example(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
