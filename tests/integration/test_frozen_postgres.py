@@ -26,9 +26,9 @@ DEADLINE_SECONDS = 60.0
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Have silence noticed soon: after a fifth of a second, and two of a probe's."""
+    """Have silence noticed soon: after a fifth of a second, and one of a probe."""
     monkeypatch.setattr(bounded_connection, "SILENT_SECONDS", 0.2)
-    monkeypatch.setattr(bounded_connection, "PROBE_SECONDS", 2)
+    monkeypatch.setattr(bounded_connection, "PROBE_SECONDS", 1)
     monkeypatch.setattr(postgres, "_CONNECT_SECONDS", 1)
     return monkeypatch
 
