@@ -81,6 +81,20 @@ def test_a_planted_signal_passes_every_gate(on_signal: Study) -> None:
     assert on_signal.comparison.coins_beaten > 0.99
 
 
+def test_a_gate_tells_what_is_to_know_of_the_champion_it_was_compared_with(
+    on_signal: Study,
+) -> None:
+    known = evidence(on_signal, champion_units=1.0, model_units_beside_champion=3.0)
+    for note, told in (
+        ("", "on rows it never learnt from."),
+        ("chosen without slippage", "on rows it never learnt from (chosen without slippage)."),
+    ):
+        verdict = judge(dataclasses.replace(known, duel_note=note))
+        (gate,) = (each for each in verdict.gates if each.name == "beats_champion")
+        assert gate.passed
+        assert gate.meaning.endswith(told)
+
+
 def test_a_planted_signal_wins_on_every_combinatorial_path() -> None:
     recipe = dataclasses.replace(RECIPE, n_groups=4)
     study = learn(make_dataset(3000, drift=40.0), recipe, CONTRACT, RULE, COSTS, 1)
