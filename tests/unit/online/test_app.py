@@ -26,7 +26,6 @@ from tests.gateway_world import eventually
 from tests.ports import free_port
 from tests.scorers import calling, make_settings
 
-pytestmark = pytest.mark.lean
 NAME = "EURUSD.H1.barrier"
 NEWS = "starts_at,ends_at,subject,impact,name\n"
 HOLIDAY = "2017-10-03T00:00:00Z,2017-10-04T00:00:00Z,USD,high,Holiday\n"
