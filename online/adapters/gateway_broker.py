@@ -274,7 +274,7 @@ class GatewayBroker:
                 await self._connect()
             except Unavailable as error:
                 self._note(error)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the latter of a name that cannot be
                 where = f"{self._address.host}:{self._address.port}"
                 self._note(
                     Unavailable(

@@ -57,9 +57,10 @@ class CircuitWatch:
     async def flush(self) -> bool:
         """Write down what was not yet; return False where the journal does not take it."""
         while self._untold:
+            record = self._untold.popleft()  # before: who is cancelled has given it to the journal
             try:
-                await append(self._parts, self._untold[0], durable=False)
+                await append(self._parts, record, durable=False)
             except JournalUnavailable:  # told by readiness already
+                self._untold.appendleft(record)
                 return False
-            self._untold.popleft()
         return True

@@ -108,7 +108,7 @@ def common_name(certificate: object) -> str:
     return str(dict(parts).get("commonName", ""))
 
 
-def describe_refusal(error: OSError) -> str:
+def describe_refusal(error: Exception) -> str:
     """Return the reason of a failed handshake or a refused certificate, in plain words.
 
     Examples

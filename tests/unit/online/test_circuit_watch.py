@@ -99,3 +99,31 @@ def test_what_was_not_written_yet_is_written_at_the_end() -> None:
     assert decode_record(encode_record(record)) == record
     floor.restart()
     assert floor.book.pending == ()
+
+
+def test_a_change_that_was_being_written_at_the_end_is_written_once() -> None:
+    floor, (features, _) = TestFloor(), breakers()
+    append, on_disk = floor.journal.append, asyncio.Event()
+
+    async def append_slowly(*records: Record, durable: bool = True) -> None:
+        await append(*records, durable=durable)  # a caller that gives up loses no record
+        await on_disk.wait()
+
+    floor.journal.append = append_slowly  # type: ignore[method-assign]
+
+    async def story() -> None:
+        watch = CircuitWatch((features,), floor)
+        keeping = asyncio.create_task(watch.keep())
+        features.fail(0, "no answer")
+
+        async def is_on_its_way() -> bool:
+            return len(told(floor)) == 1
+
+        await eventually(is_on_its_way)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        on_disk.set()
+        assert await watch.flush()
+
+    asyncio.run(story())
+    assert len(told(floor)) == 1

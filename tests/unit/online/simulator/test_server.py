@@ -75,9 +75,7 @@ def test_the_margin_that_an_order_needs_is_the_one_by_which_it_changes_the_accou
     assert server.margin_needed(resting(1.09)) == 0.0
 
 
-def test_a_request_that_names_a_position_needs_no_symbol_and_one_that_names_nothing_is_refused() -> (
-    None
-):
+def test_what_names_a_position_needs_no_symbol_and_what_names_nothing_is_refused() -> None:
     world = World()
     ticket = world.done().order
     exits = {"action": mt5.TRADE_ACTION_SLTP, "symbol": "", "sl": 1.05}
