@@ -164,7 +164,7 @@ class GatewayBroker:
             del self._questions[number]
         if isinstance(answer, Replied):
             return with_calls(answer.reply, answer.calls)
-        if isinstance(answer, Failed) and not question.accepted:
+        if isinstance(answer, Failed) and answer.is_refusal and not question.accepted:
             return _not_sent(f"{answer.code}: {answer.message}")
         raise Unavailable(f"an order was answered with {answer}")
 

@@ -210,12 +210,21 @@ class Found(_Message, frozen=True):
     calls: tuple[TerminalCall, ...] = ()
 
 
+FAULT = "GATEWAY_FAULT"
+"""Code of a failure nobody foresaw: an order that met one may be on its way all the same."""
+
+
 class Failed(_Message, frozen=True):
     """A question that could not be answered; the connection goes on."""
 
     number: int
     code: str
     message: str
+
+    @property
+    def is_refusal(self) -> bool:
+        """True where the gateway decided not to do what was asked, so that nothing was done."""
+        return self.code != FAULT
 
 
 class Refused(_Message, frozen=True):

@@ -14,6 +14,7 @@ from online.gateway.errands import ReadBars, ReadTicks
 from online.gateway.frames import MAX_TO_GATEWAY_BYTES
 from online.gateway.link import FrameLink
 from online.gateway.messages import (
+    FAULT,
     PROTOCOL,
     Accepted,
     AskBars,
@@ -183,7 +184,7 @@ class Session:
             except Exception as error:  # noqa: BLE001 - nobody awaits the task: who asked must hear it
                 _log.exception("question %d could not be answered", number)
                 told = f"a fault of the gateway, its log says more: {type(error).__name__}"
-                self.link.say(Failed(number, "GATEWAY_FAULT", told))
+                self.link.say(Failed(number, FAULT, told))
 
         task = asyncio.create_task(answer())
         self._tasks.add(task)

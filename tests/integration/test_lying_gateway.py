@@ -15,8 +15,17 @@ from online.adapters.gateway_broker import GatewayBroker
 from online.domain.errors import Unavailable
 from online.domain.order import OrderStatus
 from online.gateway.certificates import issue
-from online.gateway.frames import FrameWriter
-from online.gateway.messages import PROTOCOL, Accepted, Welcome
+from online.gateway.frames import MAX_TO_GATEWAY_BYTES, FrameReader, FrameWriter
+from online.gateway.messages import (
+    FAULT,
+    PROTOCOL,
+    Accepted,
+    Failed,
+    Hello,
+    Send,
+    ToGateway,
+    Welcome,
+)
 from online.gateway.tls import TlsFiles, gateway_context
 from tests.gateway_world import entry
 
@@ -32,6 +41,7 @@ WELCOME = Welcome(
     heartbeat_seconds=30.0,
 )
 Speech = Callable[[FrameWriter], bytes]
+Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def oversized(_: FrameWriter) -> bytes:
@@ -78,6 +88,13 @@ async def facing(
             await reader.read()
             writer.close()
 
+    await facing_server(certificates, serve, story)
+
+
+async def facing_server(
+    certificates: Path, serve: Server, story: Callable[[GatewayBroker], Awaitable[None]]
+) -> None:
+    """Tell a story with a broker whose gateway is a server."""
     context = gateway_context(files(certificates, "gateway"))
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
@@ -121,3 +138,29 @@ def test_nonsense_ends_the_link_is_named_and_sends_nothing(
         assert reply.status is OrderStatus.NOT_SENT
 
     asyncio.run(facing(certificates, speech, story))
+
+
+@pytest.mark.parametrize(
+    ("code", "proven"), [("INBOX_UNAVAILABLE", OrderStatus.NOT_SENT), (FAULT, None)]
+)
+def test_a_failure_that_the_gateway_did_not_foresee_is_no_proof_that_nothing_was_sent(
+    certificates: Path, code: str, proven: OrderStatus | None
+) -> None:
+    async def failing(stream: asyncio.StreamReader, reply: asyncio.StreamWriter) -> None:
+        said, heard = FrameWriter(), FrameReader[ToGateway](ToGateway, MAX_TO_GATEWAY_BYTES)
+        while data := await stream.read(1 << 16):
+            for message in heard.feed(data):
+                if isinstance(message, Hello):
+                    reply.write(said.pack(WELCOME))
+                elif isinstance(message, Send):
+                    reply.write(said.pack(Failed(message.number, code, "why")))
+        reply.close()
+
+    async def story(broker: GatewayBroker) -> None:
+        if proven is None:
+            with pytest.raises(Unavailable, match="why"):
+                await broker.send(entry(1))
+        else:
+            assert (await broker.send(entry(1))).status is proven
+
+    asyncio.run(facing_server(certificates, failing, story))
