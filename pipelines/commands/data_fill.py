@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import typer
 
 from online.domain.errors import InvalidInput
@@ -22,6 +23,17 @@ from pipelines.commands.terminal import console, notes, write_json
 from pipelines.home import Home
 
 _REMEDY = "A recipe is a TOML file such as pipelines/sources/recipe.toml."
+
+
+class _Table(msgspec.Struct, frozen=True):
+    """What every table of a recipe has, whatever its source; the rest is the source's."""
+
+    symbol: str
+    source: str
+    path: Annotated[str, msgspec.Meta(min_length=1)]
+    timeframes: str = ""
+    priority: int = 0
+    reference: str | None = None
 
 
 class _Step(NamedTuple):
@@ -83,25 +95,29 @@ def read_recipe(recipe: Path, data: Path) -> list[_Step]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInput(f"recipe {recipe} cannot be read: {error}", remedy=_REMEDY) from error
     except KeyError:
-        raise InvalidInput(f"recipe {recipe} has no [[source]]", remedy=_REMEDY) from None
+        tables = None
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InvalidInput(f"recipe {recipe} has no tables [[source]]", remedy=_REMEDY)
     steps = []
     for number, table in enumerate(tables, start=1):
         try:
-            steps += _steps(dict(table), data)
-        except KeyError as missing:
-            raise InvalidInput(f"recipe {recipe}, source {number}: {missing} is needed") from None
-        except InvalidInput as error:
+            steps += _steps(table, data)
+        except (InvalidInput, msgspec.ValidationError) as error:
+            code = error.code if isinstance(error, InvalidInput) else None
             why = f"recipe {recipe}, source {number}: {error}"
-            raise InvalidInput(why, code=error.code) from error
+            raise InvalidInput(why, code=code, remedy=_REMEDY) from error
     return steps
 
 
 def _steps(table: dict[str, Any], data: Path) -> list[_Step]:
-    symbol, source, pattern = (table.pop(name) for name in ("symbol", "source", "path"))
-    timeframes = parse_timeframes(table.pop("timeframes", ""))
-    priority, reference = table.pop("priority", 0), table.pop("reference", None)
-    paths = sorted(data.glob(pattern))
+    asked = msgspec.convert(table, _Table)
+    timeframes = parse_timeframes(asked.timeframes)
+    if Path(asked.path).is_absolute():
+        raise InvalidInput(f"path is relative to the folder of --data, got {asked.path}")
+    paths = sorted(data.glob(asked.path))
     if not paths:
-        raise InvalidInput(f"no file {pattern} below {data}", code="FILE_NOT_FOUND")
-    configs = [describe_source(source, table, path) for path in paths]
-    return [_Step(symbol, config, timeframes, priority, reference) for config in configs]
+        raise InvalidInput(f"no file {asked.path} below {data}", code="FILE_NOT_FOUND")
+    own = {name: value for name, value in table.items() if name not in _Table.__struct_fields__}
+    configs = [describe_source(asked.source, own, path) for path in paths]
+    rest = (timeframes, asked.priority, asked.reference)
+    return [_Step(asked.symbol, config, *rest) for config in configs]

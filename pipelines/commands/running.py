@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from online.domain.errors import NotFound
+from online.domain.errors import InvalidInput, NotFound
 from online.domain.market import NANOSECONDS_PER_SECOND
 from pipelines.commands.audit_relay import URL_VARIABLE
 from pipelines.commands.options import DEMO_HOME, HOME, HomeOption, JsonOption
@@ -20,6 +20,8 @@ from pipelines.platform.state import PartStatus, judge_parts
 
 if TYPE_CHECKING:
     from pipelines.follow_report import Follower
+
+_SATURDAYS = "0 4 * * 6"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,7 +56,7 @@ def up(
     ] = 5.0,
     retrain: Annotated[
         str, typer.Option(help="When models are retrained: five fields of cron, UTC; '' is never.")
-    ] = "0 4 * * 6",
+    ] = _SATURDAYS,
     retrain_days: Annotated[
         int | None,
         typer.Option(min=1, help="Days of bars that are read for it, instead of all."),
@@ -76,6 +78,8 @@ def up(
     from pipelines.platform.embedded import run_platform
 
     parse_training_window(retrain_window)
+    if retrain not in {"", _SATURDAYS}:
+        _check_cron(retrain)
     require_room(Home(home))
     copying: tuple[str, ...] | None = None
     if audit_url_file is not None:
@@ -93,6 +97,18 @@ def up(
     days = () if retrain_days is None else ("--retrain-days", str(retrain_days))
     retraining = ("--retrain-cron", retrain, "--retrain-window", retrain_window, *days)
     run_platform(Home(home), bar_seconds, retraining, copying, say=say, show=show)
+
+
+def _check_cron(text: str) -> None:
+    """Refuse what the flows could not be scheduled by, before anything is started."""
+    from prefect.client.schemas.schedules import CronSchedule  # most of a second
+
+    try:
+        CronSchedule(cron=text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"--retrain is five fields of cron, such as {_SATURDAYS!r}, or '', got {text!r}"
+        ) from error
 
 
 def status(home: HomeOption = HOME, json: JsonOption = False) -> None:

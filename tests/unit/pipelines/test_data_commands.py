@@ -289,7 +289,7 @@ def test_longer_bars_are_made_once(home: str, capsys: pytest.CaptureFixture[str]
         ),
         ("ingest --source csv --preset mt5 --path a --set clock.x=3 --clock UTC", "is a value"),
         ("data fill absent.toml --data .", "absent.toml cannot be read"),
-        ("data fill pyproject.toml --data .", "has no [[source]]"),
+        ("data fill pyproject.toml --data .", "has no tables [[source]]"),
         ("data fill pipelines/sources/recipe.toml --data tests", "source 1: no file histdata_m1"),
         ("data show", "EMPTY_LAKE"),
         ("data show --feed oanda", "NO_TICKS"),
@@ -337,6 +337,34 @@ def test_a_file_that_cannot_be_written_is_named(
     said = capsys.readouterr().err
     assert f"sextant: {tmp_path / 'file'}" in said
     assert "cannot be used" in said
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        ("source = 3", "has no tables [[source]]"),
+        ('[source]\nsymbol = "EURUSD"', "has no tables [[source]]"),
+        ("[[source]]", "source 1: Object missing required field `symbol`"),
+        ('[[source]]\nsymbol = 1\nsource = "csv"\npath = "*"', "got `int` - at `$.symbol`"),
+        ('[[source]]\nsymbol = "EURUSD"\nsource = "csv"\npath = "/a/*"', "relative to the folder"),
+        ('[[source]]\nsymbol = "EURUSD"\nsource = "csv"\npath = ""', "length >= 1"),
+        (
+            '[[source]]\nsymbol = "EURUSD"\nsource = "csv"\npath = "*"\npriority = "high"',
+            "Expected `int`, got `str` - at `$.priority`",
+        ),
+        (
+            '[[source]]\nsymbol = "EURUSD"\nsource = "csv"\npath = "*"\nprset = "mt5"',
+            "--set prset is not one of its options",
+        ),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence_and_status_2(
+    recipe: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text(recipe)
+    assert run(["data", "fill", str(file), "--data", str(tmp_path)]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[0]
 
 
 def test_the_help_names_every_kind_of_source_with_an_example(

@@ -12,6 +12,15 @@ from pipelines.commands import flows
 pytestmark = pytest.mark.usefixtures("own_environment")
 
 
+@pytest.mark.parametrize("schedule", ["x y", "99 4 * * 6", "* * *"])
+def test_a_schedule_that_is_none_starts_nothing(
+    schedule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["up", "--retrain", schedule, "--home", str(tmp_path / "home")]) == 2
+    assert f"such as '0 4 * * 6', or '', got {schedule!r}" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
