@@ -190,7 +190,7 @@ class RedisConnection:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     self._wire = await self._connect()
-            except (OSError, TimeoutError) as error:
+            except (OSError, ValueError) as error:  # the latter of a name that cannot be
                 raise Unavailable(
                     f"Redis at {self._address} cannot be reached: {type(error).__name__} {error}"
                 ) from error

@@ -341,3 +341,9 @@ def test_a_server_that_is_slow_to_greet_keeps_no_connection_of_ours() -> None:
         server.close()
 
     asyncio.run(story())
+
+
+def test_a_stores_name_that_cannot_be_is_unavailable() -> None:
+    reader = FeastRedisReader(RedisAddress.parse("redis://store..local:6379/0"), "test")
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        asyncio.run(reader.read("EURUSD", make_contract()))
