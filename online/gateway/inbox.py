@@ -287,7 +287,7 @@ class Inbox:
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:  # the latter of a ticket beyond 63 bits
             raise self._note(error) from error
 
     def _note(self, error: Exception) -> Unavailable:

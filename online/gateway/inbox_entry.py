@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from online.domain.called_reply import with_calls
+from online.domain.errors import Unavailable
 from online.domain.order import Intent, OrderReply
 from online.domain.order_state import ENDED, Stage, State
 from online.domain.terminal_call import TerminalCall
@@ -59,14 +60,27 @@ def pack(value: msgspec.Struct | tuple[TerminalCall, ...]) -> bytes:
 
 
 def entry_of(row: tuple[Any, ...]) -> Entry:
-    """Return what the `COLUMNS` of an order say."""
+    """Return what the `COLUMNS` of an order say.
+
+    Raises
+    ------
+    Unavailable
+        With code ``INBOX_UNREADABLE`` if this release cannot read it.
+    """
     intent, state, packed, accepted_at_ns, packed_calls = row
-    calls = () if packed_calls is None else _CALLS.decode(packed_calls)
-    reply = None if packed is None else msgspec.msgpack.decode(packed, type=OrderReply)
-    return Entry(
-        intent=msgspec.msgpack.decode(intent, type=Intent),
-        stage=Stage(state),
-        reply=None if reply is None else with_calls(reply, calls),
-        accepted_at_ns=accepted_at_ns,
-        calls=calls,
-    )
+    try:
+        calls = () if packed_calls is None else _CALLS.decode(packed_calls)
+        reply = None if packed is None else msgspec.msgpack.decode(packed, type=OrderReply)
+        return Entry(
+            intent=msgspec.msgpack.decode(intent, type=Intent),
+            stage=Stage(state),
+            reply=None if reply is None else with_calls(reply, calls),
+            accepted_at_ns=accepted_at_ns,
+            calls=calls,
+        )
+    except msgspec.DecodeError as error:
+        raise Unavailable(
+            f"an order of {accepted_at_ns} ns in the gateway's inbox cannot be read: {error}",
+            code="INBOX_UNREADABLE",
+            remedy="Run the release of Sextant that wrote the inbox, or a newer one.",
+        ) from error

@@ -324,9 +324,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _keep(work: Callable[[], Awaitable[None]], every_seconds: float) -> None:
     """Do something again and again; what is unavailable is tried again."""
+    told = ""
     while True:
         try:
             await work()
+            told = ""
         except SextantError as error:
-            _log.debug("%s: %s", error.code, error)
+            if str(error) != told:  # once, however long it lasts
+                told = str(error)
+                _log.warning("%s: %s", error.code, told)
         await asyncio.sleep(every_seconds)

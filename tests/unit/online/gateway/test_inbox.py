@@ -287,3 +287,20 @@ def test_an_order_that_cannot_be_written_leaves_no_transaction_open(inbox: Inbox
         inbox.accept((entry(1), entry(2, magic=1 << 63)), 5)
     assert not inbox._connection.in_transaction, "what is accepted next would not be durable"
     assert inbox.find(entry(1)) is None
+
+
+def test_an_order_that_cannot_be_read_is_told_and_not_taken_for_none(inbox: Inbox) -> None:
+    inbox.accept((entry(1),), 5)
+    inbox._connection.execute("UPDATE orders SET intent = x'c1'")
+    for ask in (lambda: inbox.find(entry(1)), inbox.unresolved):
+        with pytest.raises(Unavailable) as told:
+            ask()
+        assert told.value.code == "INBOX_UNREADABLE"
+
+
+def test_a_ticket_that_no_column_holds_leaves_the_order_without_a_known_fate(inbox: Inbox) -> None:
+    inbox.accept((entry(1),), 5)
+    with pytest.raises(Unavailable):
+        inbox.record("entry-1", msgspec.structs.replace(FILLED, position=1 << 63), 6)
+    assert [each.intent for each in inbox.unresolved()] == [entry(1)]
+    assert not inbox._connection.in_transaction

@@ -279,7 +279,9 @@ def test_an_address_that_is_taken_is_told() -> None:
             supervisor._listen("127.0.0.1", port)
 
 
-def test_what_is_unavailable_is_tried_again_and_a_fault_ends_the_gateway() -> None:
+def test_what_is_unavailable_is_told_once_and_tried_again_and_a_fault_ends_the_gateway(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     tries: list[int] = []
 
     async def work() -> None:
@@ -291,6 +293,7 @@ def test_what_is_unavailable_is_tried_again_and_a_fault_ends_the_gateway() -> No
     with pytest.raises(ZeroDivisionError):
         asyncio.run(supervisor._keep(work, 0.0))
     assert tries == [0, 1, 2]
+    assert [record.message for record in caplog.records] == ["UNAVAILABLE: not now"]
 
 
 def test_an_operator_halts_and_resumes_and_both_outlive_the_gateway(
