@@ -114,6 +114,9 @@ class _Wire(asyncio.Protocol):
                     waiter.set_result(reply)
         except hiredis.ProtocolError as error:
             self.close(f"it sent what is no Redis reply: {error}")
+            return
+        if not self.waiting and self._parser.has_data():  # the next one would be answered by it
+            self.close("it sent what nobody asked for")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.close(f"the connection was lost: {exc or 'closed by the server'}")

@@ -159,6 +159,24 @@ def test_a_late_reply_is_never_taken_for_the_next_ones() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("more", [b"+stale\r\n", b"+sta"])
+def test_a_reply_that_nobody_asked_for_is_never_taken_for_the_next_ones(more: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(4096):
+            writer.write(b"+first\r\n" + more if b"FIRST" in asked else b"+second\r\n")
+
+    async def story() -> None:
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        connection = RedisConnection(RedisAddress(port=port), timeout_seconds=30.0)
+        assert await connection.execute(pack_command(b"FIRST")) == b"first"
+        assert await connection.execute(pack_command(b"SECOND")) == b"second"
+        await connection.close()
+        server.close()
+
+    asyncio.run(story())
+
+
 def test_a_reply_in_many_pieces_is_put_together() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
