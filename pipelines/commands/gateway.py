@@ -130,7 +130,7 @@ def check(
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Say how a gateway is; exit 0 if orders would go through."""
+    """Say how a gateway is; exit 0 if orders would go through, of the symbol if one is named."""
     from online.gateway.certificates import find_expiry
 
     status = _ask(host, port, certificates, lambda broker: broker.status(symbol))
@@ -139,6 +139,7 @@ def check(
         and status.connected
         and status.trade_allowed
         and all(worker.ready for worker in status.workers)
+        and (not symbol or status.tick_age_seconds is not None)
     )
     expires_at = find_expiry(certificates / "operator.pem")
     if json:
@@ -147,7 +148,7 @@ def check(
         told = {"ready": ready, "certificate_expires_at": expires_at}
         write_json({**told, **msgspec.structs.asdict(status)})
     else:
-        _show(status)
+        _show(status, symbol)
         console.print(f"The operator's certificate expires {expires_at:%Y-%m-%d}.")
     raise typer.Exit(0 if ready else 1)
 
@@ -261,14 +262,15 @@ def _ask(
     return asyncio.run(ask())
 
 
-def _show(status: Status) -> None:
+def _show(status: Status, symbol: str = "") -> None:
     age = status.tick_age_seconds
+    untold = f"none of {symbol}: is that a symbol?" if symbol else "ask with --symbol"
     facts = (
         ("state", status.state.value + (f": {status.reason}" if status.reason else "")),
         ("account", f"{status.login} at {status.server}" if status.login else "not known yet"),
         ("terminal", "connected" if status.connected else "not connected to its trade server"),
         ("automated trading", "allowed" if status.trade_allowed else "off"),
-        ("newest tick", "none; ask with --symbol" if age is None else f"{age:.1f} s old"),
+        ("newest tick", untold if age is None else f"{age:.1f} s old"),
         ("scorer", "linked" if status.scorer_linked else "not linked"),
         ("orders without a known fate", str(status.unresolved)),
         ("session, gateway start", f"{status.epoch}, {status.gateway}"),

@@ -78,6 +78,8 @@ def test_user_makes_certificates_serves_checks_and_resumes(tmp_path: Path) -> No
             status = json.loads(answers[-1].stdout)
             assert status["ready"]
             assert 0.0 <= status["tick_age_seconds"] < 300.0
+            absent = sextant(tmp_path, "check", "--port", port, "--symbol", "EURUSDX")
+            assert (absent.returncode, "none of EURUSDX" in absent.stdout) == (1, True)
             resumed = sextant(tmp_path, "resume", "--port", port, "--by", "a test")
             assert "active" in resumed.stdout
         finally:
