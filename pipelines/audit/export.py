@@ -94,7 +94,8 @@ def export(
         With code ``EXPORT_UNWRITABLE`` if the folder cannot be written.
     """
     if from_ns >= to_ns:
-        raise InvalidInput(f"the period ends before it begins: {from_ns} to {to_ns} ns")
+        began, ended = format_time(from_ns), format_time(to_ns)
+        raise InvalidInput(f"the period ends before it begins: from {began} to {ended}")
     if not formats:
         raise InvalidInput("an export needs a format: csv or parquet")
     if folder.exists() and any(folder.iterdir()):
