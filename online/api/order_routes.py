@@ -117,7 +117,7 @@ class OrderHandlers:
         told = Statement(
             intent_id=asked.intent_id,
             status=asked.status,
-            by=asked.by,
+            by=call.who(asked.by),
             note=asked.note,
             price=asked.price,
             volume_lots=asked.volume_lots,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import httpx
 import msgspec
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from online.api.endpoint import Call
 from online.api.front import Front
+from online.api.order_routes import OrderHandlers
 from online.api.problem import HttpError, make_problem, status_of
 from online.domain.errors import (
     InvalidSettings,
@@ -20,6 +23,7 @@ from online.domain.errors import (
     OrderInDoubt,
     SextantError,
 )
+from online.resolve import Statement
 
 pytestmark = pytest.mark.lean
 
@@ -80,3 +84,23 @@ def test_every_error_has_its_status(error: SextantError, status: int) -> None:
     assert problem["type"].startswith("urn:sextant:problem:")
     in_doubt = isinstance(error, OrderInDoubt)
     assert ("intent_id" in problem, "decision_id" in problem) == (in_doubt, in_doubt)
+
+
+def test_who_states_an_orders_fate_is_journaled_with_whence_the_call_came() -> None:
+    heard: list[Statement] = []
+
+    class Scorer:
+        """Takes down what is stated."""
+
+        @property
+        def operating(self) -> Scorer:
+            return self
+
+        async def resolve_by_hand(self, statement: Statement) -> None:
+            heard.append(statement)
+            raise NotFound("no such order")
+
+    body = b'{"intent_id": "a", "status": "not_sent", "by": "eve", "note": "nowhere"}'
+    with pytest.raises(NotFound):
+        asyncio.run(OrderHandlers(cast("Any", Scorer())).resolve(Call(body, {}, "10.0.0.9")))
+    assert [statement.by for statement in heard] == ["eve (api 10.0.0.9)"]
