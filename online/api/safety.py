@@ -84,7 +84,7 @@ class Safety:
     ) -> None:
         self._parts = parts
         self._meters = meters
-        self._turn = turn
+        self._turn, self._reading = turn, asyncio.Lock()
         self._operating = operating
         self._source = source
         self._swap = swap
@@ -170,14 +170,15 @@ class Safety:
         """
         if self._source is None:
             raise InvalidSettings("this scorer was not told where its limits are read from")
-        async with self._turn:
+        async with self._reading:  # whoever trades does not wait for their file
             try:
                 fresh = await asyncio.to_thread(self._source.read)
-                parts = self._parts
-                record = LimitsRecord(parts.clock.now_ns(), fresh, by, parts.limits)
-                if record.changes:
-                    await self._record(record)
-                    self._swap(fresh)
+                async with self._turn:
+                    parts = self._parts
+                    record = LimitsRecord(parts.clock.now_ns(), fresh, by, parts.limits)
+                    if record.changes:
+                        await self._record(record)
+                        self._swap(fresh)
             except SextantError as error:
                 self._refuse(error)
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from online.domain.limits import Limits
 from online.domain.record import Record
 from online.domain.trading_state import TradingState
 from tests.fakes import FakeClock, make_limits
+from tests.gateway_world import eventually
 
 pytestmark = pytest.mark.lean
 ACTIVE, REDUCING, HALTED = TradingState
@@ -80,3 +82,45 @@ def test_a_halt_holds_from_the_moment_it_is_asked_whatever_is_written_before_it(
 
 def test_who_resumes_last_resumes() -> None:
     assert asyncio.run(climb_at_once(HALTED, ACTIVE)) == [HALTED, HALTED, ACTIVE]
+
+
+class HungLimits:
+    """Limits on a share that does not answer until it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def read(self) -> Limits:
+        self.asked.set()
+        assert self.answers.wait(30.0)
+        return make_limits(max_volume_lots=0.07)
+
+    def stamp(self) -> tuple[object, ...]:
+        return ()
+
+
+def test_limits_that_hang_while_they_are_read_hold_up_no_order_and_no_closing() -> None:
+    source, swapped = HungLimits(), list[Limits]()
+
+    async def story() -> None:
+        parts, turn = Parts(), asyncio.Lock()
+        operating: Any = None  # nothing is closed
+        safety = Safety(parts, Meters(), turn, operating, source, swapped.append)
+        reading = asyncio.create_task(safety.reload("ann"))
+        assert await asyncio.to_thread(source.asked.wait, 30.0)
+        try:
+            assert not turn.locked()
+        finally:
+            source.answers.set()
+
+        async def is_being_written() -> bool:
+            return len(parts.journal.waiting) == 1
+
+        await eventually(is_being_written)
+        assert turn.locked(), "nothing is decided by limits that change meanwhile"
+        assert swapped == []
+        parts.journal.waiting[0].set_result(None)
+        await reading
+
+    asyncio.run(story())
+    assert [limits.max_volume_lots for limits in swapped] == [0.07]
