@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
 
 from online.domain.market import NANOSECONDS_PER_SECOND
 from pipelines.commands import data_fill, data_quotes, data_series
 from pipelines.commands.options import HOME, HomeOption, JsonOption
-from pipelines.commands.terminal import console, write_json
+from pipelines.commands.terminal import FittingTable, console, write_json
 from pipelines.home import Home
 
 if TYPE_CHECKING:
     from pipelines.lake_overview import QuotesOverview, SeriesOverview
+    from pipelines.quality_report import GapRecord
 
 BYTES_PER_MEBIBYTE = 1 << 20
 
@@ -49,39 +49,42 @@ def list_series(home: HomeOption = HOME, json: JsonOption = False) -> None:
         console.print(_ticks_table(overview.ticks))
 
 
-def _bars_table(entries: list[SeriesOverview]) -> Table:
-    table = Table(*("series", "closes"), title="Bars", title_justify="left")
-    for column in ("bars", "MiB", "gaps", "bars missing"):
-        table.add_column(column, justify="right")
-    table.add_column("largest gap (source clock)")
-    table.add_column("rows in quarantine", no_wrap=True)
-    table.add_column("sources, clocks")
-    for entry in entries:
-        gap = entry.largest_gap
-        table.add_row(
+def _bars_table(entries: list[SeriesOverview]) -> FittingTable:
+    head = (
+        *("series", "closes", "bars", "MiB", "gaps", "bars missing"),
+        *("largest gap (source clock)", "rows in quarantine", "sources, clocks"),
+    )
+    rows = [
+        (
             f"{entry.symbol} {entry.timeframe} {entry.side}",
             f"{_minute(entry.first_ns)}\n{_minute(entry.last_ns)}",
             *(f"{entry.bars:,}", f"{entry.size_bytes / BYTES_PER_MEBIBYTE:.1f}"),
-            *(_count(entry.gaps), _count(entry.missing_bars)),
-            "-" if gap is None else f"{gap.duration_on_source_clock}\nafter {gap.after[:16]}",
-            _reasons(entry.quarantined),
-            "\n".join((*entry.sources, *entry.clocks)),
+            *(_count(entry.gaps), _count(entry.missing_bars), _gap(entry.largest_gap)),
+            *(_reasons(entry.quarantined), "\n".join((*entry.sources, *entry.clocks))),
         )
-    return table
+        for entry in entries
+    ]
+    return FittingTable("Bars", [head, *rows])
 
 
-def _ticks_table(entries: list[QuotesOverview]) -> Table:
-    table = Table(*("symbol", "feed"), title="Quotes", title_justify="left")
-    for column in ("rows read", "in the lake", "first", "last", "files"):
-        table.add_column(column, justify="right")
-    table.add_column("rows in quarantine")
-    for entry in entries:
-        table.add_row(
+def _ticks_table(entries: list[QuotesOverview]) -> FittingTable:
+    head = (
+        *("symbol", "feed", "rows read", "in the lake", "first", "last", "files"),
+        "rows in quarantine",
+    )
+    rows = [
+        (
             *(entry.symbol, entry.feed, f"{entry.rows_read:,}", f"{entry.ticks:,}"),
             *(_minute(entry.first_ns), _minute(entry.last_ns), str(entry.files)),
             _reasons(entry.quarantined),
         )
-    return table
+        for entry in entries
+    ]
+    return FittingTable("Quotes", [head, *rows])
+
+
+def _gap(gap: GapRecord | None) -> str:
+    return "-" if gap is None else f"{gap.duration_on_source_clock}\nafter {gap.after[:16]}"
 
 
 def _reasons(quarantined: Mapping[str, int]) -> str:

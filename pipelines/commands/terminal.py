@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,9 @@ PIPED_WIDTH = 160
 
 _STEP = Column(no_wrap=True, overflow="ellipsis", max_width=34)
 """Of a progress bar; the rest of 80 columns is for the bar, the steps and the time."""
+
+_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]\d+)?%?|")
+"""A cell that is set to the right where all of its column are."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 """Results, on standard output."""
@@ -84,7 +88,10 @@ def rows_table(title: str, rows: Sequence[Mapping[str, object]]) -> FittingTable
 
 @dataclass(frozen=True, slots=True)
 class FittingTable:
-    """A table that is turned on its side where its columns have no room for their words.
+    """A table whose words are whole however narrow the terminal is.
+
+    Where its columns have no room for their words it is turned on its side, and where not even
+    that fits each row becomes a table by itself; words are broken as a last resort, never cut.
 
     Parameters
     ----------
@@ -98,30 +105,57 @@ class FittingTable:
     lines: Sequence[Sequence[str]]
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        """Yield it as it fits; where it does not even so, words are broken, never cut."""
-        lines = self.lines
-        if _least_width(lines) > options.max_width:
-            turned = [list(cells) for cells in zip(*lines, strict=True)]
-            if _least_width(turned) <= options.max_width:
-                lines = turned
-        table = Table(title=self.title, title_justify="left")
-        fits = _least_width(lines) <= options.max_width
-        for name, *cells in zip(*lines, strict=True):
-            words = not any(" " in cell for cell in (name, *cells))  # nothing to wrap at
-            table.add_column(name, overflow="fold", no_wrap=fits and words)
-        for row in lines[1:]:
-            table.add_row(*row)
-        yield table
+        """Yield it as it fits."""
+        turned = [list(cells) for cells in zip(*self.lines, strict=True)]
+        for lines in (self.lines, turned):
+            if _least_width(lines) <= options.max_width:
+                yield _fitting(self.title, lines, options.max_width)
+                return
+        head, *rows = self.lines
+        for row in rows:
+            lines = list(zip(head, row, strict=True))
+            yield _fitting(self.title, [("", ""), *lines], options.max_width, has_head=False)
+
+
+def _fitting(
+    title: str, lines: Sequence[Sequence[str]], max_width: int, *, has_head: bool = True
+) -> Table:
+    """Return a table whose columns are at least as wide as their longest words, if those fit."""
+    table = Table(title=title, title_justify="left", show_header=has_head)
+    widths = _widths(lines, max_width) if _least_width(lines) <= max_width else None
+    for place, (name, *cells) in enumerate(zip(*lines, strict=True)):
+        table.add_column(
+            name,
+            overflow="fold",
+            width=None if widths is None else widths[place],
+            justify="right" if cells and all(map(_NUMBER.fullmatch, cells)) else "left",
+        )
+    for row in lines[1:]:
+        table.add_row(*row)
+    return table
 
 
 def _cell(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _widths(lines: Sequence[Sequence[str]], max_width: int) -> list[int]:
+    """Return the columns' widths: of their longest lines, the most breakable ones narrowed."""
+    columns = list(zip(*lines, strict=True))
+    widths = [max(len(line) for cell in c for line in cell.split("\n")) for c in columns]
+    least = list(map(_longest, columns))
+    excess = sum(widths) + 3 * len(widths) + 1 - max_width
+    for _ in range(excess):
+        slack = [width - word for width, word in zip(widths, least, strict=True)]
+        widths[slack.index(max(slack))] -= 1
+    return widths
+
+
+def _longest(cells: Iterable[str]) -> int:
+    return max((len(word) for cell in cells for word in cell.split()), default=0)
+
+
 def _least_width(lines: Sequence[Sequence[str]]) -> int:
     """Return the columns of a terminal that hold every word whole."""
-    words = [
-        max((len(word) for cell in cells for word in cell.split()), default=0)
-        for cells in zip(*lines, strict=True)
-    ]
+    words = [_longest(cells) for cells in zip(*lines, strict=True)]
     return sum(words) + 3 * len(words) + 1
