@@ -71,7 +71,7 @@ def _features(story: Story) -> Iterator[RenderableType]:
         yield Text("Features: the online store did not answer.")
         return
     table = _table("Features, as the online store held them", "view", "bar", "age", "feature")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", overflow="fold")
     if manifest is None:
         for number, value in enumerate(decision.features):
             table.add_row(ABSENT, ABSENT, ABSENT, f"feature {number}", _number(value))
@@ -148,7 +148,7 @@ def _signal(story: Story) -> Iterator[RenderableType]:
         return
     table = _table("Signal: probabilities", "of")
     for column in ("short", "neither", "long"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for member in signal.members:
         table.add_row(f"{member.name}, raw", *(f"{p:.6f}" for p in member.raw))
     table.add_row("calibrated, combined", *(f"{p:.6f}" for p in signal.probabilities))
@@ -224,7 +224,7 @@ def _order(story: Story) -> Iterator[RenderableType]:
     if story.deals:
         table = _table("Deals", "ticket", "when", "what", "why")
         for column in ("lots", "price", "profit", "commission", "swap"):
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", overflow="fold")
         for record in story.deals:
             deal = record.deal
             table.add_row(
@@ -243,7 +243,7 @@ def _order(story: Story) -> Iterator[RenderableType]:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # a digest that is cut proves nothing
     return table
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from online.domain.errors import InvalidInput
 from pipelines.commands.options import HOME, HomeOption, JsonOption
-from pipelines.commands.terminal import console, notes, write_json
+from pipelines.commands.terminal import FittingTable, console, notes, write_json
 from pipelines.home import Home
 
 if TYPE_CHECKING:
@@ -75,22 +74,20 @@ def list_orders(
         write_json({**orders, "positions": seen["positions"]})
         return
     trailed = {record["position"] for record in orders["trails"]}
-    table = Table("ticket", "symbol", "side", "lots", "opened at", "stop", "target", "trailed")
+    names = ("ticket", "symbol", "side", "volume_lots", "opened_price", "stop", "target")
+    lines = [["ticket", "symbol", "side", "lots", "opened at", "stop", "target", "trailed"]]
     for held in seen["positions"] or ():
-        cells = (held[name] for name in ("ticket", "symbol", "side", "volume_lots"))
-        exits = (held[name] for name in ("opened_price", "stop", "target"))
         mark = "yes" if held["ticket"] in trailed else ""
-        table.add_row(*map(str, cells), *map(str, exits), mark)
-    console.print(table if seen["positions"] else "No position is open.")
+        lines.append([*(str(held[name]) for name in names), mark])
+    console.print(FittingTable("Open", lines) if seen["positions"] else "No position is open.")
     for title, rows in (("Fate unknown", "unresolved"), ("Newest orders", "newest")):
         if orders[rows]:
             console.print(_orders_table(title, orders[rows]))
     if orders["at_broker"]:
-        resting = Table("ticket", "symbol", "side", "kind", "lots", "price", title="Resting")
-        for order in orders["at_broker"]:
-            names = ("ticket", "symbol", "side", "kind", "volume_lots", "price")
-            resting.add_row(*(str(order[name]) for name in names))
-        console.print(resting)
+        told = ("ticket", "symbol", "side", "kind", "volume_lots", "price")
+        resting = [[str(order[name]) for name in told] for order in orders["at_broker"]]
+        head = ["ticket", "symbol", "side", "kind", "lots", "price"]
+        console.print(FittingTable("Resting", [head, *resting]))
 
 
 def show(
@@ -325,12 +322,14 @@ def _words(reply: dict[str, Any]) -> str:
     return f"{reply['status']}{fill}{said}"
 
 
-def _orders_table(title: str, orders: list[dict[str, Any]]) -> Table:
-    table = Table("id", "what", "symbol", "side", "lots", "stage", "told", title=title)
+def _orders_table(title: str, orders: list[dict[str, Any]]) -> FittingTable:
+    lines = [("id", "what", "symbol", "side", "lots", "stage", "told")]
     for order in orders:
         intent, reply = order["intent"], order["reply"]
-        table.add_row(
-            *(order["intent_id"], intent["purpose"], intent["symbol"], intent["side"]),
-            *(str(intent["volume_lots"]), order["stage"], _words(reply) if reply else ""),
+        lines.append(
+            (
+                *(order["intent_id"], intent["purpose"], intent["symbol"], intent["side"]),
+                *(str(intent["volume_lots"]), order["stage"], _words(reply) if reply else ""),
+            )
         )
-    return table
+    return FittingTable(title, lines)

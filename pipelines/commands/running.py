@@ -159,7 +159,9 @@ def _utc(at_ns: int) -> str:
 
 
 def _table(parts: tuple[PartStatus, ...]) -> Table:
-    table = Table("part", "ready", "address", "process", "detail")
+    table = Table("part", "ready")
+    for column in ("address", "process", "detail"):
+        table.add_column(column, overflow="fold")  # an address that is cut leads nowhere
     for part in parts:
         mark = "[green]yes[/]" if part.ready else "[red]no[/]"
         table.add_row(part.name, mark, part.url, str(part.pid or "-"), part.detail)

@@ -15,6 +15,7 @@ from online.domain.reasons import MEANING, Reason
 from online.domain.record import LimitsRecord, ModelRecord, Record
 from pipelines import cli
 from pipelines.cli import run
+from pipelines.commands.terminal import console
 from tests.desks import World
 from tests.fakes import (
     BAR_NS,
@@ -132,6 +133,18 @@ def test_an_order_is_explained_with_every_fact(
     assert "No rule refused." in told
     assert "filled, return code 10009" in told
     assert "buy in" in told
+
+
+def test_nothing_of_an_explanation_is_cut_on_a_narrow_terminal(
+    traded: tuple[Path, list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home, (ordered, _) = traded
+    monkeypatch.setattr(console, "width", 50)
+    for words in (["explain", ordered], ["audit", "verify"]):
+        assert run([*words, "--home", str(home)]) == 0
+        assert "…" not in capsys.readouterr().out
 
 
 def test_a_veto_is_explained_with_its_meaning_and_what_was_measured(
