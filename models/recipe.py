@@ -200,7 +200,7 @@ class Recipe:
         """Return the distance between training and test labels, nanoseconds."""
         return horizon_ns(rule) + self.extra_embargo_bars * rule.timeframe.duration_ns
 
-    def trial(self, names: tuple[str, ...], window: str = "") -> str:
+    def trial(self, names: tuple[str, ...], window: str = "", costs: str = "") -> str:
         """Return what tells this trial from every other.
 
         Parameters
@@ -209,8 +209,11 @@ class Recipe:
             Of the features.
         window
             Which bars were chosen to learn from and be judged on; empty where it does not matter.
+        costs
+            What is declared of the symbol's; empty where it does not matter.
         """
-        choices = {**asdict(self), "features": names, **({"bars": window} if window else {})}
+        told = {"bars": window, "costs": costs}
+        choices = {**asdict(self), "features": names, **{k: v for k, v in told.items() if v}}
         text = json.dumps(choices, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -31,7 +31,7 @@ from models.windows import Windows
 from online.domain.barriers import BarrierRule
 from online.domain.errors import InvalidInput
 from online.domain.manifest import Manifest
-from online.domain.market import PriceSide, Timeframe
+from online.domain.market import Instrument, PriceSide, Timeframe
 from online.domain.vector import VectorContract
 from online.instruments import find_instrument
 from pipelines.conversion import account_per_profit
@@ -102,7 +102,9 @@ class TrainPlan:
         return msgspec.structs.replace(vector, window=window)
 
     def trial(self, names: tuple[str, ...], recipe: Recipe | None = None) -> str:
-        """Return what tells this trial from every other: all choices, features and window.
+        """Return what tells this trial from every other: all choices, features, window and costs.
+
+        Whoever declares other costs and trains again has tried again.
 
         Parameters
         ----------
@@ -112,12 +114,25 @@ class TrainPlan:
             Of the choices; None for the plan's.
         """
         bounds = self.window or f"{self.start_ns} to {self.end_ns}"
-        return (self.recipe if recipe is None else recipe).trial(names, bounds)
+        costs = _declared_costs(find_instrument(self.symbol))
+        return (self.recipe if recipe is None else recipe).trial(names, bounds, costs)
 
     @property
     def rule(self) -> BarrierRule:
         """The label's barriers."""
         return self.recipe.label.rule(self.timeframe)
+
+
+def _declared_costs(instrument: Instrument) -> str:
+    figures = (
+        instrument.typical_spread_points,
+        instrument.commission_per_lot,
+        instrument.slippage_points,
+        instrument.swap_long_points,
+        instrument.swap_short_points,
+        instrument.triple_swap_day,
+    )
+    return " ".join(map(str, figures))
 
 
 @dataclass(frozen=True, slots=True)
