@@ -114,7 +114,7 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
 
     What a person or another program opened is left alone. One that cannot be closed does not keep
     the others open. Asked for again with the same id, it goes on where it was interrupted: what was
-    sent before is told and not sent again, and what was opened since is left open.
+    sent before is told and not sent again, and what was entered since is left as it is.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ async def close_all(client_id: str, symbol: str, by: str, note: str, floor: Floo
     parts: list[Close | Cancel] = [
         Cancel(order.ticket)
         for order in seen.orders
-        if floor.book.entry(order.magic) is not None and symbol in {"", order.symbol}
+        if _entered_at_ns(order.magic, floor) <= began_at_ns and symbol in {"", order.symbol}
     ]
     parts += [
         Close(held.ticket)

@@ -210,3 +210,17 @@ def test_a_closing_is_not_the_continuation_of_one_whose_id_begins_alike() -> Non
     done = run_to_completion(close_all("evening", "", "ann", "a test", floor)).operations
     assert [each.client_id for each in done] == ["evening.3"]
     assert floor.terminal.positions() == (), "it was opened before this closing began"
+
+
+def test_a_closing_asked_for_again_leaves_an_order_that_rests_since_as_it_is() -> None:
+    floor = TestFloor()
+    floor.enter()
+    (first,) = run_to_completion(close_all("x", "", "ann", "a test", floor)).operations
+    floor.quote(1.1, 1.1002)
+    newer = floor.enter(kind=OrderKind.LIMIT, price=1.095, quoted=1.095)
+    again = run_to_completion(close_all("x", "", "ann", "a test", floor)).operations
+    assert [each.client_id for each in again] == [first.client_id]
+    orders = run_to_completion(floor.broker.observe("", 0)).orders
+    assert [order.ticket for order in orders or ()] == [newer.order]
+    (other,) = run_to_completion(close_all("y", "", "ann", "a test", floor)).operations
+    assert other.operation == Cancel(newer.order), "another closing takes it back"
