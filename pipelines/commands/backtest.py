@@ -9,7 +9,14 @@ import typer
 
 from pipelines.commands.days import bounds_ns
 from pipelines.commands.environment import flow_servers, prepare_environment
-from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.options import (
+    HOME,
+    HomeOption,
+    JsonOption,
+    SlippageOption,
+    SpreadOption,
+    SwapOption,
+)
 from pipelines.commands.terminal import console, notes, rows_table, write_json
 from pipelines.home import Home
 
@@ -38,25 +45,9 @@ def backtest(
     until: Annotated[
         datetime | None, typer.Option(formats=_DAY, help="Day (UTC) the bars end before.")
     ] = None,
-    spread_points: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
-        ),
-    ] = None,
-    slippage: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="By how much a fill at the market is worse, points; else the symbol's."
-        ),
-    ] = None,
-    swap: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="LONG SHORT",
-            help="Paid for a night to either side, points, negative costs; else the symbol's.",
-        ),
-    ] = None,
+    spread_points: SpreadOption = None,
+    slippage: SlippageOption = None,
+    swap: SwapOption = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out Monte Carlo, coins and other choices.")
     ] = False,

@@ -19,6 +19,9 @@ from pipelines.commands.options import (
     DayOption,
     HomeOption,
     JsonOption,
+    SlippageOption,
+    SpreadOption,
+    SwapOption,
     SymbolOption,
     TimeframeOption,
 )
@@ -147,25 +150,9 @@ def train(
     study: Annotated[
         int, typer.Option(min=0, help="Settings to try for each family before the first test.")
     ] = 0,
-    spread_points: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
-        ),
-    ] = None,
-    slippage: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="By how much a fill at the market is worse, points; else the symbol's."
-        ),
-    ] = None,
-    swap: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="LONG SHORT",
-            help="Paid for a night to either side, points, negative costs; else the symbol's.",
-        ),
-    ] = None,
+    spread_points: SpreadOption = None,
+    slippage: SlippageOption = None,
+    swap: SwapOption = None,
     window: Annotated[
         str,
         typer.Option(help="What each fold, and what serves, learns from: expanding or rolling:N."),

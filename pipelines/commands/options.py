@@ -27,6 +27,25 @@ DayOption = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="Day (UTC) that bounds the bars."),
 ]
+SpreadOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, help="Assumed where the bars bring no spread, points; else the symbol's."
+    ),
+]
+SlippageOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="By how much a fill at the market is worse, points; else the symbol's."
+    ),
+]
+SwapOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="LONG SHORT",
+        help="Paid for a night to either side, points, negative costs; else the symbol's.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 HOME = DEFAULT_HOME.root
