@@ -92,14 +92,15 @@ def run_platform(
             services.mlflow(home, ports.mlflow),
             services.prefect(home, ports.prefect),
         )
-        say("serving the flows")
-        platform.start(
-            services.flows(home, {**client, **settings}, services.DEPLOYMENTS, retraining)
-        )
         if not has_model(client["MLFLOW_TRACKING_URI"]):
             say(f"no model is promoted yet: making one (log: {platform.log('bootstrap')})")
             command = (sys.executable, "-m", "pipelines.bootstrap", str(home.root.resolve()))
             platform.run("bootstrap", command, {**client, **settings})
+        # Only now: what is due while the first model is made would find half a lake, and fail.
+        say("serving the flows")
+        platform.start(
+            services.flows(home, {**client, **settings}, services.DEPLOYMENTS, retraining)
+        )
         say("starting the scorer and the feed")
         put_aside(home.journal)
         platform.start(services.scorer(ports.scorer, {**settings, **replay_clock(home)}))

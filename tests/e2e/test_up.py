@@ -101,8 +101,8 @@ def _post(url: str, body: object) -> Any:  # noqa: ANN401 - any JSON value
     return reply.json()
 
 
-def _schedule_ingestion(api: str) -> None:
-    """Give the ingest deployment a schedule that is due every 20 seconds, as an operator would."""
+def _schedule_ingestion(api: str) -> str:
+    """Make ingestion due every 20 seconds, as an operator would; return its deployment's id."""
     (deployment,) = _post(
         f"{api}/deployments/filter", {"deployments": {"name": {"any_": ["ingest"]}}}
     )
@@ -112,12 +112,13 @@ def _schedule_ingestion(api: str) -> None:
         f"{api}/deployments/{deployment['id']}/schedules",
         [{"active": True, "schedule": schedule}],
     )
+    return str(deployment["id"])
 
 
-def _finished_scheduled_run(api: str) -> dict[str, Any] | None:
-    """Return the state of a run that the scheduler made, once it has ended."""
-    runs = _post(f"{api}/flow_runs/filter", {"limit": 200})
-    for run in runs:
+def _finished_scheduled_run(api: str, deployment: str) -> dict[str, Any] | None:
+    """Return a run that the scheduler made of a deployment, once it has ended."""
+    of_it = {"deployments": {"id": {"any_": [deployment]}}}
+    for run in _post(f"{api}/flow_runs/filter", {**of_it, "limit": 200}):
         ended = run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
         if run["auto_scheduled"] and ended:
             found: dict[str, Any] = run
@@ -135,8 +136,13 @@ def test_up_trades_runs_what_is_scheduled_and_leaves_nothing(running: Running) -
         f"{api}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
     )
     assert len(runs) >= 4  # ingest, featurize, train, promote: the bootstrap shows in Prefect
-    _schedule_ingestion(api)
-    done = running.wait_for("scheduled run", lambda: _finished_scheduled_run(api))
+    flows = next(part for part in running.state().parts if part.name == "flows")
+    made = [run["end_time"] for run in runs if not run["auto_scheduled"]]
+    made_at = max(datetime.fromisoformat(end) for end in made)
+    served_at = datetime.fromtimestamp(flows.started_at_s, tz=UTC)
+    assert served_at > made_at  # what falls due before would find half a lake
+    ingestion = _schedule_ingestion(api)
+    done = running.wait_for("scheduled run", lambda: _finished_scheduled_run(api, ingestion))
     assert done["state_type"] == "COMPLETED", done["state"]
 
     alias = httpx.get(
