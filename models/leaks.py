@@ -24,14 +24,15 @@ from models.bars import Floats
 from models.dataset import Dataset
 from models.families.family import Family
 from models.fit import FoldSummary, training_set
-from models.labels import Outcome
+from models.labels import Outcome, Rows
 from models.splits import Fold
 from online.domain.errors import ModelRefused
 
 MAX_TOLD = 0.15
-"""Greatest share of the outcome's entropy that one feature may tell beyond chance."""
+"""Greatest share of the entropy that one feature may tell beyond chance of which side paid."""
 MAX_TOLD_OF_RANGE = 0.6
-"""The same where the outcome is how wide the market moves: the hour alone tells much of that."""
+"""The same of whether either side paid, and of how wide the market moves: what range and hour were
+tells much of that, the more the greater costs are beside a bar."""
 N_BINS = 20
 N_SHIFTS = 20
 MAX_ROWS = 20_000
@@ -78,35 +79,40 @@ def measure_told(dataset: Dataset, seed: int) -> tuple[Told, ...]:
     seed
         Of the shifts.
     """
-    step = max(1, len(dataset) // MAX_ROWS)
-    classes = dataset.labels.classes[::step]
-    n_rows = len(classes)
-    shifts = np.random.default_rng(seed).integers(n_rows // 10, n_rows - n_rows // 10, N_SHIFTS)
-    told = []
-    for name, column in _columns(dataset).items():
-        bins = _cut(column[::step])
-        chance = [_uncertainty(bins, np.roll(classes, shift)) for shift in shifts]
-        told.append(Told(name, _uncertainty(bins, classes), max(chance)))
-    return tuple(told)
+    return _measure(dataset, dataset.labels.classes, np.arange(len(dataset)), seed)
 
 
-def refuse_told_outcome(dataset: Dataset, seed: int, most: float = MAX_TOLD) -> None:
-    """Refuse a dataset in which one feature tells more than `most` of the outcome.
+def measure_told_side(dataset: Dataset, seed: int) -> tuple[Told, ...]:
+    """Return what each feature tells of the side that paid, where one did; as `measure_told`."""
+    classes = dataset.labels.classes
+    return _measure(dataset, classes, np.flatnonzero(classes != Outcome.NEITHER), seed)
+
+
+def measure_told_any(dataset: Dataset, seed: int) -> tuple[Told, ...]:
+    """Return what each feature tells of whether a side paid at all; as `measure_told`."""
+    any_paid = (dataset.labels.classes != Outcome.NEITHER).astype(np.int64)
+    return _measure(dataset, any_paid, np.arange(len(dataset)), seed)
+
+
+def refuse_told_outcome(dataset: Dataset, seed: int, *, sided: bool = True) -> None:
+    """Refuse a dataset in which one feature tells more of the outcome than a market grants.
+
+    Parameters
+    ----------
+    sided
+        Whether the outcome is a side that paid, or neither, each asked for by itself: that a quiet
+        market pays no side its costs is no leak. False where it is how wide the market moves.
 
     Raises
     ------
     ModelRefused
         With code ``LABEL_AMONG_FEATURES``, the feature and how much it tells.
     """
-    worst = max(measure_told(dataset, seed), key=lambda told: told.beyond)
-    if worst.beyond > most:
-        raise ModelRefused(
-            f"the feature {worst.feature!r} tells {worst.share:.0%} of the outcome, chance "
-            f"{worst.by_chance:.0%}; a feature known at the bar's close tells at most "
-            f"{most:.0%} beyond chance",
-            code="LABEL_AMONG_FEATURES",
-            remedy="Look for the label, or prices after the close, in how the feature is made.",
-        )
+    if not sided:
+        _refuse(measure_told(dataset, seed), "the outcome", MAX_TOLD_OF_RANGE)
+        return
+    _refuse(measure_told_side(dataset, seed), "which side paid", MAX_TOLD)
+    _refuse(measure_told_any(dataset, seed), "whether a side paid", MAX_TOLD_OF_RANGE)
 
 
 def measure_embargo(folds: Sequence[FoldSummary]) -> int:
@@ -188,6 +194,36 @@ def replace_after(dataset: Dataset, last: int, seed: int) -> Dataset:
         vectors[beyond] = 100.0 * random.standard_normal(vectors[beyond].shape)
         windows = dataclasses.replace(windows, vectors=vectors)
     return dataclasses.replace(dataset, features=features, labels=labels, windows=windows)
+
+
+def _measure(
+    dataset: Dataset, classes: npt.NDArray[np.int64], rows: Rows, seed: int
+) -> tuple[Told, ...]:
+    """Return what each feature tells of the classes on the rows that are given."""
+    rows = rows[:: max(1, len(rows) // MAX_ROWS)]
+    n_rows, kept = len(rows), classes[rows]
+    if n_rows < N_BINS:
+        return ()
+    shifts = np.random.default_rng(seed).integers(n_rows // 10, n_rows - n_rows // 10, N_SHIFTS)
+    told = []
+    for name, column in _columns(dataset).items():
+        bins = _cut(column[rows])
+        chance = [_uncertainty(bins, np.roll(kept, shift)) for shift in shifts]
+        told.append(Told(name, _uncertainty(bins, kept), max(chance)))
+    return tuple(told)
+
+
+def _refuse(told: Sequence[Told], what: str, most: float) -> None:
+    """Refuse the feature that tells most, if that is more than `most`."""
+    worst = max(told, key=lambda one: one.beyond, default=None)
+    if worst is not None and worst.beyond > most:
+        raise ModelRefused(
+            f"the feature {worst.feature!r} tells {worst.share:.0%} of {what}, chance "
+            f"{worst.by_chance:.0%}; a feature known at the bar's close tells at most "
+            f"{most:.0%} beyond chance",
+            code="LABEL_AMONG_FEATURES",
+            remedy="Look for the label, or prices after the close, in how the feature is made.",
+        )
 
 
 def _columns(dataset: Dataset) -> dict[str, npt.NDArray[np.float32]]:

@@ -10,8 +10,6 @@ from feature_repo.vector import compute_vectors
 from models.dataset import Dataset
 from models.families.build import build_family
 from models.leaks import (
-    MAX_TOLD,
-    MAX_TOLD_OF_RANGE,
     refuse_hindsight,
     refuse_overlap,
     refuse_told_outcome,
@@ -35,8 +33,8 @@ def refuse_leaking_data(plan: TrainPlan, data: TrainingData) -> None:
     ModelRefused
         With code ``LABEL_AMONG_FEATURES`` or ``FEATURES_LOOK_AHEAD``.
     """
-    most = MAX_TOLD if plan.recipe.label.target.is_tradable else MAX_TOLD_OF_RANGE
-    refuse_told_outcome(data.dataset, plan.recipe.seed, most)
+    sided = plan.recipe.label.target.is_tradable
+    refuse_told_outcome(data.dataset, plan.recipe.seed, sided=sided)
     refuse_later_knowledge(plan, data.dataset)
 
 

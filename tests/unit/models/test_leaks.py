@@ -11,10 +11,11 @@ from models.dataset import Dataset
 from models.families.build import build_family
 from models.families.xgboost import XgboostConfig
 from models.fit import FoldSummary, fit_folds, summarise
-from models.labels import horizon_ns
+from models.labels import Outcome, horizon_ns
 from models.leaks import (
     MAX_TOLD,
     measure_told,
+    measure_told_side,
     refuse_hindsight,
     refuse_overlap,
     refuse_told_outcome,
@@ -56,10 +57,28 @@ def test_the_label_is_found_beneath_noise_and_in_either_direction() -> None:
         assert caught.value.code == "LABEL_AMONG_FEATURES"
 
 
+def test_that_a_quiet_market_pays_neither_side_is_no_leak_and_which_side_paid_is_one() -> None:
+    dataset = make_dataset()
+    random = np.random.default_rng(5)
+    paid = random.random(len(dataset)) < 0.4
+    side = np.where(random.random(len(dataset)) < 0.5, Outcome.SHORT, Outcome.LONG)
+    labels = dataclasses.replace(dataset.labels, classes=np.where(paid, side, Outcome.NEITHER))
+    market = dataclasses.replace(dataset, labels=labels)
+    column, features = NAMES.index("noise_a"), market.features.copy()
+    features[:, column] = paid + random.normal(0.0, 0.5, len(paid))  # as a bar's range tells it
+    quiet = dataclasses.replace(market, features=features)
+    assert max(told.beyond for told in measure_told(quiet, 7)) > MAX_TOLD
+    refuse_told_outcome(quiet, 7)
+    for planted, what in ((side, "which side paid"), (paid, "whether a side paid")):
+        features[:, column] = planted
+        with pytest.raises(ModelRefused, match=f"'noise_a' tells 100% of {what}"):
+            refuse_told_outcome(dataclasses.replace(market, features=features.copy()), 7)
+
+
 def test_a_weak_true_signal_and_noise_are_no_leak() -> None:
     for drift in (0.0, 15.0):
         refuse_told_outcome(make_dataset(drift=drift), 7)
-    told = {found.feature: found for found in measure_told(make_dataset(drift=15.0), 7)}
+    told = {found.feature: found for found in measure_told_side(make_dataset(drift=15.0), 7)}
     assert 0.0 < told["hint"].beyond < MAX_TOLD
     assert told["noise_a"].beyond < 0.02
 
