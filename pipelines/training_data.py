@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +24,13 @@ from feature_repo.vector import require_served
 from feature_repo.windows import find_window
 from models.bars import Bars
 from models.costs import Costs
-from models.dataset import Dataset, build_dataset
+from models.dataset import Dataset, build_dataset, stamps_ns
 from models.labels import Rows
 from models.recipe import Recipe
 from models.swap import Swap
 from models.windows import Windows
 from online.domain.barriers import BarrierRule
-from online.domain.errors import InvalidInput
+from online.domain.errors import InvalidInput, NotFound
 from online.domain.manifest import Manifest
 from online.domain.market import Instrument, PriceSide, Timeframe
 from online.domain.vector import VectorContract
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 ACCOUNT_CURRENCY = "USD"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,8 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
     Raises
     ------
     NotFound
-        If the lake has no such series, or a feature is unknown or made of what it lacks.
+        If the lake has no such series, if none of its features are stored within the window
+        (``NO_FEATURES``), or a feature is unknown or made of what the lake lacks.
     InvalidInput
         If there is too little to learn from.
     """
@@ -233,7 +237,24 @@ def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:
         {JOIN_KEY: plan.symbol, EVENT_TIMESTAMP: pd.to_datetime(bars.closed_at_ns, utc=True)}
     )
     frame: pd.DataFrame = store.get_historical_features(entities, wanted).to_df()
+    _require_stored(plan, frame, bars)
     return frame
+
+
+def _require_stored(plan: TrainPlan, frame: pd.DataFrame, bars: Bars) -> None:
+    """Refuse a store that has nothing of the window; say so if it ends before the bars do."""
+    remedy = f"Run `sextant features --symbol {plan.symbol} --timeframe {plan.timeframe}` first."
+    stored = stamps_ns(frame)[frame[list(plan.vector.names)].notna().any(axis=1)]
+    if not len(stored):
+        raise NotFound(
+            f"no features of {plan.symbol} {plan.timeframe} are stored within the window, which"
+            f" has {len(bars):,} bars",
+            code="NO_FEATURES",
+            remedy=remedy,
+        )
+    behind = int(np.sum(bars.closed_at_ns > stored.max()))
+    if behind:
+        _log.warning("the newest %s bars have no features and are left out. %s", behind, remedy)
 
 
 def _read_windows(plan: TrainPlan, bars: Bars) -> tuple[Rows, Windows] | None:
