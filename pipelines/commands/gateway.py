@@ -37,6 +37,8 @@ CertificatesOption = Annotated[
     ),
 ]
 CERTIFICATES = Path("certificates")
+_HALF_HOUR_S, _NEAR_S = 1800.0, 60.0
+"""Clocks of the world differ by half hours; ticks of a busy market are not older than a minute."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -270,7 +272,7 @@ def _show(status: Status, symbol: str = "") -> None:
         ("account", f"{status.login} at {status.server}" if status.login else "not known yet"),
         ("terminal", "connected" if status.connected else "not connected to its trade server"),
         ("automated trading", "allowed" if status.trade_allowed else "off"),
-        ("newest tick", untold if age is None else f"{age:.1f} s old"),
+        ("newest tick", untold if age is None else tell_age(age)),
         ("scorer", "linked" if status.scorer_linked else "not linked"),
         ("orders without a known fate", str(status.unresolved)),
         ("session, gateway start", f"{status.epoch}, {status.gateway}"),
@@ -285,6 +287,15 @@ def _show(status: Status, symbol: str = "") -> None:
             f"{state}, process {worker.pid or '-'}, replaced {worker.replaced} times",
         )
     console.print(table)
+
+
+def tell_age(seconds: float) -> str:
+    """Say a tick's age, and what an age of whole half hours, or from the future, hints at."""
+    off_s = abs(seconds - round(seconds / _HALF_HOUR_S) * _HALF_HOUR_S)
+    shifted = seconds > _HALF_HOUR_S / 2 and off_s < _NEAR_S
+    if seconds < -_NEAR_S or shifted:
+        return f"{seconds:.1f} s old: whole hours mean that the gateway's server_time is wrong"
+    return f"{seconds:.1f} s old"
 
 
 def _serve(config: Path, record: Path | None) -> None:
