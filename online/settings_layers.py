@@ -13,6 +13,9 @@ from online.domain.errors import InvalidSettings
 
 Tree = dict[str, Any]
 
+ADDRESSES = frozenset({"url", "socket_path"})
+"""Of one server: a layer that names one of them does not mean the other of the layer below."""
+
 
 def nest(named: Iterable[tuple[str, str]]) -> Tree:
     """Return ``A__B=x`` as ``{"a": {"b": "x"}}``; a value that begins with [ or { is JSON.
@@ -46,8 +49,12 @@ def _read_value(name: str, text: str) -> object:
 
 
 def join(low: Tree, high: Tree) -> Tree:
-    """Lay one layer over another; a table of another kind replaces the lower one."""
-    joined = dict(low)
+    """Lay one layer over another.
+
+    A table of another kind replaces the lower one, and one address the other (`ADDRESSES`).
+    """
+    addressed = not ADDRESSES.isdisjoint(high)
+    joined = {name: v for name, v in low.items() if not (addressed and name in ADDRESSES)}
     for name, value in high.items():
         below = joined.get(name)
         if isinstance(below, dict) and isinstance(value, dict):

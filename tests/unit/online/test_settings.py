@@ -98,6 +98,18 @@ def test_naming_another_kind_replaces_the_whole_table(token: Path) -> None:
     assert isinstance(settings.models, MlflowModelsSettings)
 
 
+def test_one_address_of_a_server_replaces_the_other_below_it_and_both_at_once_are_refused(
+    token: Path,
+) -> None:
+    url, path = "redis://cache:6379", "/run/valkey.sock"
+    assert load(token).features.socket_path is not None
+    features = load(token, SEXTANT_FEATURES__URL=url).features
+    assert (features.url, features.socket_path) == (url, None)
+    assert load(token, SEXTANT_FEATURES__SOCKET_PATH=path).features.socket_path == Path(path)
+    with pytest.raises(InvalidSettings, match="exactly one of url and socket_path"):
+        load(token, SEXTANT_FEATURES__URL=url, SEXTANT_FEATURES__SOCKET_PATH=path)
+
+
 def test_the_mode_can_be_a_variable_and_is_never_guessed(token: Path) -> None:
     assert load(token, None, SEXTANT_MODE="replay").mode == "replay"
     for mode in (None, "", "production", "../paper"):
@@ -143,7 +155,6 @@ def test_an_unknown_variable_refuses_to_start(token: Path, name: str) -> None:
         ("SEXTANT_CLOCK__KIND", "sundial"),
         ("SEXTANT_MODEL__NAME", "../../etc"),
         ("SEXTANT_MODEL__ALIAS", "../champion"),
-        ("SEXTANT_FEATURES__URL", "redis://127.0.0.1"),
         ("SEXTANT_SECRETS_FOLDER", "/nowhere/at/all"),
     ],
 )
