@@ -8,12 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from feature_repo.quick_feast import quicken
 from tests.longest_first import order
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+# A test says nothing of the machine's speed, and says the same each time; `explore` looks further.
+LASTING = settings(
+    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("lasting", LASTING)
+settings.register_profile("explore", LASTING, derandomize=False, max_examples=500)
+settings.load_profile("lasting")
 
 
 def pytest_configure(config: pytest.Config) -> None:
