@@ -149,7 +149,7 @@ def load_model(home: Home, name: str, alias: str, mlflow_uri: str | None) -> Onn
     """Fetch the bundle under an alias and verify it on its golden vectors."""
     registry = open_registry(home, mlflow_uri)
     version = registry.resolve(name, parse_alias(alias))
-    folder = home.bundles / "promoted" / version.name / version.version
+    folder = home.promoted / version.name / version.version
     bundle = registry.download_bundle(version, folder)
     return load_bundle(bundle.folder, alias, version.version)
 

@@ -59,6 +59,11 @@ class Home:
         return self.root / "bundles"
 
     @property
+    def promoted(self) -> Path:
+        """Bundles ``<name>/<version>``, and links ``<name>/<alias>`` to those promoted here."""
+        return self.bundles / "promoted"
+
+    @property
     def keys(self) -> Path:
         """Private keys that sign certificates; for this host alone."""
         return self.root / "keys"

@@ -188,8 +188,9 @@ def _report(
     home: Home, registry: Registry, version: Version, alias: Alias, before: str | None
 ) -> PromoteReport:
     """Fetch what the alias points at now, verified, and tell of it."""
-    folder = home.bundles / "promoted" / version.name / version.version
+    folder = home.promoted / version.name / version.version
     bundle = registry.download_bundle(version, folder)
+    _point(folder, alias)
     headline = f"{alias} of {version.name} is version {version.version}"
     if alias is not Alias.CHAMPION and version.best_alias is Alias.PAPER:
         headline += ", a model for paper trading alone: it did not pass the gates of live"
@@ -204,3 +205,18 @@ def _report(
         headline=headline,
         gates=gate_table(version),
     )
+
+
+def _point(folder: Path, alias: Alias) -> None:
+    """Let the alias beside a version's folder be a link to it: a scorer without MLflow reads that.
+
+    Where links cannot be made, as on Windows without the right to, a warning says so.
+    """
+    fresh = folder.parent / f".{alias}.new"
+    try:
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(folder.name, target_is_directory=True)
+        fresh.replace(folder.parent / alias)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        logger.warning("%s is not linked to %s: %s", folder.parent / alias, folder.name, error)

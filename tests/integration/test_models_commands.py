@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -12,9 +13,10 @@ from models.export import Bundle, digest_folder
 from models.gates import Alias, Gate, Verdict
 from models.progress import Progress, Steps, listening
 from models.registry import Registry
+from online.adapters.bundle_folder import BundleFolder
 from online.adapters.key_files import read_trust
 from online.domain.certificate import APPROVAL_FILE, CERTIFICATE_FILE, Policy
-from online.domain.errors import ModelRefused
+from online.domain.errors import ModelRefused, NotFound
 from pipelines.certify import certify, renew
 from pipelines.cli import run
 from pipelines.home import Home
@@ -227,3 +229,33 @@ def test_steps_are_told_to_whoever_listens_and_to_nobody_else() -> None:
         steps.advance("the last")
     steps.advance("nobody hears it")
     assert heard == [Progress(2, 2, "the last")]
+
+
+def test_a_scorer_without_mlflow_finds_what_was_promoted_and_rolled_back_in_the_homes_folder(
+    home: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    promoted = BundleFolder(home.promoted)
+    with pytest.raises(NotFound):
+        asyncio.run(promoted.fetch(NAME, "paper"))
+    ask(home, capsys, "promote", NAME, "--version", "2", "--alias", "paper")
+    found = asyncio.run(promoted.fetch(NAME, "paper"))
+    assert (found.version, (found.folder / "manifest.json").read_text()) == ("2", "second")
+    assert (found.folder / CERTIFICATE_FILE).is_file()
+    ask(home, capsys, "rollback", NAME, "--alias", "paper")
+    assert asyncio.run(promoted.look(NAME, "paper")) == "1"
+    copied = shutil.copytree(home.promoted, tmp_path / "trading host", symlinks=True)
+    assert asyncio.run(BundleFolder(copied).look(NAME, "paper")) == "1"
+
+
+def test_an_alias_that_cannot_be_linked_is_promoted_all_the_same_and_said(
+    home: Home, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way = home.promoted / NAME / "paper"
+    in_the_way.mkdir(parents=True)
+    (in_the_way / "manifest.json").touch()
+    ask(home, capsys, "promote", NAME, "--version", "2", "--alias", "paper")
+    assert open_registry(home, None).aliases(NAME)["paper"] == "2"
+    assert any("paper is not linked to 2" in told for told in caplog.messages)
+    assert in_the_way.is_dir()
+    assert not in_the_way.is_symlink()
+    assert sorted(path.name for path in in_the_way.parent.iterdir()) == ["2", "paper"]
