@@ -113,6 +113,8 @@ class Broker(Protocol):
 
         Raises
         ------
+        InvalidInput
+            If the broker answers, but cannot tell of this order.
         Unavailable
             If the broker does not answer.
         """

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from online.domain.book import Book
 from online.domain.called_reply import apart
-from online.domain.errors import JournalUnavailable, OrderInDoubt, Unavailable
+from online.domain.errors import InvalidInput, JournalUnavailable, OrderInDoubt, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
+from online.domain.orders import Order
 from online.domain.record import Record, ResultRecord
 from online.ports import Broker, Clock, Journal
 
@@ -67,25 +68,31 @@ async def resolve_pending(desk: Sender) -> tuple[Intent, ...]:
     Raises
     ------
     Unavailable
-        If the broker does not answer.
+        If the broker does not answer; or if it tells of one order alone why it cannot, once all
+        others were looked for.
     """
+    untold: InvalidInput | None = None
     for order in (*desk.book.orders.pending, *desk.book.orders.resting):
-        intent = order.intent
-        found = await desk.broker.find(intent)
-        if found is None:
+        try:
+            found = await desk.broker.find(order.intent)
+        except InvalidInput as error:
+            untold = untold or error
             continue
-        reply, calls = apart(found)
-        if (
-            _is_finite(reply)
-            and reply != order.reply
-            and desk.book.orders.allows(intent.intent_id, reply)
-        ):
-            decision_id = desk.book.decision_of(intent.intent_id)
-            known = order.called  # the journal holds them already
-            told = () if known else calls
-            result = ResultRecord(decision_id, intent.intent_id, desk.clock.now_ns(), reply, told)
-            await append(desk, result)
+        if found is not None:
+            await _take_evidence(order, found, desk)
+    if untold is not None:
+        raise Unavailable(str(untold), code=untold.code, remedy=untold.remedy) from untold
     return desk.book.pending
+
+
+async def _take_evidence(order: Order, found: OrderReply, desk: Sender) -> None:
+    """Journal what was found of an order, if it is news."""
+    reply, calls = apart(found)
+    name = order.intent.intent_id
+    if _is_finite(reply) and reply != order.reply and desk.book.orders.allows(name, reply):
+        decision_id = desk.book.decision_of(name)
+        told = () if order.called else calls  # else the journal holds them already
+        await append(desk, ResultRecord(decision_id, name, desk.clock.now_ns(), reply, told))
 
 
 async def append(desk: Sender, *records: Record, durable: bool = True) -> None:

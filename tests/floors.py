@@ -13,7 +13,7 @@ from online.adapters.memory_journal import MemoryJournal
 from online.adapters.simulated_broker import SimulatedBroker
 from online.domain.account import Position
 from online.domain.book import Book
-from online.domain.errors import Unavailable
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.market import Instrument, Quote
 from online.domain.operation import Operation
 from online.domain.order import Intent, OrderReply, OrderStatus
@@ -39,9 +39,9 @@ class Died(BaseException):
 class FailingBroker:
     """A broker whose orders are lost on the way there, or their replies on the way back.
 
-    `refuses` is AutoTrading switched off. `reached` counts how often each order came to the
-    terminal; `dies_before` and `dies_after` end
-    the process there, around the order.
+    `refuses` is AutoTrading switched off, `cannot_tell` an order that nothing is told of. `reached`
+    counts how often each order came to the terminal; `dies_before` and `dies_after` end the process
+    there, around the order.
     """
 
     inner: SimulatedBroker
@@ -49,6 +49,7 @@ class FailingBroker:
     loses_reply: bool = False
     refuses: bool = False
     down: bool = False
+    cannot_tell: str = ""
     dies_before: bool = False
     dies_after: bool = False
     reached: Counter[str] = field(default_factory=Counter)
@@ -84,6 +85,8 @@ class FailingBroker:
     async def find(self, intent: Intent) -> OrderReply | None:
         if self.down:
             raise Unavailable("the terminal is down")
+        if intent.intent_id == self.cannot_tell:
+            raise InvalidInput("another order has this id", code="INTENT_DIFFERS")
         return await self.inner.find(intent)
 
 

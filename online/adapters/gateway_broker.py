@@ -17,7 +17,7 @@ import msgspec
 from online.adapters.gateway_address import GatewayAddress
 from online.domain.account import AccountIdentity, Deal
 from online.domain.called_reply import with_calls
-from online.domain.errors import Unavailable
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
 from online.gateway.frames import MAX_TO_SCORER_BYTES
@@ -53,6 +53,8 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
 _MILLISECONDS = 1_000
 _FINAL = frozenset({"FENCED", "WRONG_VERSION", "WRONG_CERTIFICATE", "GATEWAY_CHANGED"})
 """Refusals that trying again does not mend."""
+_OF_ONE_ORDER = frozenset({"INVALID_INTENT", "INTENT_DIFFERS", "INBOX_UNREADABLE"})
+"""Why the gateway cannot tell an order's fate although it is well."""
 _log = logging.getLogger(__name__)
 A = TypeVar("A")
 
@@ -173,6 +175,8 @@ class GatewayBroker:
 
         Raises
         ------
+        InvalidInput
+            If the gateway knows another order by its id, or cannot read it.
         Unavailable
             If the gateway or its terminal does not answer.
         """
@@ -230,7 +234,8 @@ class GatewayBroker:
         if isinstance(answer, form):
             return answer
         if isinstance(answer, Failed):
-            raise Unavailable(answer.message, code=answer.code)
+            error = InvalidInput if answer.code in _OF_ONE_ORDER else Unavailable
+            raise error(answer.message, code=answer.code)
         raise Unavailable(f"expected {form.__name__} of the gateway, got {answer}")
 
     def _open(self) -> tuple[int, _Question]:

@@ -167,7 +167,7 @@ class DeadMan:
             reply = await self._flow.send(
                 intent, _CLOSE_PATIENCE_SECONDS, is_wanted=_always, accepted=_nothing
             )
-        except Unavailable as error:
+        except SextantError as error:  # what it is keeps no other open
             _log.warning("%s was not carried out: %s", intent.intent_id, error)
             return
         if reply.status not in {OrderStatus.FILLED, OrderStatus.DONE}:

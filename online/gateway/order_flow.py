@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from online.domain.called_reply import with_calls
-from online.domain.errors import InvalidInput, Unavailable
+from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.order_state import ENDED, RESTING
 from online.domain.terminal_call import TerminalCall
@@ -93,6 +93,7 @@ class OrderFlow:
         self._note = note
         self._door, self._turn = Door(inbox, self._why_not, now_ns), asyncio.Lock()
         self._absences: dict[str, _Absence] = {}
+        self._troubling: set[str] = set()
         self._opened_at_seconds = asyncio.get_running_loop().time()
 
     async def send(
@@ -199,13 +200,27 @@ class OrderFlow:
     async def resolve_all(self) -> int:
         """Look for what became of every order that has not ended; return how many are unknown.
 
+        One that cannot be looked for keeps no other from it: it is the last one from then on,
+        should it be what ends the worker.
+
         Raises
         ------
-        Unavailable
-            As `find`.
+        Unavailable, InvalidInput
+            As `find`, of the first that could not be looked for, once all were tried.
         """
-        entries = self._inbox.open_orders()
-        return sum([await self._resolve(entry) is None for entry in entries])
+        unknown, trouble = 0, None
+        open_orders = self._inbox.open_orders()
+        self._troubling &= {entry.intent.intent_id for entry in open_orders}
+        for entry in sorted(open_orders, key=lambda e: e.intent.intent_id in self._troubling):
+            try:
+                unknown += await self._resolve(entry) is None
+            except SextantError as error:
+                if trouble is None:  # those after it may fail because it did
+                    trouble = error
+                    self._troubling.add(entry.intent.intent_id)
+        if trouble is not None:
+            raise trouble
+        return unknown
 
     def recall_calls(self) -> None:
         """Take over what an earlier gateway's worker noted of the order it was sending.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from online.adapters.gateway_broker import GatewayBroker
-from online.domain.errors import Unavailable
+from online.domain.errors import InvalidInput, Unavailable
 from online.domain.order import OrderReply, OrderStatus
 from tests.gateway_proxy import Proxy, through_proxy
 from tests.gateway_world import (
@@ -117,6 +117,16 @@ def test_intent_id_of_another_order_is_not_sent(world: World, terminal: Terminal
     assert reply.status is OrderStatus.NOT_SENT
     assert "INTENT_DIFFERS" in reply.comment
     assert terminal.deals_of(entry(951).magic) == 0
+
+
+def test_an_order_that_cannot_be_told_of_is_an_answer_not_an_outage(world: World) -> None:
+    async def story(broker: GatewayBroker) -> str:
+        await broker.send(entry(952))
+        with pytest.raises(InvalidInput) as refused:
+            await broker.find(entry(953, intent_id="entry-952"))
+        return refused.value.code
+
+    assert asyncio.run(world.run(story)) == "INTENT_DIFFERS"
 
 
 def test_order_no_terminal_can_take_is_not_sent(world: World) -> None:

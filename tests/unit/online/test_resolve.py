@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from online.domain.errors import Conflict, InvalidInput, NotFound
+from online.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from online.domain.operation import Close, Modify
 from online.domain.order import OrderStatus
 from online.domain.order_state import Stage
@@ -64,6 +64,18 @@ def test_evidence_goes_before_the_operators_word() -> None:
     assert floor.resolve() == 0
     with pytest.raises(Conflict, match="is filled"):
         state(floor, "entry-1", OrderStatus.NOT_SENT)
+
+
+def test_an_order_that_the_broker_cannot_tell_of_keeps_no_other_without_a_fate() -> None:
+    floor = TestFloor()
+    floor.broker.loses_reply = True
+    for _ in range(3):
+        floor.enter()
+    floor.broker.cannot_tell = "entry-1"
+    with pytest.raises(Unavailable) as told:
+        floor.resolve()
+    assert told.value.code == "INTENT_DIFFERS"
+    assert [intent.intent_id for intent in floor.book.pending] == ["entry-1"]
 
 
 def test_fate_can_be_stated_while_the_broker_is_out_of_reach(floor: TestFloor) -> None:

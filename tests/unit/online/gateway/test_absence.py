@@ -33,6 +33,7 @@ class Worker:
     def __init__(self) -> None:
         self.ready, self.executed = True, 0
         self.seen: Result = Searched(Evidence(None, resting=False, connected=True))
+        self.fatal, self.fatal_now = frozenset[str](), False
 
     def sees(self, *, resting: bool = False, connected: bool = True) -> None:
         self.seen = Searched(Evidence(None, resting=resting, connected=connected))
@@ -42,6 +43,10 @@ class Worker:
             self.executed += 1
             return Probed(HEALTH)  # no answer to such an errand
         assert isinstance(errand, Search)
+        if errand.intent.intent_id in self.fatal:
+            self.fatal_now = True
+        if self.fatal_now:  # no other worker is ready in this round
+            raise Unavailable("the worker ended", code="WORKER_LOST")
         return self.seen
 
 
@@ -149,5 +154,25 @@ def test_an_answer_to_another_errand_proves_nothing(inbox: Inbox) -> None:
         with pytest.raises(Unavailable) as refused:
             await flow.find(entry(1))
         assert refused.value.code == "WORKER_LOST"
+
+    tell(inbox, AT_ONCE, story)
+
+
+def test_orders_that_end_the_worker_when_looked_for_keep_no_other_without_a_fate(
+    inbox: Inbox,
+) -> None:
+    orders = [entry(number, symbol=f"S{number}") for number in range(1, 5)]
+    inbox.accept(orders, 1)
+
+    async def story(flow: OrderFlow, worker: Worker) -> None:
+        worker.fatal = frozenset({"entry-1", "entry-2"})
+        for _ in range(3):
+            worker.fatal_now = False
+            with pytest.raises(Unavailable, match="the worker ended"):
+                await flow.resolve_all()
+        left = [entry.intent.intent_id for entry in inbox.unresolved()]
+        assert left == ["entry-1", "entry-2"]
+        worker.fatal, worker.fatal_now = frozenset(), False
+        assert await flow.resolve_all() == 0
 
     tell(inbox, AT_ONCE, story)

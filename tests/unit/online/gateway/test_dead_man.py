@@ -149,10 +149,13 @@ def test_a_rung_that_cannot_be_written_down_keeps_nobody_from_the_next_and_is_wr
 class Wire:
     """Takes orders down, and carries out all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: int) -> None:
         self.sent: list[Intent] = []
+        self._refused = refused
 
     async def send(self, intent: Intent, *_: object, **__: object) -> OrderReply:
+        if intent.position == self._refused:
+            raise InvalidInput("quoted must not be negative", code="INVALID_INTENT")
         self.sent.append(intent)
         return OrderReply(OrderStatus.FILLED, 10009, 0, 0, intent.position, 1.1, 0.1, "")
 
@@ -162,11 +165,12 @@ async def flatten_two(
     *,
     blind: str = "",
     silent: str = "",
+    refused: int = -1,
     resting: tuple[RestingOrder, ...] = (),
     prepare: Prepare | None = None,
 ) -> Wire:
     """Flatten two positions; a symbol may be `blind`, its quote fails, or `silent`, it has none."""
-    symbols, wire = ("EURUSD", "USDJPY"), Wire()
+    symbols, wire = ("EURUSD", "USDJPY"), Wire(refused)
     positions = tuple(
         make_position(ticket=n, magic=entry(n).magic, symbol=symbol)
         for n, symbol in enumerate(symbols, 1)
@@ -193,10 +197,11 @@ async def flatten_two(
     return wire
 
 
-@pytest.mark.parametrize("trouble", ["blind", "silent"])
-def test_a_position_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path, trouble: str) -> None:
-    troubles: dict[str, Any] = {trouble: "EURUSD"}
-    wire = asyncio.run(flatten_two(tmp_path, **troubles))
+@pytest.mark.parametrize("trouble", [{"blind": "EURUSD"}, {"silent": "EURUSD"}, {"refused": 1}])
+def test_a_position_that_cannot_be_closed_keeps_no_other_open(
+    tmp_path: Path, trouble: dict[str, Any]
+) -> None:
+    wire = asyncio.run(flatten_two(tmp_path, **trouble))
     assert [intent.position for intent in wire.sent] == [2]
 
 
