@@ -19,13 +19,12 @@ from typing import Any
 from models.export import Bundle, digest_folder, read_proofs
 from models.faults import REFUSED, named_disk, named_mlflow
 from models.gates import Alias, Verdict
-from models.runs import Run, own_tags, reason_of, settle, sweep
+from models.runs import PAGE, Run, own_tags, reason_of, settle, sweep, tried_in
 from models.tracking import (
     LifecycleStage,
     MlflowClient,
     MlflowException,
     RunStatus,
-    ViewType,
     download_artifacts,
 )
 from models.version import (
@@ -33,7 +32,7 @@ from models.version import (
     DIGEST_TAG,
     GATE_PREFIX,
     PREVIOUS_PREFIX,
-    TRIAL_TAG,
+    UNDER_WAY_TAG,
     Account,
     Version,
 )
@@ -49,7 +48,6 @@ from online.domain.errors import (
 
 logger = logging.getLogger(__name__)
 BUNDLE_FOLDER, PLOTS_FOLDER = "bundle", "plots"
-_PAGE = 1000
 _KIND_TAG = "mlflow.experimentKind"
 """Names an experiment one of model training, where MLflow tells kinds apart."""
 
@@ -103,28 +101,25 @@ class Registry:
             raise
         self._finish(run)
 
-    def count_trials(self, experiment: str, trial: str) -> int:
+    def count_trials(self, experiment: str, trial: str, run: Run | None = None) -> int:
         """Return how many distinct configurations were ever tried, `trial` included.
 
         Failed and deleted runs count too where they got as far as their figures: those were
-        looked at.
+        looked at. So do those under way: whoever trains many at once has tried as many.
+
+        Parameters
+        ----------
+        experiment, trial
+            Where, and what tells this one from the others.
+        run
+            That is about to try it, and counts for others from now on; None for nobody.
         """
         with named_mlflow(self.uri):
+            if run is not None:
+                run.log_tags({UNDER_WAY_TAG: trial})
             found = self._client.get_experiment_by_name(experiment)
-            if found is None:
-                return 1
-            seen, token = {trial}, None
-            while True:
-                page = self._client.search_runs(
-                    [found.experiment_id],
-                    run_view_type=ViewType.ALL,
-                    max_results=_PAGE,
-                    page_token=token,
-                )
-                seen |= {run.data.tags[TRIAL_TAG] for run in page if TRIAL_TAG in run.data.tags}
-                token = page.token
-                if not token:
-                    return len(seen)
+            seen = set() if found is None else tried_in(self._client, found.experiment_id)
+            return len(seen | {trial})
 
     def register(
         self, run: Run, name: str, bundle: Bundle, verdict: Verdict, description: str = ""
@@ -207,7 +202,7 @@ class Registry:
         found, token = list[str](), None
         with named_mlflow(self.uri):
             while True:
-                page = self._client.search_registered_models(max_results=_PAGE, page_token=token)
+                page = self._client.search_registered_models(max_results=PAGE, page_token=token)
                 found += [model.name for model in page]
                 token = page.token
                 if not token:

@@ -25,9 +25,12 @@ from models.tracking import (
     Param,
     RunStatus,
     RunTag,
+    ViewType,
 )
+from models.version import TRIAL_TAG, UNDER_WAY_TAG
 
 FAILURE_TAG, OWNER_TAG = "failure", "recorded_by"
+PAGE = 1000
 _PARENT_TAG, _NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 _DIGEST_LENGTH = 36
 """What MLflow keeps of a data set's digest, characters."""
@@ -140,6 +143,24 @@ def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> 
             reason = _ABANDONED
         if reason is not None:
             settle(client, run.info.run_id, reason)
+
+
+def tried_in(client: MlflowClient, experiment_id: str) -> set[str]:
+    """Return what tells the trials of an experiment's runs, deleted ones too, from each other.
+
+    A run that ended counts by its figures, an open one by what it said that it tries as well.
+    """
+    seen, token, is_open = set[str](), None, RunStatus.to_string(RunStatus.RUNNING)
+    while True:
+        page = client.search_runs(
+            [experiment_id], run_view_type=ViewType.ALL, max_results=PAGE, page_token=token
+        )
+        for run in page:
+            asked = (TRIAL_TAG, UNDER_WAY_TAG) if run.info.status == is_open else (TRIAL_TAG,)
+            seen |= {run.data.tags[tag] for tag in asked if tag in run.data.tags}
+        token = page.token
+        if not token:
+            return seen
 
 
 def _started(process_id: int) -> str:

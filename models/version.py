@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from models.gates import Alias
 
 TRIAL_TAG, DIGEST_TAG, BEST_ALIAS_TAG = "trial", "bundle_sha256", "best_alias"
+UNDER_WAY_TAG = "trial_under_way"
+"""What a run tries, told before its figures are there."""
 GATE_PREFIX = "gate."
 PREVIOUS_PREFIX = "previous."
 

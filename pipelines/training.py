@@ -78,7 +78,7 @@ def conduct(
         data = load(plan)
         refuse_leaking_data(plan, data)
         plan, search = tune_plan(plan, data, run, crew)
-        trials = registry.count_trials(plan.experiment, plan.trial(data.dataset.names))
+        trials = registry.count_trials(plan.experiment, plan.trial(data.dataset.names), run)
         found = weigh(learn_from(plan, data, trials), search)
         refuse_leaking_study(plan, data, found)
         record_study(run, plan, data, found)

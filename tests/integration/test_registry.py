@@ -302,6 +302,14 @@ def test_distinct_trials_are_counted_once_each(registry: Registry, name: str) ->
     assert registry.count_trials(name, "c") == 3
 
 
+def test_trainings_at_the_same_time_count_each_other(registry: Registry, name: str) -> None:
+    with registry.record(name, "one") as one, registry.record(name, "other") as other:
+        assert registry.count_trials(name, "a", one) == 1
+        assert registry.count_trials(name, "b", other) == 2
+        assert registry.count_trials(name, "a", one) == 2
+    assert registry.count_trials(name, "a") == 1  # neither showed a figure
+
+
 def test_a_trial_counts_on_when_its_run_is_deleted(registry: Registry, name: str) -> None:
     with registry.record(name, "run") as run:
         run.log_tags({TRIAL_TAG: "b"})
