@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from models.labels import horizon_ns
 from models.learn import cut_folds
@@ -20,8 +21,8 @@ def tune_plan(
 ) -> tuple[TrainPlan, SearchLuck | None]:
     """Return the plan with the best settings found for each of its families, and what luck did.
 
-    Only rows before the first test are searched on. A search of the same rows and choices goes on
-    where it was left; a family that has nothing to search keeps its settings.
+    Only rows before the first test are searched on. A search of the same rows, costs and choices
+    goes on where it was left; a family that has nothing to search keeps its settings.
 
     Parameters
     ----------
@@ -40,11 +41,7 @@ def tune_plan(
         return plan, None
     known = dataset.take(cut_folds(dataset, recipe, plan.rule)[0].train)
     shares = shares_to_signal(recipe.min_coverage) if recipe.label.target.is_tradable else ()
-    named = f"{dataset.digest}|{len(known)}|{recipe.trial(dataset.names)}|by day"
-    if crew is not None:
-        named += f"|crew of {crew.size}"
-    file = plan.home.mlflow / "studies" / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.db"
-
+    file = search_file(plan, data, len(known), crew)
     told: list[Tried] = []
 
     def tell(tried: Tried) -> None:
@@ -75,3 +72,15 @@ def tune_plan(
     )
     tuned = replace(plan, recipe=replace(recipe, families=families))
     return tuned, weigh_search(told)
+
+
+def search_file(plan: TrainPlan, data: TrainingData, n_rows: int, crew: Crew | None) -> Path:
+    """Return where the search of a plan is kept: one for rows, costs and choices.
+
+    What every trial earned each day is kept in it, so the costs are part of its name.
+    """
+    dataset = data.dataset
+    named = f"{dataset.digest}|{n_rows}|{plan.recipe.trial(dataset.names)}|{data.costs}|by day"
+    if crew is not None:
+        named += f"|crew of {crew.size}"
+    return plan.home.mlflow / "studies" / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.db"

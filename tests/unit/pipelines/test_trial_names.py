@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from models.recipe import Recipe
-from online.domain.market import Instrument, Timeframe
+from online.domain.market import Instrument, PriceSide, Timeframe
 from online.instruments import find_instrument
 from pipelines import training_data
-from pipelines.training_data import TrainPlan
+from pipelines.spread import SpreadUsed
+from pipelines.training_data import TrainingData, TrainPlan
+from pipelines.tuning import search_file
+from tests.unit.models.markets import COSTS, make_dataset
 
 NAMES = ("log_return_1",)
 
@@ -49,3 +52,15 @@ def test_to_declare_another_cost_is_another_trial(
 def test_to_say_whence_a_cost_is_known_is_no_other_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"spread_source": "a", "swap_source": "b", "slippage_source": "c"}
     assert trial_under(monkeypatch, **told) == trial_under(monkeypatch)
+
+
+def test_a_search_under_other_costs_is_another_search() -> None:
+    """It keeps what its trials earned: under other costs they earned something else."""
+    plan = TrainPlan(Path("home"), "EURUSD", Timeframe.H1, None, None, Recipe(), "sextant")
+    spread = SpreadUsed(8.0, "declared")
+    dearer = dataclasses.replace(COSTS, slippage_points=4)
+    files = {
+        search_file(plan, TrainingData(make_dataset(), costs, PriceSide.ASK, spread), 100, None)
+        for costs in (COSTS, dearer, dataclasses.replace(COSTS))
+    }
+    assert len(files) == 2
