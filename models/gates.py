@@ -2,7 +2,8 @@
 
 Policy ``paper`` asks for a valid, reproducible, calibrated and leak-free model. Policy ``live``
 asks for all of that and for profit: more than the baseline and the champion after costs, with a
-deflated Sharpe ratio and enough trades. A figure that is missing or not finite never passes.
+deflated Sharpe ratio and enough trades. Where there is no champion, the rules are met in its
+place. A figure that is missing or not finite never passes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from online.domain.certificate import (
     holds,
     needed_policy,
 )
+
+BEATS_CHAMPION, NO_CHAMPION = "beats_champion", "no champion to beat"
 
 
 class Alias(StrEnum):
@@ -119,6 +122,8 @@ class Gate:
         What it must be.
     meaning
         One sentence for people.
+    note
+        What to know of this answer, a phrase; empty for nothing.
     """
 
     name: str
@@ -127,6 +132,7 @@ class Gate:
     relation: str
     threshold: float
     meaning: str
+    note: str = ""
 
     @property
     def passed(self) -> bool:
@@ -140,12 +146,14 @@ class Gate:
         return GateLine(
             *(self.name, self.policy, measured),
             *(self.relation, float(self.threshold), self.passed),
+            note=self.note,
         )
 
     def __str__(self) -> str:
         """Return the gate as one line."""
         verdict = "pass" if self.passed else "FAIL"
-        return f"{verdict}: {self.measured:.6g} {self.relation} {self.threshold:.6g}"
+        told = f"{verdict}: {self.measured:.6g} {self.relation} {self.threshold:.6g}"
+        return f"{told} ({self.note})" if self.note else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,23 +282,28 @@ def _paper_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
     )
 
 
-def _duel_told(evidence: Evidence, *, no_champion: bool) -> str:
-    if no_champion:
-        return "There is no champion yet."
-    if evidence.no_duel:
-        return f"It cannot be compared with the champion: {evidence.no_duel}."
-    told = "Units more than the champion, on rows it never learnt from"
-    return f"{told} ({evidence.duel_note})." if evidence.duel_note else f"{told}."
+def _champion_gate(evidence: Evidence) -> Gate:
+    """Ask for more than what would trade instead: the champion or, where there is none, the rules.
+
+    A scorer without a champion lets the rules decide, so they are what must be beaten.
+    """
+    theirs, mine = evidence.champion_units, evidence.model_units_beside_champion
+    meaning, note = "Units more than the champion, on rows it never learnt from", evidence.duel_note
+    if theirs is None and mine is None:
+        contenders = evidence.comparison.model, evidence.comparison.baseline
+        mine, theirs = (each.pooled.performance.total_units for each in contenders)
+        meaning, note = "Units more than the rules, which trade where there is none", NO_CHAMPION
+    elif evidence.no_duel:
+        meaning, note = "It cannot be compared with the champion", evidence.no_duel
+    lead = _known(mine) - _known(theirs)
+    told = f"{meaning} ({note})." if note else f"{meaning}."
+    return Gate(BEATS_CHAMPION, Policy.LIVE, lead, ABOVE, 0.0, told, note)
 
 
 def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
     comparison = evidence.comparison
     mine = comparison.model.pooled.performance
     baseline = comparison.baseline.pooled.performance
-    no_champion = evidence.champion_units is None and evidence.model_units_beside_champion is None
-    lead = 0.0
-    if not no_champion:
-        lead = _known(evidence.model_units_beside_champion) - _known(evidence.champion_units)
     live = Policy.LIVE
     return (
         Gate(
@@ -310,14 +323,7 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             baseline.total_units,
             "More units than the rule baseline.",
         ),
-        Gate(
-            "beats_champion",
-            live,
-            lead,
-            AT_LEAST if no_champion else ABOVE,
-            0.0,
-            _duel_told(evidence, no_champion=no_champion),
-        ),
+        _champion_gate(evidence),
         Gate(
             "enough_trades",
             live,

@@ -11,7 +11,7 @@ from typing import Final
 from models.export import read_proofs
 from models.gates import Alias
 from models.registry import Registry
-from models.version import DIGEST_TAG, Version
+from models.version import DIGEST_TAG, Account, Version
 from online.domain.certificate import (
     Policy,
     Trust,
@@ -52,7 +52,8 @@ def list_models(registry: Registry, trust: Trust) -> list[Row]:
     return [
         {
             **_identity(registry, version),
-            **_chosen(registry, version, ("total_units", "trials")),
+            **_chosen(account := registry.account(version), ("total_units", "trials")),
+            **_slipped(account),
             **_granted(registry, version, trust),
         }
         for name in registry.names()
@@ -85,8 +86,8 @@ def compare_versions(
     return [
         {
             **_identity(registry, version),
-            **_chosen(registry, version, COMPARED),
-            **_slipped(registry, version),
+            **_chosen(account := registry.account(version), COMPARED),
+            **_slipped(account),
             **_granted(registry, version, trust),
         }
         for version in known
@@ -153,6 +154,7 @@ def read_proof(registry: Registry, trust: Trust, name: str, version: str | None 
                 "measured": "not finite" if gate.measured is None else f"{gate.measured:.6g}",
                 "wanted": f"{gate.relation} {gate.threshold:.6g}",
                 "verdict": "pass" if gate.holds else "FAIL",
+                "note": gate.note,
             }
             for gate in certificate.gates
         ],
@@ -188,13 +190,12 @@ def _granted(registry: Registry, version: Version, trust: Trust) -> Row:
     return {"granted": ", ".join(granted) or "nothing", "refused_by": refused}
 
 
-def _slipped(registry: Registry, version: Version) -> Row:
+def _slipped(account: Account) -> Row:
     """Tell a version judged without slippage, whose figures flatter, from the others."""
-    told = registry.account(version).params.get("slippage", "")
+    told = account.params.get("slippage", "")
     return {"slippage": told.partition(" on ")[0] or "not charged"}
 
 
-def _chosen(registry: Registry, version: Version, figures: Sequence[str]) -> Row:
-    account = registry.account(version)
+def _chosen(account: Account, figures: Sequence[str]) -> Row:
     row: Row = {"families": account.params.get("families", "")}
     return row | {name: account.figures[name] for name in figures if name in account.figures}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from models.gates import Alias
+from models.gates import BEATS_CHAMPION, NO_CHAMPION, Alias
 from models.registry import Registry
 from models.version import GATE_PREFIX, Version
 from online.adapters.key_files import read_trust
@@ -21,6 +21,8 @@ from pipelines.home import Home
 from pipelines.registries import open_registry
 
 logger = logging.getLogger(__name__)
+_NO_CHAMPION_BEFORE = "pass: 0 >= 0"
+"""What the gate's tag said of it before it said so in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,12 @@ def run_promote(
     wanted = parse_alias(alias) if alias is not None else best_alias(registry, found, trust)
     before = registry.aliases(name).get(str(wanted))
     moved = registry.promote(name, found.version, wanted, trust)
-    return _report(home, registry, moved, wanted, before)
+    report = _report(home, registry, moved, wanted, before)
+    if wanted is Alias.CHAMPION and before not in {None, moved.version} and _met_none(moved):
+        told = f"{report.headline}; it was judged when there was {NO_CHAMPION}, not beside {before}"
+        logger.warning(told)
+        return replace(report, headline=told)
+    return report
 
 
 def find_version(registry: Registry, name: str, version: str | None) -> Version:
@@ -182,6 +189,12 @@ def gate_table(version: Version) -> list[dict[str, str]]:
         for tag, text in sorted(version.tags.items())
         if tag.startswith(GATE_PREFIX)
     ]
+
+
+def _met_none(version: Version) -> bool:
+    """Tell whether a version's gates were asked when there was no champion, as its tags show."""
+    told = version.tags.get(f"{GATE_PREFIX}{BEATS_CHAMPION}", "")
+    return NO_CHAMPION in told or told == _NO_CHAMPION_BEFORE
 
 
 def _report(

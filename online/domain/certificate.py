@@ -60,6 +60,8 @@ class GateLine(msgspec.Struct, frozen=True):
         What the figure must be.
     passed
         The verdict as it was given; it counts only where the figures say so too.
+    note
+        What to know of this answer, a phrase for people; empty for nothing.
     """
 
     name: str
@@ -68,6 +70,7 @@ class GateLine(msgspec.Struct, frozen=True):
     relation: str
     threshold: float
     passed: bool
+    note: str = ""
 
     @property
     def holds(self) -> bool:

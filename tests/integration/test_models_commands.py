@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.export import Bundle, digest_folder
-from models.gates import Alias, Gate, Verdict
+from models.gates import BEATS_CHAMPION, NO_CHAMPION, Alias, Gate, Verdict
 from models.progress import Progress, Steps, listening
 from models.registry import Registry
 from online.adapters.bundle_folder import BundleFolder
@@ -85,6 +86,7 @@ def test_versions_are_listed_with_their_aliases_newest_first(
     assert {row["granted"] for row in rows} == {"paper, challenger"}
     assert {row["refused_by"] for row in rows} == {"positive_net"}
     assert {row["families"] for row in rows} == {"xgboost,lightgbm"}
+    assert [row["slippage"] for row in rows] == ["4 points", "not charged"]
     shown = ask(home, capsys, "list")
     assert NAME in shown
     assert "positive_net" in shown
@@ -150,6 +152,23 @@ def test_a_person_approves_by_name_and_only_what_passed_the_gates_of_live(
     assert files >= {CERTIFICATE_FILE, APPROVAL_FILE}
     assert (home.keys / "approver-ada.pem").stat().st_mode & 0o777 == 0o600
     assert registry.aliases(NAME)["champion"] == rich
+
+
+def test_who_is_promoted_over_a_champion_it_never_met_is_told_so(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = Gate(BEATS_CHAMPION, Policy.LIVE, 9.0, ">", 0.0, "", NO_CHAMPION)
+    met = dataclasses.replace(alone, note="")
+    for place, gates in enumerate(((alone,), (alone,), (met,))):
+        register(home, open_registry(home, None), f"rich {place}", 9.0, GOOD, RICH, *gates)
+    told = {}
+    for version in ("3", "4", "5"):
+        words = ("promote", NAME, "--version", version, "--approve", "ada", "--json")
+        told[version] = json.loads(ask(home, capsys, *words))["headline"]
+    shown = json.loads(ask(home, capsys, "certificate", NAME, "4", "--json"))["gates"]
+    assert [row["note"] for row in shown] == ["", "", NO_CHAMPION]
+    assert told["4"].endswith("it was judged when there was no champion to beat, not beside 3")
+    assert "judged" not in told["3"] + told["5"]
 
 
 def test_a_certificate_says_which_alias_it_grants_and_why_not_the_others(

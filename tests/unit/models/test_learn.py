@@ -81,6 +81,23 @@ def test_a_planted_signal_passes_every_gate(on_signal: Study) -> None:
     assert on_signal.comparison.coins_beaten > 0.99
 
 
+def test_where_there_is_no_champion_the_rules_are_what_must_be_beaten(on_signal: Study) -> None:
+    def gate_of(known: Evidence) -> Gate:
+        return next(gate for gate in judge(known).gates if gate.name == "beats_champion")
+
+    alone = evidence(on_signal)
+    mine, theirs = (
+        each.pooled.performance.total_units
+        for each in (alone.comparison.model, alone.comparison.baseline)
+    )
+    gate = gate_of(alone)
+    assert (gate.passed, gate.measured, gate.relation) == (True, mine - theirs, ">")
+    assert str(gate).endswith("> 0 (no champion to beat)")
+    assert gate.line.note == "no champion to beat"
+    as_good = dataclasses.replace(alone.comparison, baseline=alone.comparison.model)
+    assert not gate_of(dataclasses.replace(alone, comparison=as_good)).passed
+
+
 def test_a_gate_tells_what_is_to_know_of_the_champion_it_was_compared_with(
     on_signal: Study,
 ) -> None:
