@@ -331,7 +331,7 @@ def test_every_name_is_listed_however_many_fit_on_a_page(
     with registry.record(name, "run") as run:
         for number in range(3):
             run.client.create_registered_model(f"{name}.many{number}")
-    monkeypatch.setattr("models.registry._PAGE", 2)
+    monkeypatch.setattr("models.registry.PAGE", 2)
     assert {f"{name}.many{number}" for number in range(3)} <= set(registry.names())
     with pytest.raises(NotFound, match=f"registered are .*{name}.many0, {name}.many1"):
         registry.resolve(f"{name}.non", Alias.PAPER)
