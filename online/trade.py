@@ -121,11 +121,11 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     risk
         What the risk rules judge.
     reading
-        The vector; None where the store did not answer.
+        The vector as the store held it; None where it did not answer.
     deals
         Told by the broker and not on record yet.
     troubles
-        What did not answer, and what was told and is not finite.
+        What did not answer, and what the broker told that is not finite.
     """
 
     risk: RiskFacts
@@ -204,10 +204,8 @@ async def gather(request: Request, desk: Desk, model: Model, limits: Limits) -> 
     except Unavailable as error:
         troubles = (Veto(Reason.ACCOUNT_UNAVAILABLE, str(error)),)
     try:
-        held = await desk.features.read(symbol, manifest.vector)
-        reading, lost = drop_non_finite(held, manifest.vector)
-        unit = reading.values[manifest.unit_place]
-        troubles += lost
+        reading = await desk.features.read(symbol, manifest.vector)
+        unit = reading.finite(manifest.unit_place)
     except Unavailable as error:
         troubles += (Veto(features_reason(error), str(error)),)
     now_ns, deals = desk.clock.now_ns(), seen.deals
@@ -236,7 +234,9 @@ def judge(
     manifest, risk, reading = model.manifest, facts.risk, facts.reading
     vetoes = facts.troubles
     if reading is not None:
-        vetoes += judge_reading(reading, manifest.vector, request.bar_closed_at_ns, risk.now_ns)
+        lacks = judge_reading(reading, manifest.vector, request.bar_closed_at_ns, risk.now_ns)
+        if lacks:
+            vetoes, reading = vetoes + lacks, drop_non_finite(reading)
     signal, score_vetoes = score(None if vetoes else reading, model)
     vetoes += score_vetoes
     vetoes += judge_circumstances(desk.instruments[request.symbol], risk, limits)

@@ -124,25 +124,23 @@ class VectorReading(msgspec.Struct, frozen=True, gc=False):
     window: bytes | None = None
     window_stamp_ns: int | None = None
 
+    def finite(self, place: int) -> float | None:
+        """Return the value at a place; None where it is missing or not finite."""
+        value = self.values[place]
+        return value if value is not None and math.isfinite(value) else None
 
-def drop_non_finite(
-    reading: VectorReading, contract: VectorContract
-) -> tuple[VectorReading, tuple[Veto, ...]]:
-    """Return the reading with None for what is not finite, and a veto for each value dropped.
 
-    The journal holds numbers and null: what is judged must be what it can hold.
-    """
-    if None not in reading.values and math.isfinite(sum(reading.values)):  # type: ignore[arg-type] # no None in it
-        return reading, ()  # float32 values never add up to more than a double holds
-    if all(value is None or math.isfinite(value) for value in reading.values):
-        return reading, ()
+def drop_non_finite(reading: VectorReading) -> VectorReading:
+    """Return the reading with None for what is not finite: the journal holds numbers and null."""
+    if _is_whole(reading.values):
+        return reading
     kept = tuple(v if v is not None and math.isfinite(v) else None for v in reading.values)
-    vetoes = tuple(
-        Veto(Reason.NON_FINITE_FEATURE, f"{name} is {value}")
-        for name, value in zip(contract.names, reading.values, strict=True)
-        if value is not None and not math.isfinite(value)
-    )
-    return msgspec.structs.replace(reading, values=kept), vetoes
+    return reading if kept == reading.values else msgspec.structs.replace(reading, values=kept)
+
+
+def _is_whole(values: tuple[float | None, ...]) -> bool:
+    """Tell whether every value is there and finite: float32s never add up to beyond a double."""
+    return None not in values and math.isfinite(sum(values))  # type: ignore[arg-type] # no None in it
 
 
 def judge_reading(
@@ -152,12 +150,12 @@ def judge_reading(
 
     Every view must carry exactly the requested bar's stamp, be young enough and hold a value for
     every feature; of one that was never written, only what is missing is told. So must the window,
-    if one is asked for. Values are finite: see `drop_non_finite`.
+    if one is asked for. A value that is not finite is told as that, and not as missing too.
 
     Parameters
     ----------
     reading
-        What the store held.
+        What the store held, before `drop_non_finite`.
     contract
         What the model asks for.
     bar_closed_at_ns
@@ -167,12 +165,13 @@ def judge_reading(
     """
     stamps_ns, values = reading.stamps_ns, reading.values
     n_values, n_views, least_age_ns = contract.measures
+    is_whole = _is_whole(values)
     if (
         contract.window is None
         and len(values) == n_values
         and stamps_ns.count(bar_closed_at_ns) == len(stamps_ns) == n_views
         and 0 <= now_ns - bar_closed_at_ns <= least_age_ns
-        and None not in values
+        and is_whole
     ):
         return ()  # the usual case, told apart at once
     vetoes: list[Veto] = []
@@ -200,14 +199,17 @@ def judge_reading(
                         f"0 to {view.max_age_seconds} s are allowed",
                     )
                 )
-    if None in reading.values or len(reading.values) != len(contract.names):
+    if not is_whole or len(values) != n_values:
         vetoes += [
             Veto(Reason.MISSING_FEATURE, f"{name} has no value")
-            for name, value in zip(contract.names, reading.values, strict=True)
             if value is None
+            else Veto(Reason.NON_FINITE_FEATURE, f"{name} is {value}")
+            for name, value in zip(contract.names, values, strict=True)
+            if value is None or not math.isfinite(value)
         ]
     if contract.window is not None:
-        newest = _newest(values, contract.window_places)
+        kept = values if is_whole else drop_non_finite(reading).values
+        newest = _newest(kept, contract.window_places)
         vetoes += judge_window(
             *(reading.window, reading.window_stamp_ns, contract.window, newest),
             *(bar_closed_at_ns, now_ns),

@@ -102,12 +102,19 @@ def test_each_view_has_an_age_of_its_own_and_may_be_just_that_old() -> None:
     assert len(judge_reading(make_reading(), contract, BAR_NS, oldest_ns + 1)) == 2
 
 
-def test_what_is_not_finite_is_dropped_by_name() -> None:
-    reading = make_reading((1.0, INF, NAN, None))
-    kept, vetoes = drop_non_finite(reading, make_contract())
+def test_what_is_not_finite_is_told_once_by_name_and_dropped() -> None:
+    reading, contract = make_reading((1.0, INF, NAN, None)), make_contract()
+    vetoes = judge_reading(reading, contract, BAR_NS, BAR_NS)
+    assert [(veto.reason, veto.detail) for veto in vetoes] == [
+        (Reason.NON_FINITE_FEATURE, "return_1 is inf"),
+        (Reason.NON_FINITE_FEATURE, "atr_14 is nan"),
+        (Reason.MISSING_FEATURE, f"{contract.names[3]} has no value"),
+    ]
+    kept = drop_non_finite(reading)
     assert kept == make_reading((1.0, None, None, None))
-    assert [veto.detail for veto in vetoes] == ["return_1 is inf", "atr_14 is nan"]
-    assert drop_non_finite(kept, make_contract()) == (kept, ())
+    assert drop_non_finite(kept) is kept
+    whole = make_reading()
+    assert drop_non_finite(whole) is whole
 
 
 def test_the_bits_of_a_vector_show_one_unit_in_the_last_place() -> None:
