@@ -9,7 +9,8 @@ import numpy as np
 
 from online.domain.manifest import Manifest
 from online.domain.record import DecisionRecord, Record
-from pipelines.performance import Performance, Trade
+from pipelines.performance import Performance
+from pipelines.trades import Trade
 
 _HOUR_NS = 3_600_000_000_000
 _SESSIONS = ((7, "Asia, 22-07 UTC"), (13, "London, 07-13 UTC"), (22, "New York, 13-22 UTC"))

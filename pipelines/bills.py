@@ -10,7 +10,7 @@ import numpy as np
 
 from online.domain.barriers import Exit
 from pipelines.market import Market
-from pipelines.performance import Trade
+from pipelines.trades import Trade
 
 
 @dataclass(frozen=True, slots=True)

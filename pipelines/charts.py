@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from online.domain.market import Bar
-from pipelines.performance import Performance, Trade
+from pipelines.performance import Performance
+from pipelines.trades import Trade
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -15,8 +15,9 @@ from pipelines.charts import equity_chart, price_chart
 from pipelines.demo import Result
 from pipelines.home import Home
 from pipelines.page import Page
-from pipelines.performance import Performance, Trade
+from pipelines.performance import Performance
 from pipelines.replay import Step
+from pipelines.trades import Trade
 
 _PARTS: dict[str, Callable[[Step], float]] = {
     "features": lambda step: step.features_seconds,

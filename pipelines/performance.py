@@ -13,34 +13,12 @@ from online.domain.decision import HOLD, Action
 from online.domain.market import NANOSECONDS_PER_SECOND
 from online.domain.order import OrderStatus
 from online.domain.record import DealRecord, DecisionRecord, Record, ResultRecord
+from pipelines.trades import Trade, trades_of
 
 _FILLED = OrderStatus.FILLED
 
 _DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 _DAYS_PER_YEAR, _TRADING_DAYS_PER_YEAR = 365.25, 252.0
-_ENDED_BY = {"expert": "time-out"}  # the trading code closes a position for no other reason
-
-
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """A position from its opening to its closing deal.
-
-    `pnl_net` is profit and what both deals paid, in the account's currency; of it are `commission`
-    and `swap`, negative costs.
-    """
-
-    position: int
-    symbol: str
-    side: str
-    volume_lots: float
-    opened_at_ns: int
-    opened_price: float
-    closed_at_ns: int
-    closed_price: float
-    reason: str
-    pnl_net: float
-    commission: float = 0.0
-    swap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,37 +155,7 @@ def measure(
         vetoed=vetoed,
         vetoes=dict(sorted(vetoes.items())),
         actions=dict(actions),
-        trades=tuple(_trades(all_deals.values())),
+        trades=trades_of(all_deals.values()),
         equity=tuple(equity),
         initial_balance=initial_balance,
     )
-
-
-def _trades(deals: Iterable[Deal]) -> list[Trade]:
-    """Pair the opening and the closing deal of each position."""
-    opened: dict[int, Deal] = {}
-    trades = []
-    for deal in sorted(deals, key=lambda d: d.ticket):
-        if deal.entry:
-            opened[deal.position] = deal
-            continue
-        entry = opened.pop(deal.position, None)
-        if entry is None:
-            continue
-        trades.append(
-            Trade(
-                position=deal.position,
-                symbol=deal.symbol,
-                side=entry.side.value,
-                volume_lots=deal.volume_lots,
-                opened_at_ns=entry.at_ns,
-                opened_price=entry.price,
-                closed_at_ns=deal.at_ns,
-                closed_price=deal.price,
-                reason=_ENDED_BY.get(deal.reason, deal.reason),
-                pnl_net=deal.money + entry.money,
-                commission=deal.commission + entry.commission,
-                swap=deal.swap + entry.swap,
-            )
-        )
-    return trades

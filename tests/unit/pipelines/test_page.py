@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.charts import equity_chart, price_chart
 from pipelines.page import Page, show
-from pipelines.performance import Trade, measure
+from pipelines.performance import measure
+from pipelines.trades import Trade
 from tests import worlds
 
 PNG = b"\x89PNG\r\n\x1a\n"
