@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -35,8 +35,9 @@ from online.api.safety import LimitsSource
 from online.api.scorer import Scorer
 from online.domain.breaker import Breaker, BreakerRules
 from online.domain.errors import SextantError, Unavailable
+from online.domain.market import Instrument
 from online.domain.news import NOTHING_TOLD
-from online.instruments import CONFIG_FOLDER, find_instrument, load_instruments, load_slipping
+from online.instruments import CONFIG_FOLDER, find_instrument, load_charged
 from online.limits_source import SettingsLimits
 from online.ports import AccountBroker, Clock
 from online.reconciler import ReconciliationRules
@@ -191,7 +192,8 @@ def compose(
     settings: Settings, limits: LimitsSource | None = None
 ) -> tuple[Scorer, Callable[[], Awaitable[None]]]:
     """Open every part a scorer needs; return it and what closes its parts."""
-    instruments = load_instruments()
+    terms = settings.broker
+    instruments = load_charged(terms.commission_per_lot, terms.slippage_points)
     find_instrument(settings.model.name.partition(".")[0], instruments)
     meters = Meters()
     clock = _make_clock(settings.clock)
@@ -199,7 +201,7 @@ def compose(
     circuits = _Circuits(BreakerRules(**settings.breakers.model_dump()))
     guarded = GuardedFeatures(reader, circuits.make("features"))
     matched = MatchedFeatures(guarded)
-    broker, terminal, close_broker = _make_broker(settings.broker, clock, circuits)
+    broker, terminal, close_broker = _make_broker(terms, clock, circuits, instruments)
     source, news = _make_source(settings.models, circuits), _make_news(settings.news, clock)
     # Last: whatever refuses to start before it leaves the journal to others.
     journal, book = open_journal(settings.journal.path, settings.journal.log_bytes)
@@ -220,7 +222,7 @@ def compose(
         clock=clock,
         book=book,
         limits=settings.limits,
-        currency=settings.broker.currency,
+        currency=terms.currency,
         instruments=instruments,
         strategy=settings.strategy,
         store=matched,
@@ -311,7 +313,10 @@ def _make_reader(settings: FeastRedisSettings) -> FeastRedisReader:
 
 
 def _make_broker(
-    settings: SimulatedBrokerSettings | GatewayBrokerSettings, clock: Clock, circuits: _Circuits
+    settings: SimulatedBrokerSettings | GatewayBrokerSettings,
+    clock: Clock,
+    circuits: _Circuits,
+    instruments: Mapping[str, Instrument],
 ) -> tuple[AccountBroker, SimulatedTerminal | None, Callable[[], Awaitable[None]]]:
     """Return a broker, the simulated terminal if it has one, and what closes it."""
     match settings:
@@ -322,8 +327,7 @@ def _make_broker(
                 leverage=settings.leverage,
                 zone=NEW_YORK_CLOSE,
             )
-            known = load_slipping(settings.slippage_points)
-            terminal = SimulatedTerminal(known, balance=settings.balance, rules=rules)
+            terminal = SimulatedTerminal(instruments, balance=settings.balance, rules=rules)
             return SimulatedBroker(terminal, clock), terminal, _nothing_to_close
         case GatewayBrokerSettings():
             from online.adapters.gateway_address import GatewayAddress  # noqa: PLC0415 - in its arm

@@ -72,15 +72,36 @@ def _assume(instrument: Instrument) -> Instrument:
     )
 
 
-def load_slipping(points: int | None) -> Mapping[str, Instrument]:
-    """Return every known instrument under a slippage that was given; None for each one's own.
+def load_charged(
+    commission_per_lot: float, slippage_points: int | None = None
+) -> Mapping[str, Instrument]:
+    """Return every known instrument with what an account is charged for it.
+
+    The simulated terminal charges by these, and entries are sized by them.
 
     Parameters
     ----------
-    points
-        Of every symbol (>= 0).
+    commission_per_lot
+        Per lot and side, of each symbol that has none of its own; the account's currency (>= 0).
+    slippage_points
+        Of every symbol (>= 0); None for each one's own.
+
+    Raises
+    ------
+    InvalidSettings
+        If one of them cannot be.
     """
-    return {symbol: each.slipping(points) for symbol, each in load_instruments().items()}
+    return charge(
+        {symbol: each.slipping(slippage_points) for symbol, each in load_instruments().items()},
+        commission_per_lot,
+    )
+
+
+def charge(
+    instruments: Mapping[str, Instrument], commission_per_lot: float
+) -> Mapping[str, Instrument]:
+    """Return instruments that know their commission, an account's where they have none."""
+    return {symbol: each.charging(commission_per_lot) for symbol, each in instruments.items()}
 
 
 def find_instrument(symbol: str, known: Mapping[str, Instrument] | None = None) -> Instrument:

@@ -59,7 +59,7 @@ class _AccountTerms(_Section):
     currency: str = Field(default="USD", min_length=3, description="Currency of the account.")
     balance: float = Field(default=10_000.0, gt=0, description="First deposit, account currency.")
     commission_per_lot: float = Field(
-        default=0.0, ge=0, description="Commission per lot and side, account currency."
+        default=0.0, ge=0, description="Commission a lot and side, account currency; sizes entries."
     )
     assumed_spread_points: float | None = Field(
         default=None,
@@ -69,7 +69,7 @@ class _AccountTerms(_Section):
     slippage_points: int | None = Field(
         default=None,
         ge=0,
-        description="By how much a fill at the market is worse, points; else each symbol's.",
+        description="Points by which a market fill is worse; sizes entries; else each symbol's.",
     )
     leverage: float = Field(
         default=100.0, gt=0, description="Notional value a unit of margin carries."
@@ -83,7 +83,7 @@ class SimulatedBrokerSettings(_AccountTerms):
 
 
 class GatewayBrokerSettings(_AccountTerms):
-    """A gateway beside a terminal; its terms are what backtests assume, not what the account is."""
+    """A gateway beside a terminal; its terms are assumed, by backtests and for sizing."""
 
     kind: Literal["gateway"] = Field(default="gateway", description="A gateway, `sextant gateway`.")
     host: str = Field(min_length=1, description="Name or address; its certificate must name it.")

@@ -2,7 +2,7 @@
 
 1. Gather the facts: the broker's word and the vector the online store holds.
 2. Judge them (`online.domain.vector`, `online.domain.risk`), score the vector, decide
-   (`online.domain.decision`), size (`online.domain.risk`), write the intent.
+   (`online.domain.decision`), size (`online.domain.sizing`), write the intent.
 3. Journal the decision with every fact it rests on (`online.domain.record`). Durable before sent.
 4. Send the intent, once. Journal what came back. A lost reply stays unknown until evidence.
 
@@ -33,9 +33,10 @@ from online.domain.news import NO_NEWS, NewsCalendar
 from online.domain.order import CLOSE, ENTRY, Intent, OrderReply, make_magic
 from online.domain.reasons import Reason, Veto, features_reason
 from online.domain.record import DealRecord, DecisionRecord, Request
-from online.domain.risk import judge_order, size_entry
+from online.domain.risk import judge_order
 from online.domain.risk_facts import RiskFacts
 from online.domain.signal import Signal
+from online.domain.sizing import Sizing, size_entry
 from online.domain.trading_hours import is_weekend_near
 from online.domain.vector import VectorReading, drop_non_finite, judge_reading
 from online.ports import Broker, Clock, FeatureReader, Journal, Model, Observation, keep_finite
@@ -245,7 +246,7 @@ def judge(
         vetoes += (Veto(Reason.MODEL_NOT_APPROVED, detail),)
 
     position = find_position(request.symbol, risk.positions, desk.book) if risk.positions else None
-    intent = None
+    intent = sizing = None
     refusals: tuple[Veto, ...] = ()
     if position is not None:
         intent = close_when_due(request, risk, number, desk, position, limits)
@@ -260,7 +261,7 @@ def judge(
         decision = decide(signal, manifest.min_edge, position)
         side = None if vetoes or decision.action is HOLD else decision.action.side
         if side is not None:
-            intent, vetoes = enter(side, request, risk, number, desk, model, limits)
+            intent, sizing, vetoes = enter(side, request, risk, number, desk, model, limits)
         if vetoes:
             decision, intent = Decision(HOLD, decision.reasons), None
     return DecisionRecord(  # by place, which is quicker
@@ -285,6 +286,7 @@ def judge(
         risk.rates,
         risk.news,
         risk.orders,
+        sizing,
     )
 
 
@@ -351,18 +353,18 @@ def enter(
     desk: Desk,
     model: Model,
     limits: Limits,
-) -> tuple[Intent | None, tuple[Veto, ...]]:
-    """Return the entry order with the label's barriers as its exits, or why it is refused."""
+) -> tuple[Intent | None, Sizing | None, tuple[Veto, ...]]:
+    """Return the entry with the label's barriers as its exits and its size, and what refuses it."""
     manifest, quote, account, unit = model.manifest, risk.quote, risk.account, risk.unit
     if quote is None or account is None or risk.positions is None:
-        return None, (Veto(Reason.ACCOUNT_UNAVAILABLE, "a fact is missing"),)
+        return None, None, (Veto(Reason.ACCOUNT_UNAVAILABLE, "a fact is missing"),)
     instrument = desk.instruments[request.symbol]
     if unit is None or not unit > 0.0:
-        return None, (Veto(Reason.STOP_MISSING, f"the barriers' unit is {unit}"),)
-    max_age = limits.max_rate_age_milliseconds
-    rates = read_rates(risk.rates, desk.instruments, max_age, risk.now_ns)
+        return None, None, (Veto(Reason.STOP_MISSING, f"the barriers' unit is {unit}"),)
+    rates = read_rates(risk.rates, desk.instruments, limits.max_rate_age_milliseconds, risk.now_ns)
     entry = quote.price_to_open(side)
     stop, target = barrier_prices(side, entry, unit, manifest.barriers, instrument.scale)
+    sizing = size_entry(account, entry, stop, instrument, limits, rates)
     intent = Intent(
         intent_id=name_intent(request, ENTRY),
         magic=make_magic(desk.strategy, number),
@@ -370,7 +372,7 @@ def enter(
         purpose=ENTRY,
         symbol=request.symbol,
         side=side,
-        volume_lots=size_entry(account, entry, stop, instrument, limits, rates),
+        volume_lots=0.0 if sizing is None else sizing.volume_lots,
         stop=stop,
         target=target,
         position=0,
@@ -378,8 +380,8 @@ def enter(
         quoted=entry,
     )
     if desk.book.knows(intent.intent_id):
-        return None, (Veto(Reason.DUPLICATE_INTENT, intent.intent_id),)
-    return intent, judge_order(intent, risk, desk.instruments, limits)
+        return None, sizing, (Veto(Reason.DUPLICATE_INTENT, intent.intent_id),)
+    return intent, sizing, judge_order(intent, risk, desk.instruments, limits)
 
 
 def run_to_completion(story: Coroutine[Any, Any, T]) -> T:

@@ -29,6 +29,7 @@ from online.domain.limits import Limits
 from online.domain.market import Instrument
 from online.domain.news import NO_NEWS, NewsCalendar
 from online.domain.record import Record, Request
+from online.instruments import charge
 from online.ports import Model
 from online.simulator.bars import BidAskBar
 from online.simulator.rules import AccountRules
@@ -148,6 +149,7 @@ def simulate_portfolio(
     *,
     quoted: Sequence[Market] = (),
     news: NewsCalendar = NO_NEWS,
+    charged: Mapping[str, Instrument] | None = None,
 ) -> Backtest:
     """Trade markets, each with its model, on one account and return the journal and its figures.
 
@@ -167,6 +169,8 @@ def simulate_portfolio(
         Markets that are not traded: their quotes convert currencies.
     news
         Events that forbid entries.
+    charged
+        What the broker charges by, where that is not what is declared and entries are sized by.
 
     Raises
     ------
@@ -180,7 +184,8 @@ def simulate_portfolio(
             code="ONE_MODEL_A_SYMBOL",
         )
     clock, journal, book = VirtualClock(), MemoryJournal(), Book()
-    terminal = SimulatedTerminal(instruments, balance=terms.balance, rules=terms.rules)
+    known = charge(instruments, terms.commission_per_lot)
+    terminal = SimulatedTerminal(charged or known, balance=terms.balance, rules=terms.rules)
     broker = SimulatedBroker(terminal, clock)
     tracks = [_Track(market) for market in quoted if market.instrument.symbol not in symbols]
     for lane in lanes:
@@ -191,7 +196,7 @@ def simulate_portfolio(
             clock=clock,
             model=lane.model,
             limits=limits,
-            instruments=instruments,
+            instruments=known,
             book=book,
             currency=terms.currency,
             news=news,

@@ -16,6 +16,7 @@ from online.domain.limits import Limits
 from online.domain.market import Instrument, Side
 from online.domain.news import NO_NEWS, NewsCalendar
 from online.domain.slippage import slip
+from online.instruments import charge
 from online.ports import Model
 from pipelines.lanes import lane_of, n_decisions, with_model, with_wider_spread
 from pipelines.market import Market
@@ -31,13 +32,14 @@ MOST_RUNS, MOST_DECISIONS = 20, 150_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """All that a run needs besides its lanes."""
+    """All that a run needs besides its lanes, as `simulate_portfolio` takes it."""
 
     limits: Limits
     terms: AccountTerms
     instruments: Mapping[str, Instrument]
     quoted: tuple[Market, ...] = ()
     news: NewsCalendar = NO_NEWS
+    charged: Mapping[str, Instrument] | None = None
 
     def run(self, lanes: Sequence[Lane], progress: Callable[[int], None] | None = None) -> Backtest:
         """Trade the lanes."""
@@ -49,7 +51,13 @@ class World:
             progress,
             quoted=self.quoted,
             news=self.news,
+            charged=self.charged,
         )
+
+    def charging(self, change: Callable[[Instrument], Instrument]) -> World:
+        """Return the world of a broker that charges otherwise than entries are sized by."""
+        declared = charge(self.instruments, self.terms.commission_per_lot)
+        return replace(self, charged={name: change(each) for name, each in declared.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +155,6 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
         other = replace(world, limits=limits)
         return other.run(lanes).performance
 
-    dear = replace(world.terms, commission_per_lot=2.0 * world.terms.commission_per_lot)
-    twice = {symbol: _dearer(each) for symbol, each in world.instruments.items()}
-    doubled = replace(world, terms=dear, instruments=twice)
     wider = [with_wider_spread(lane, 2.0) for lane in lanes]
     rows = [
         Varied(f"{name} x {factor:g}", models(change, factor))
@@ -160,14 +165,13 @@ def vary(lanes: list[Lane], world: World) -> tuple[Varied, ...]:
         for factor in factors
     ]
     rows += [Varied(f"risk a trade x {factor:g}", risk(factor)) for factor in (0.5, 2.0)]
-    sliding = replace(world, instruments={s: _slippier(e) for s, e in world.instruments.items()})
-    rows.append(Varied("slippage x 2", sliding.run(lanes).performance))
-    rows.append(Varied("all costs x 2", doubled.run(wider).performance))
+    rows.append(Varied("slippage x 2", world.charging(_slippier).run(lanes).performance))
+    rows.append(Varied("all costs x 2", world.charging(_dearer).run(wider).performance))
     return tuple(rows)
 
 
 def _dearer(instrument: Instrument) -> Instrument:
-    """Return an instrument whose own commission, swaps and slippage cost twice as much."""
+    """Return an instrument whose commission, swaps and slippage cost twice as much."""
     own, long, short = (
         *(instrument.commission_per_lot, instrument.swap_long_points),
         instrument.swap_short_points,

@@ -35,7 +35,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
         Registered names that may trade, `*` for every one; `NAME@DIGITS` allows only the bundle
         whose SHA-256 begins so.
     risk_per_trade_fraction
-        Share of equity lost when the stop is hit at its price, in (0, 0.1].
+        Share of equity lost when the stop is hit at its price, commission and slippage as declared
+        included, in (0, 0.1].
     max_volume_lots
         Largest order (> 0).
     max_notional

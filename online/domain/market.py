@@ -300,10 +300,20 @@ class Instrument:
         """Return its commission per lot and side, `of_account` where it has none of its own."""
         return of_account if self.commission_per_lot is None else self.commission_per_lot
 
+    def charging(self, of_account: float) -> Instrument:
+        """Return the instrument with a commission of its own, `of_account` where it had none.
+
+        Raises
+        ------
+        InvalidSettings
+            If it is negative or not finite.
+        """
+        if self.commission_per_lot is not None:
+            return self
+        return replace(self, commission_per_lot=of_account)
+
     def floor_volume(self, volume_lots: float) -> float:
         """Return the greatest tradable volume not above `volume_lots`, or 0.0 if there is none.
-
-        Computed in decimals: 0.29 lots stays 0.29 whatever binary fractions say.
 
         Examples
         --------
@@ -311,12 +321,28 @@ class Instrument:
         >>> eurusd.floor_volume(0.2999)
         0.29
         """
-        if not math.isfinite(volume_lots) or volume_lots <= 0.0:
+        if not math.isfinite(volume_lots):
             return 0.0
-        step = exact_decimal(self.volume_step)
-        wanted = min(exact_decimal(volume_lots), exact_decimal(self.volume_max))
-        floored = (wanted / step).to_integral_value(ROUND_FLOOR) * step
-        return float(floored) if floored >= exact_decimal(self.volume_min) else 0.0
+        return floor_to_step(min(volume_lots, self.volume_max), self.volume_min, self.volume_step)
+
+
+def floor_to_step(volume_lots: float, least: float, step: float) -> float:
+    """Return the greatest whole number of steps not above a volume; 0.0 below the least one.
+
+    Computed in decimals: 0.29 lots stays 0.29 whatever binary fractions say.
+
+    Parameters
+    ----------
+    volume_lots
+        What is wanted, finite; what is not above 0 gives 0.0.
+    least, step
+        Lots (> 0).
+    """
+    if volume_lots <= 0.0:
+        return 0.0
+    exact = exact_decimal(step)
+    floored = (exact_decimal(volume_lots) / exact).to_integral_value(ROUND_FLOOR) * exact
+    return float(floored) if floored >= exact_decimal(least) else 0.0
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,7 @@ from online.domain.reasons import Veto
 from online.domain.reconciliation import Finding
 from online.domain.risk_facts import RiskState
 from online.domain.signal import Signal
+from online.domain.sizing import Sizing
 from online.domain.terminal_call import TerminalCall
 from online.domain.trading_state import TradingState
 from online.domain.trailing import TrailingRule
@@ -131,26 +132,23 @@ class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit
     features, view_stamps_ns
         The vector as the store held it, and each view's event time; null where nothing was held.
     quote, account, positions, state
-        The market, the account and the book as they were; null where they were not told.
+        Market, account and book as they were; null where they were not told.
     signal
         Raw outputs and calibrated probabilities; null where nothing was scored.
     decision
         What to do.
-    vetoes
-        Every rule that refused.
-    intent
-        The order that is sent once this record is durable; null where none is.
+    vetoes, intent
+        Every rule that refused; the order sent once this record is durable, null where none is.
     window, window_stamp_ns
-        The packed window (base64 in JSON) as the store held it, and its view's event time; absent
-        where nothing was held or asked for.
+        The packed window (base64 in JSON) as held, and its view's event time; absent without.
     told_at_ns
         The broker's clock when it told quote, account and positions; null where it told none.
     rates
         Quotes of the conversion pairs.
-    news
-        Events of the news calendar that concern the symbol; null where it was too old.
-    orders
-        What rested at the broker; null where it was not told.
+    news, orders
+        Calendar events that concern the symbol; what rested at the broker. Null where not told.
+    sizing
+        Why an entry has its volume; null where none was sized.
     """
 
     decision_id: str
@@ -174,6 +172,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, gc=False, tag="decision", omit
     rates: tuple[Quote, ...] = ()
     news: tuple[NewsEvent, ...] | None = None
     orders: tuple[RestingOrder, ...] | None = ()
+    sizing: Sizing | None = None
 
     @property
     def untold_state(self) -> tuple[str, ...]:

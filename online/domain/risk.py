@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from online.domain.account import Account
 from online.domain.circumstances import judge_circumstances
-from online.domain.conversion import Rates, highest_rate, read_rates
+from online.domain.conversion import read_rates
 from online.domain.exposure import WorstCase, all_under_way, measure_worst_case
 from online.domain.limits import Limits
 from online.domain.market import BUY, Instrument, Quote
@@ -63,50 +63,6 @@ def judge_close(state: RiskState, limits: Limits) -> tuple[Veto, ...]:
         detail = f"{state.closes_in_window} closes within {limits.order_window_seconds} s"
         return (Veto(Reason.CLOSE_RATE_LIMIT, detail),)
     return ()
-
-
-def size_entry(
-    account: Account,
-    entry: float,
-    stop: float,
-    instrument: Instrument,
-    limits: Limits,
-    rates: Rates,
-) -> float:
-    """Return the volume whose loss at the stop is the risk budget, floored to a tradable volume.
-
-    Fixed-fractional sizing.
-
-    Parameters
-    ----------
-    account
-        Its equity (> 0) and currency.
-    entry, stop
-        Prices.
-    instrument, limits
-        Contract size and volume steps; risk per trade and largest volume.
-    rates
-        Of conversion pairs; needed where the account's currency is on neither side of the pair.
-
-    Returns
-    -------
-    float
-        Lots; 0.0 if the budget does not buy the smallest volume, or the loss cannot be told in
-        the account's currency.
-    """
-    loss_per_lot = abs(entry - stop) * instrument.contract_size
-    if instrument.profit_currency != account.currency:
-        if instrument.base_currency == account.currency:
-            if not stop > 0.0:
-                return 0.0
-            loss_per_lot /= stop  # the price at which the loss is paid for
-        else:
-            rate = highest_rate(rates, instrument.profit_currency, account.currency)
-            loss_per_lot *= math.nan if rate is None else rate
-    if not loss_per_lot > 0.0:
-        return 0.0
-    wanted = account.equity * limits.risk_per_trade_fraction / loss_per_lot
-    return instrument.floor_volume(min(wanted, limits.of(instrument.symbol).max_volume_lots))
 
 
 def judge_entry(

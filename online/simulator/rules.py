@@ -133,7 +133,7 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True):
     trade_mode: int = mt5.ACCOUNT_TRADE_MODE_DEMO
 
     def __post_init__(self) -> None:
-        if not (self.leverage > 0.0 and self.commission_per_lot >= 0.0):
+        if not (self.leverage > 0.0 and 0.0 <= self.commission_per_lot < math.inf):
             raise InvalidSettings(
                 "a simulated account needs leverage > 0 and commission_per_lot >= 0, got "
                 f"{self.leverage} and {self.commission_per_lot}"

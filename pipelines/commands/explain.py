@@ -196,7 +196,30 @@ def _limits(story: Story) -> Iterator[RenderableType]:
         yield Text(f"Limits that did not exist then: {', '.join(record.untold) or 'none'}.")
 
 
+def _sizing(decision: DecisionRecord) -> Iterator[RenderableType]:
+    """Yield why an entry has its volume; nothing where none was sized."""
+    sizing, account = decision.sizing, decision.account
+    if sizing is None:
+        return
+    currency = "" if account is None else f" {account.currency}"
+    costs = ", ".join(
+        f"{name} {'not known, none counted' if cost is None else f'{cost:.2f}'}"
+        for name, cost in (
+            ("slippage of both fills", sizing.slippage_per_lot),
+            ("commission of both sides", sizing.commission_per_lot),
+        )
+    )
+    most = f"limited to {sizing.most_lots:g}, " if sizing.most_lots < sizing.afforded_lots else ""
+    yield Text(
+        f"Volume: {sizing.budget:.2f}{currency} may be lost at the stop, where a lot loses "
+        f"{sizing.loss_per_lot:.2f} (price {sizing.price_per_lot:.2f}, {costs}): "
+        f"{sizing.afforded_lots:.4g} lots, {most}{sizing.volume_lots:g} in steps of "
+        f"{sizing.step_lots:g} from {sizing.least_lots:g}."
+    )
+
+
 def _order(story: Story) -> Iterator[RenderableType]:
+    yield from _sizing(story.decision)
     intent = story.decision.intent
     if intent is None:
         yield Text("Order: none.")

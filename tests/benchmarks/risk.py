@@ -17,8 +17,9 @@ import numpy as np
 from online.domain.account import Position
 from online.domain.exposure import OrderUnderWay
 from online.domain.market import Quote, Side
-from online.domain.risk import judge_order, size_entry
+from online.domain.risk import judge_order
 from online.domain.risk_facts import RiskFacts, SentEntry
+from online.domain.sizing import size_entry
 from online.instruments import load_instruments
 from tests.benchmarks.report import Target, render
 from tests.fakes import (

@@ -77,9 +77,23 @@ def test_a_gateway_stands_behind_a_circuit_and_tells_whose_account_it_is(tmp_pat
     assert isinstance(guarded, GuardedBroker)
     assert isinstance(guarded.inner, GatewayBroker)
     assert scorer.parts.simulation is None
+    charged = {**broker, "commission_per_lot": 4.5, "slippage_points": 7}
+    own = composed(settings_of(tmp_path, **PAPER, broker=charged)).parts.instruments["EURUSD"]
+    assert (own.commission_per_lot, own.slippage_points) == (4.5, 7)  # entries are sized by them
     with pytest.raises(InvalidSettings):
         compose(settings_of(tmp_path, **PAPER, broker={**broker, "key": tmp_path / "none.key"}))
     assert_journal_is_free(tmp_path)
+
+
+def test_the_simulated_terminal_charges_what_entries_are_sized_by(tmp_path: Path) -> None:
+    broker = {"kind": "simulated", "commission_per_lot": 4.5, "slippage_points": 7}
+    parts = composed(settings_of(tmp_path, broker=broker)).parts
+    assert parts.simulation is not None
+    for symbol, market in parts.simulation.terminal.markets.items():
+        assert market.instrument is parts.instruments[symbol]
+        assert market.rules.slippage_points == 7
+    assert parts.instruments["EURUSD"].commission_per_lot == 4.5
+    assert parts.instruments["NSXUSD"].commission_per_lot == 0.0
 
 
 def test_a_registry_that_is_down_is_no_reason_to_be_unready(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from online.domain.market import Quote, Timeframe
 from online.domain.news import Impact, NewsCalendar, NewsEvent
 from online.domain.order import Purpose
 from online.domain.reasons import Reason, Veto
-from online.domain.record import HaltRecord, Request
+from online.domain.record import HaltRecord, Request, decode_record, encode_record
 from online.domain.trading_state import TradingState
 from online.trade import Outcome, consider, run_to_completion
 from tests.desks import World, codes
@@ -173,3 +173,24 @@ def test_a_broker_that_does_not_answer_is_no_reason_to_forget_a_rule() -> None:
     assert {"ACCOUNT_UNAVAILABLE", "NO_QUOTE", "CLOCK_SKEW"} <= set(found)
     with pytest.raises(Unavailable):
         run_to_completion(trader.broker.observe("EURUSD", 0))
+
+
+def test_a_decision_journals_why_its_entry_has_its_volume() -> None:
+    record = Trader().ask_at().record
+    assert record.sizing is not None
+    assert record.intent is not None
+    assert record.sizing.volume_lots == record.intent.volume_lots > 0.0
+    assert decode_record(encode_record(record)) == record
+
+
+def test_an_entry_that_is_refused_tells_its_size_and_one_that_was_never_sized_none() -> None:
+    poor = Trader(risk_per_trade_fraction=1e-7)
+    record = poor.ask_at().record
+    assert [veto.reason for veto in record.vetoes] == [Reason.VOLUME_TOO_SMALL]
+    assert record.sizing is not None
+    assert 0.0 < record.sizing.afforded_lots < record.sizing.least_lots
+    held = Trader()
+    held.ask_at()
+    waiting = held.ask_at(BAR_NS + HOUR_NS).record
+    assert waiting.sizing is None
+    assert b"sizing" not in encode_record(waiting)  # as every record of before

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from online.instruments import load_slipping
+from online.instruments import load_charged
 from pipelines.bills import bill_of
 from pipelines.performance import Performance
 from pipelines.simulation import Lane
@@ -25,7 +25,9 @@ LANE = Lane(
 
 
 def run(slippage: int) -> Performance:
-    world = World(worlds.LIMITS, worlds.TERMS, load_slipping(slippage))
+    world = World(
+        worlds.LIMITS, worlds.TERMS, load_charged(worlds.TERMS.commission_per_lot, slippage)
+    )
     return world.run([LANE]).performance
 
 

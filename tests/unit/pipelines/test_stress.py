@@ -100,6 +100,9 @@ def test_other_choices_change_what_they_say(found: Backtest) -> None:
     assert len(rows) == 8
     assert len(rows["least edge x 0.5"].trades) >= len(rows["least edge x 1.5"].trades)
     assert rows["all costs x 2"].pnl_net < rows["slippage x 2"].pnl_net < found.performance.pnl_net
+    first = found.performance.trades[0].volume_lots  # sized by what is declared, not by the stress
+    assert rows["all costs x 2"].trades[0].volume_lots <= first
+    assert rows["slippage x 2"].trades[0].volume_lots == first
     small = max(trade.volume_lots for trade in rows["risk a trade x 0.5"].trades)
     assert small < max(trade.volume_lots for trade in found.performance.trades)
 

@@ -13,8 +13,9 @@ from online.domain.exposure import OrderUnderWay, all_under_way, measure_worst_c
 from online.domain.limits import Limits
 from online.domain.market import Instrument, Quote, Side
 from online.domain.reasons import Veto
-from online.domain.risk import judge_close, judge_entry, judge_order, size_entry
+from online.domain.risk import judge_close, judge_entry, judge_order
 from online.domain.risk_facts import RiskFacts, SentEntry
+from online.domain.sizing import size_entry
 from online.domain.trading_state import TradingState
 from online.instruments import load_instruments
 from tests.fakes import (
@@ -248,6 +249,7 @@ def test_a_rate_that_is_stale_or_missing_values_nothing(
 def test_a_crosss_volume_loses_the_budget_by_the_live_rate() -> None:
     rates = read_rates((DOLLAR_YEN,), WORLD, 1000, BAR_NS)
     limits = make_limits(max_volume_lots=9.0)
-    volume = size_entry(make_account(), 190.0, 189.0, GBPJPY, limits, rates)
-    assert volume == 0.15  # 100,000 yen a lot are 667 dollars; the budget is 100
-    assert size_entry(make_account(), 190.0, 189.0, GBPJPY, limits, {}) == 0.0
+    sizing = size_entry(make_account(), 190.0, 189.0, GBPJPY, limits, rates)
+    assert sizing is not None
+    assert sizing.volume_lots == 0.15  # 100,000 yen a lot are 667 dollars; the budget is 100
+    assert size_entry(make_account(), 190.0, 189.0, GBPJPY, limits, {}) is None

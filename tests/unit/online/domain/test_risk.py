@@ -12,11 +12,10 @@ from online.domain.account import Account
 from online.domain.circumstances import judge_circumstances, judge_quote
 from online.domain.order import Purpose
 from online.domain.reasons import MEANING, Reason, Veto
-from online.domain.risk import judge_entry, judge_order, size_entry
+from online.domain.risk import judge_entry, judge_order
 from online.domain.trading_state import TradingState
 from tests.fakes import (
     BAR_NS,
-    CADCHF,
     EURUSD,
     INSTRUMENTS,
     USDJPY,
@@ -241,42 +240,3 @@ def test_a_close_is_never_kept_from_reducing_risk() -> None:
     close = make_intent(purpose=Purpose.CLOSE, volume_lots=50.0, stop=0.0, target=0.0)
     limits = make_limits(max_volume_lots=0.01, max_notional=1.0)
     assert judge_order(close, make_facts(), INSTRUMENTS, limits) == ()
-
-
-# Sizing
-
-
-def test_the_volume_loses_the_budget_at_its_stop() -> None:
-    volume = size_entry(
-        make_account(), 1.1001, 1.0981, EURUSD, make_limits(max_volume_lots=9.0), {}
-    )
-    assert volume == 0.49  # 1 % of 10,000 over a hair more than 200 points: never above the budget
-    capped = size_entry(
-        make_account(), 1.1001, 1.0981, EURUSD, make_limits(max_volume_lots=0.3), {}
-    )
-    assert capped == 0.3
-
-
-def test_a_budget_below_the_smallest_volume_buys_nothing() -> None:
-    assert size_entry(make_account(10.0), 1.1, 1.09, EURUSD, make_limits(), {}) == 0.0
-
-
-@pytest.mark.parametrize("stop", [1.1, NAN, INF])
-def test_a_stop_that_is_no_distance_buys_nothing(stop: float) -> None:
-    assert size_entry(make_account(), 1.1, stop, EURUSD, make_limits(), {}) == 0.0
-
-
-def test_a_loss_in_the_quote_currency_is_counted_at_the_stops_rate() -> None:
-    limits = make_limits(max_volume_lots=9.0)
-    volume = size_entry(make_account(), 150.0, 149.0, USDJPY, limits, {})
-    assert volume == 0.14  # 100,000 yen a lot are 671 dollars at 149; the budget is 100
-    assert volume * 100_000.0 / 149.0 <= 100.0
-
-
-@pytest.mark.parametrize("stop", [0.0, -1.0])
-def test_a_conversion_at_no_price_buys_nothing(stop: float) -> None:
-    assert size_entry(make_account(), 150.0, stop, USDJPY, make_limits(), {}) == 0.0
-
-
-def test_a_loss_that_cannot_be_told_in_the_accounts_currency_buys_nothing() -> None:
-    assert size_entry(make_account(), 0.7, 0.69, CADCHF, make_limits(), {}) == 0.0

@@ -14,7 +14,7 @@ from online.domain.barriers import Exit
 from online.domain.errors import InvalidSettings
 from online.domain.market import Instrument, Side, to_tick
 from online.domain.slippage import slip, slips
-from online.instruments import load_instruments, load_slipping
+from online.instruments import load_charged, load_instruments
 from online.simulator.rules import TradingRules
 
 TABLE = """
@@ -112,6 +112,6 @@ def test_every_known_symbol_slips_by_half_its_usual_spread_until_somebody_knows_
         assert each.slipped_points == math.ceil(each.typical_spread_points / 2)
         assert "assumed: half the usual spread" in each.slippage_told
         assert TradingRules.of(each).slippage_points == each.slipped_points
-    free = load_slipping(0)
+    free = load_charged(3.5, 0)
     assert free.keys() == load_instruments().keys()
     assert all(TradingRules.of(each).slippage_points == 0 for each in free.values())

@@ -12,7 +12,8 @@ from online.domain.errors import InvalidSettings
 from online.domain.limits import Limits
 from online.domain.market import Quote
 from online.domain.record import LimitsRecord, decode_record, encode_record
-from online.domain.risk import judge_order, size_entry
+from online.domain.risk import judge_order
+from online.domain.sizing import size_entry
 from online.domain.symbol_limits import SymbolLimits
 from online.instruments import load_instruments
 from online.settings import load_settings
@@ -81,8 +82,10 @@ def test_a_collar_of_its_own_lets_through_what_the_common_one_refuses() -> None:
 def test_an_order_is_sized_within_the_symbols_own_volume() -> None:
     account = make_account()
     common = size_entry(account, 1.1, 1.0995, EURUSD, make_limits(), {})
-    assert common == 1.0
-    assert size_entry(account, 1.1, 1.0995, EURUSD, own(max_volume_lots=0.25), {}) == 0.25
+    narrow = size_entry(account, 1.1, 1.0995, EURUSD, own(max_volume_lots=0.25), {})
+    assert common is not None
+    assert narrow is not None
+    assert (common.volume_lots, narrow.volume_lots) == (1.0, 0.25)
 
 
 def test_a_symbol_that_states_one_limit_keeps_the_others_in_common() -> None:
