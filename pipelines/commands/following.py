@@ -18,6 +18,7 @@ from pipelines.commands.options import (
     SYMBOL,
     HomeOption,
     TimeframeOption,
+    TokenOption,
 )
 from pipelines.commands.terminal import console, notes
 from pipelines.home import Home
@@ -51,6 +52,7 @@ def follow(
     scorer: Annotated[
         str | None, typer.Option(help="Address of a scorer that is asked to trade on each bar.")
     ] = None,
+    token: TokenOption = None,
     every_seconds: Annotated[
         float, typer.Option(min=0.05, help="Between two looks at the terminal.")
     ] = 1.0,
@@ -81,7 +83,7 @@ def follow(
         link = opened.enter_context(open_link(place))
         trader = None
         if scorer is not None:
-            trader = opened.enter_context(ScorerClient(scorer, Home(home).token))
+            trader = opened.enter_context(ScorerClient(scorer, token or Home(home).token))
         feed = LiveFeed(Home(home), link, symbols, length, time.time_ns, trader=trader)
         told = opened.enter_context(telling(Home(home), length.value, symbols, time.time_ns()))
         while bars is None or closed < bars:

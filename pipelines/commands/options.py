@@ -19,6 +19,9 @@ HomeOption = Annotated[
         file_okay=False,
     ),
 ]
+TokenOption = Annotated[
+    Path | None, typer.Option("--token", help="File with the bearer token, instead of the home's.")
+]
 SymbolOption = Annotated[str, typer.Option("--symbol", help="Instrument, such as EURUSD.")]
 TimeframeOption = Annotated[
     str, typer.Option("--timeframe", help=f"Length of the bars: {', '.join(Timeframe)}.")

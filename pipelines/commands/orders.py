@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from online.domain.errors import InvalidInput
-from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.options import HOME, HomeOption, JsonOption, TokenOption
 from pipelines.commands.terminal import FittingTable, console, notes, write_json
 from pipelines.home import Home
 
@@ -28,9 +28,6 @@ what it may be changing is left alone meanwhile.
 
 UrlOption = Annotated[
     str, typer.Option("--url", help=f"Of the scorer; else that of the home's platform, or {URL}.")
-]
-TokenOption = Annotated[
-    Path | None, typer.Option("--token", help="File with the bearer token, instead of the home's.")
 ]
 IdOption = Annotated[
     str, typer.Option("--id", help="Of the operation; the same id is carried out once.")

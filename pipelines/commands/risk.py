@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipelines.commands.options import HOME, HomeOption, JsonOption
+from pipelines.commands.options import HOME, HomeOption, JsonOption, TokenOption
 from pipelines.commands.orders import (
     ByOption,
     IdOption,
-    TokenOption,
     UrlOption,
     new_id,
     open_client,
