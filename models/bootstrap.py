@@ -70,7 +70,12 @@ def resampled_sums(values: Floats, block: int, seed: int) -> Floats:
 
 
 def figure_interval(
-    figure: Callable[[Rows], float], n_rows: int, block: int, seed: int
+    figure: Callable[[Rows], float],
+    n_rows: int,
+    block: int,
+    seed: int,
+    *,
+    repeats_inflate: bool = False,
 ) -> Interval:
     """Return an interval of any figure of rows.
 
@@ -82,6 +87,10 @@ def figure_interval(
         Rows there are.
     block, seed
         As of `mean_interval`.
+    repeats_inflate
+        Whether rows that are drawn twice make the figure greater, as any distance from what is
+        expected: the resamples' mean excess over the figure of all rows is taken off both bounds,
+        which are not below zero.
     """
     if n_rows < 2:  # noqa: PLR2004 - see above
         return Interval(math.nan, math.nan)
@@ -93,7 +102,11 @@ def figure_interval(
         rows = (starts[:, None] + offsets).ravel()[:n_rows] % n_rows
         found.append(figure(rows))
     known = np.array(found)
-    return _bounds(known[np.isfinite(known)])
+    bounds = _bounds(known[np.isfinite(known)])
+    if not repeats_inflate:
+        return bounds
+    excess = float(np.nanmean(known)) - figure(np.arange(n_rows, dtype=np.int64))
+    return Interval(*(max(bound - excess, 0.0) for bound in bounds))
 
 
 def total_interval(values: Floats, block: int, seed: int) -> Interval:

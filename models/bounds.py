@@ -63,15 +63,17 @@ def _of_rows(signals: OutOfFold, min_edge: float, seed: int) -> dict[str, Interv
     edge, said = signals.said_edge[known], signals.probabilities[known]
     gained, classes = labels.long.net_units - labels.short.net_units, labels.classes
 
-    def bounded(figure: Callable[[Rows], float]) -> Interval:
-        return figure_interval(figure, len(known), block, seed)
+    def bounded(figure: Callable[[Rows], float], *, repeats_inflate: bool = False) -> Interval:
+        return figure_interval(figure, len(known), block, seed, repeats_inflate=repeats_inflate)
 
     return {
         **_losses(signals, known, block, seed),
         **_decisions(signals, np.arange(len(signals.labels)), min_edge, block, seed),
         "auc": bounded(lambda rows: edge_auc(edge[rows], classes[rows])),
         "information": bounded(lambda rows: rank_correlation(edge[rows], gained[rows])),
-        "ece": bounded(lambda rows: calibration_error(said[rows], classes[rows])),
+        "ece": bounded(
+            lambda rows: calibration_error(said[rows], classes[rows]), repeats_inflate=True
+        ),
     }
 
 

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from models.bootstrap import mean_interval, resampled_sums, sharpe_interval
+from models.bootstrap import figure_interval, mean_interval, resampled_sums, sharpe_interval
+from models.labels import Rows
 from models.overfitting import overfitting_probability
+from models.reliability import calibration_error
 from models.sharpe import effective_trials
 from online.domain.errors import InvalidInput
 
@@ -56,6 +58,23 @@ def test_the_sharpe_ratio_lies_within_its_interval() -> None:
     values = np.random.default_rng(4).standard_normal(400) + 0.2
     low, high = sharpe_interval(values, 7, 7)
     assert low < values.mean() / values.std() < high
+
+
+def test_a_calibration_error_lies_within_its_interval_although_repeated_rows_inflate_it() -> None:
+    random = np.random.default_rng(5)
+    said = random.dirichlet((4.0, 4.0, 4.0), 600)
+    came = (random.random(600)[:, None] > said.cumsum(axis=1)[:, :-1]).sum(axis=1)
+
+    def error(rows: Rows) -> float:
+        return calibration_error(said[rows], came[rows])
+
+    everything = np.arange(600)
+    raw = figure_interval(error, 600, 5, 7)
+    mended = figure_interval(error, 600, 5, 7, repeats_inflate=True)
+    assert not raw.low <= error(everything) <= raw.high
+    assert mended.low < error(everything) < mended.high
+    assert mended.high - mended.low == pytest.approx(raw.high - raw.low)
+    assert figure_interval(lambda _: 0.0, 600, 5, 7, repeats_inflate=True) == (0.0, 0.0)
 
 
 def test_too_few_values_have_no_interval() -> None:
