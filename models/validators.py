@@ -50,11 +50,15 @@ class Validated:
         Rows let through by validators of earlier folds, shape ``(n_rows,)``; None for all.
     refused
         Out-of-fold rows refused, by reason.
+    judged
+        Rows of the folds for which there were validators, shape ``(n_rows,)``; None for all. In
+        the others nothing is traded, so nothing else is to be compared with there.
     """
 
     serving: Validators | None
     allowed: npt.NDArray[np.bool_] | None
     refused: dict[str, int]
+    judged: npt.NDArray[np.bool_] | None = None
 
 
 def fit_validators(
@@ -87,6 +91,7 @@ def fit_validators(
     features = dataset.features[:, : len(contract.names)]
     values = features[np.concatenate([fold.test for fold in folds])].astype(np.float64)
     allowed = np.zeros(len(signals.labels), dtype=np.bool_)
+    judged = np.ones(len(signals.labels), dtype=np.bool_)
     refused: dict[str, int] = {}
     distances: list[float] = []
     for number, fold in enumerate(folds):
@@ -97,6 +102,7 @@ def fit_validators(
         distances += [] if centre is None else [novelty(values[row], centre) for row in mine]
         if fitted is None:
             refused["NOT_FITTED"] = refused.get("NOT_FITTED", 0) + len(mine)
+            judged[mine] = False
             continue
         reasons = refuse_rows(signals.probabilities[mine], values[mine], contract, fitted)
         allowed[mine] = [not names for names in reasons]
@@ -112,7 +118,7 @@ def fit_validators(
             code="VALIDATOR_NOT_FITTED",
             remedy="Train on a longer window, or leave conformal_error and meta_inputs out.",
         )
-    return Validated(serving, allowed, refused)
+    return Validated(serving, allowed, refused, judged)
 
 
 def refuse_rows(

@@ -161,6 +161,9 @@ def test_a_study_with_validators_is_judged_on_what_they_let_through() -> None:
     min_edge = study.threshold.chosen.min_edge
     assert len(rows) < len(trade(study.signals.said_edge, study.signals.labels, min_edge))
     assert study.refused["CONFORMAL_ABSTAINS"] > 0
+    fold, rules = study.signals.fold, study.comparison.baseline.trades.rows
+    assert study.refused["NOT_FITTED"] == int((fold <= 1).sum())
+    assert set(fold[rules]) == set(fold) - {0, 1}  # nor do the rules trade where it could not
     assert judge(evidence(study)).passes(Policy.PAPER)
 
 
