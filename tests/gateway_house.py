@@ -112,7 +112,8 @@ class House:
     """A gateway whose workers answer as they are told to."""
 
     def __init__(self, folder: Path, inbox: Inbox) -> None:
-        files = TlsFiles(folder / "a", folder / "b", folder / "c")
+        names = ("authority.pem", "gateway.pem", "gateway.key")  # they need not be there
+        files = TlsFiles(*(folder / name for name in names))
         settings = GatewaySettings(tls=files, terminal=SimulatedChoice(), state=folder, port=0)
         self.gateway = Gateway(settings, inbox)
         self.orders, self.market = Worker(), Worker()

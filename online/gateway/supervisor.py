@@ -30,6 +30,7 @@ from online.gateway.errands import (
 )
 from online.gateway.gate import Gate
 from online.gateway.handshake import HANDSHAKE_SECONDS, shake_hands
+from online.gateway.handshake_places import HandshakePlaces
 from online.gateway.inbox import Inbox
 from online.gateway.lost_magic import restore_magic, restore_magic_in
 from online.gateway.messages import PROTOCOL, Hello, Role, Stated, Status, Welcome
@@ -40,7 +41,6 @@ from online.gateway.settings import GatewaySettings
 from online.gateway.tls import describe_refusal, gateway_context
 from online.ports import Observation
 
-_MAX_HANDSHAKES = 32
 _BACKLOG = 64
 _RESOLVE_EVERY_SECONDS = 1.0
 _TIDY_EVERY_SECONDS = 1.0
@@ -79,7 +79,7 @@ class Gateway:
         )
         self._scorer: Session | None = None
         self._sessions: set[Session] = set()
-        self._handshakes = asyncio.Semaphore(_MAX_HANDSHAKES)
+        self._handshakes = HandshakePlaces()
         self._symbol = ""
 
     async def run(self, listening: Callable[[int], None]) -> None:
@@ -285,6 +285,10 @@ class Gateway:
                 _log.warning("a connection could not be accepted: %s", error)
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
+            if not self._handshakes.take(address[0]):
+                connection.close()
+                await asyncio.sleep(0)  # however many call, whoever trades has a turn
+                continue
             task = asyncio.create_task(self._admit(connection, address))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -292,21 +296,22 @@ class Gateway:
     async def _admit(self, connection: socket.socket, address: tuple[str, int]) -> None:
         """Shake hands with whoever connects; a refused certificate is told to both sides."""
         session = Session(self, self._settings.heartbeat_seconds)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with self._handshakes:
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # asyncio closes the connection where the handshake fails, and keeps the reason.
             with connection.dup() as spare:
-                try:
-                    context = gateway_context(self._settings.tls)
-                    await shake_hands(connection, spare, context, lambda: session.link)
-                except (OSError, InvalidSettings) as error:
-                    why = describe_refusal(error) if isinstance(error, OSError) else str(error)
-                    _log.warning("%s:%d was refused: %s", *address[:2], why)
-                    connection.close()
-                    return
-            self._sessions.add(session)
-            loop = asyncio.get_running_loop()
-            loop.call_later(HANDSHAKE_SECONDS, self._expect_hello, session)
+                context = gateway_context(self._settings.tls)
+                await shake_hands(connection, spare, context, lambda: session.link)
+        except (OSError, InvalidSettings) as error:
+            why = describe_refusal(error) if isinstance(error, OSError) else str(error)
+            _log.warning("%s:%d was refused: %s", *address[:2], why)
+            connection.close()
+            return
+        finally:
+            self._handshakes.give_back(address[0])
+        self._sessions.add(session)
+        loop = asyncio.get_running_loop()
+        loop.call_later(HANDSHAKE_SECONDS, self._expect_hello, session)
 
     def _expect_hello(self, session: Session) -> None:
         if session in self._sessions and session.role is None:
