@@ -39,7 +39,6 @@ from online.gateway.messages import (
     ToGateway,
     Welcome,
 )
-from online.gateway.order_desk import not_sent
 from online.gateway.order_flow import OrderFlow
 from online.gateway.price_desk import PricePage
 from online.ports import Observation
@@ -124,11 +123,11 @@ class Session:
             self._answer(message.number, self._serve(message))
 
     def _offer(self, order: Send) -> None:
-        """Take an order; it is written together with those that came with it."""
-        if not self._house.is_current(self):
-            why = "only the current scorer's session sends orders"
-            self.link.say(Replied(order.number, not_sent(why)))
-            return
+        """Take an order; it is written together with those that came with it.
+
+        Only the scorer that trades has one sent. Of a copy of an order that was sent everybody is
+        told what became of it: that it was not sent would be wrong.
+        """
         try:
             caller = self._house.flow.offer(
                 order.intent,

@@ -11,7 +11,7 @@ import pytest
 
 from online.domain.errors import InvalidSettings, Unavailable
 from online.domain.market import Timeframe
-from online.domain.order import OrderStatus
+from online.domain.order import OrderReply, OrderStatus
 from online.domain.trading_state import TradingState
 from online.gateway import supervisor
 from online.gateway.errands import Errand, Execute, Probe, Ready, Result
@@ -174,6 +174,46 @@ def test_only_the_scorer_sends_orders(
         assert isinstance(told, Replied)
         assert told.reply.status is OrderStatus.NOT_SENT
         assert house.orders.asked == []
+        assert inbox.find(entry(1)) is None
+
+    tell(story)
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.READER])
+def test_of_a_copy_of_an_order_that_was_sent_nobody_is_told_that_it_was_not(
+    tell: Callable[[Story], None], inbox: Inbox, role: Role
+) -> None:
+    filled = OrderReply(OrderStatus.FILLED, 10009, 4, 5, 4, 1.1, 0.1, "done")
+
+    async def story(house: House) -> None:
+        inbox.accept((entry(1),), 1)
+        inbox.record("entry-1", filled, 2)
+        stranger = house.caller(role)
+        stranger.greet()
+        await stranger.ask(Send(1, entry(1), 10_000))
+
+        async def is_replied() -> bool:
+            return isinstance(stranger.last, Replied)
+
+        await eventually(is_replied)
+        assert isinstance(stranger.last, Replied)
+        assert stranger.last.reply == filled
+        assert house.orders.asked == []
+
+    tell(story)
+
+
+def test_a_fenced_scorer_is_not_heard_any_more_not_even_what_came_with_its_fencing(
+    tell: Callable[[Story], None], inbox: Inbox
+) -> None:
+    async def story(house: House) -> None:
+        older, newer = house.caller(), house.caller()
+        older.greet()
+        newer.greet()
+        heard = len(older.heard)
+        older.say(Send(1, entry(1), 10_000))
+        await asyncio.sleep(0)
+        assert len(older.heard) == heard
         assert inbox.find(entry(1)) is None
 
     tell(story)
