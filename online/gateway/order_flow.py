@@ -241,7 +241,7 @@ class OrderFlow:
 
     def _why_not(self, caller: Caller) -> str:
         if not caller.is_wanted():
-            return "who sent the order is not, or no longer, the scorer that trades"
+            return "who sent the order is not the scorer that trades, or has left"
         if asyncio.get_running_loop().time() > caller.until_seconds:
             return "the order's patience ended before its turn came"
         if not self._orders.ready:
