@@ -71,9 +71,7 @@ class _AccountTerms(_Section):
         ge=0,
         description="Points by which a market fill is worse; sizes entries; else each symbol's.",
     )
-    leverage: float = Field(
-        default=100.0, gt=0, description="Notional value a unit of margin carries."
-    )
+    leverage: float = Field(default=100.0, gt=0, description="Notional a unit of margin carries.")
 
 
 class SimulatedBrokerSettings(_AccountTerms):
@@ -308,6 +306,8 @@ class Settings(_Section):
             raise ValueError("mode replay reads its news from a file: a feed tells no past")
         if self.mode == "live" and self.models.trust is None:
             raise ValueError("mode live needs models.trust: a model trades by its certificate")
+        if self.mode == "live" and "commission_per_lot" not in self.broker.model_fields_set:
+            raise ValueError("mode live needs broker.commission_per_lot: entries are sized by it")
         if self.mode == "live" and self.model.fallback is not None:
             raise ValueError("mode live takes no model.fallback: rules never send a live order")
         return self

@@ -22,6 +22,7 @@ from tests.fakes import make_limits
 pytestmark = pytest.mark.lean
 TOKEN = "s3cret-" * 6
 CERTIFIED = {"kind": "folder", "root": "bundles", "trust": "trusted"}
+CHARGED = {"kind": "simulated", "commission_per_lot": 3.5}
 MODES = ("replay", "paper", "live")
 
 
@@ -278,7 +279,7 @@ def test_live_trades_by_certificate_alone() -> None:
     assert without_token(mode="paper").models.trust is None
     ruled = {"name": "EURUSD.H1.barrier", "fallback": "rules.json"}
     with pytest.raises(ValidationError, match="rules never send a live order"):
-        without_token(mode="live", models=CERTIFIED, model=ruled)
+        without_token(mode="live", models=CERTIFIED, model=ruled, broker=CHARGED)
     assert without_token(mode="paper", model=ruled).model.fallback == Path("rules.json")
     mlflow = MlflowModelsSettings(url="http://127.0.0.1:5000")
     assert mlflow.trust == Path("var/trusted")
@@ -286,8 +287,21 @@ def test_live_trades_by_certificate_alone() -> None:
 
 def test_live_needs_a_token_even_on_loopback() -> None:
     with pytest.raises(InvalidSettings) as caught:
-        without_token(mode="live", models=CERTIFIED).read_token()
+        without_token(mode="live", models=CERTIFIED, broker=CHARGED).read_token()
     assert caught.value.code == "TOKEN_REQUIRED"
+
+
+def test_live_is_told_its_commission_for_entries_are_sized_by_it() -> None:
+    with pytest.raises(ValidationError, match=r"mode live needs broker\.commission_per_lot"):
+        without_token(mode="live", models=CERTIFIED)
+    assert without_token(mode="live", models=CERTIFIED, broker=CHARGED).mode == "live"
+    assert without_token(mode="paper").broker.commission_per_lot == 0.0
+
+
+@pytest.mark.parametrize("wrong", [-0.01, float("nan"), float("inf"), "dear"])
+def test_a_commission_that_cannot_be_does_not_start(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="commission_per_lot"):
+        without_token(broker={"kind": "simulated", "commission_per_lot": wrong})
 
 
 def test_settings_cannot_be_changed() -> None:
