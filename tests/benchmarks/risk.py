@@ -20,11 +20,10 @@ from online.domain.market import Quote, Side
 from online.domain.risk import judge_order
 from online.domain.risk_facts import RiskFacts, SentEntry
 from online.domain.sizing import size_entry
-from online.instruments import load_instruments
+from online.instruments import load_charged, load_instruments
 from tests.benchmarks.report import Target, render
 from tests.fakes import (
     BAR_NS,
-    EURUSD,
     SECOND_NS,
     make_account,
     make_facts,
@@ -63,10 +62,10 @@ def measure_risk(calls: int = CALLS) -> dict[str, float]:
     """
     typical, crowded = _times_us(typical_facts(), calls), _times_us(crowded_facts(), calls)
     own = _times_us(typical_facts(), calls, thread_time_ns)
-    sizing = np.empty(calls)
+    sizing, charged = np.empty(calls), load_charged(3.5)["EURUSD"]
     for place in range(calls):
         began = perf_counter_ns()
-        size_entry(make_account(), 1.1001, 1.0981, EURUSD, LIMITS, {})
+        size_entry(make_account(), 1.1001, 1.0981, charged, LIMITS, {})
         sizing[place] = (perf_counter_ns() - began) / 1e3
     return {
         "risk_p50_us": float(np.percentile(typical, 50)),

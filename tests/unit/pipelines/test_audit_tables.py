@@ -35,6 +35,7 @@ from online.domain.record import (
     TrailRecord,
     WrittenRecord,
 )
+from online.domain.sizing import Sizing
 from online.domain.trading_state import TradingState
 from online.domain.trailing import TrailingRule
 from pipelines.audit.columns import Format
@@ -57,7 +58,8 @@ def _model(at_ns: int, version: str) -> ModelRecord:
 
 def one_of_each(at_ns: int = FIRST_NS) -> tuple[Record, ...]:
     """Return records of every kind, in an order that can be."""
-    ordered = msgspec.structs.replace(decision(1, at_ns), intent=ENTRY, vetoes=())
+    sized = Sizing(100.0, 200.0, 8.0, 7.0, 0.4, 0.01, 0.01)
+    ordered = msgspec.structs.replace(decision(1, at_ns), intent=ENTRY, vetoes=(), sizing=sized)
     strict = make_limits(max_volume_lots=0.5)
     cancel = make_intent(intent_id="op-c", order=7)
     deal = Deal(5, 4, 3, ENTRY.magic, "EURUSD", Side.BUY, True, "expert", 0.1, 1.1, at_ns, 0.0, 0.0)  # noqa: FBT003 - a deal's field
@@ -139,6 +141,9 @@ def test_a_period_holds_who_changed_limits_models_states_and_accounts(tmp_path: 
     (row,) = _csv(tmp_path / "out" / "limits.csv")
     assert json.loads(row["changes"]) == {"max_volume_lots": [1.0, 0.5]}
     assert msgspec.json.decode(row["limits"], type=Limits) == make_limits(max_volume_lots=0.5)
+    (row,) = _csv(tmp_path / "out" / "decisions.csv")
+    assert (row["risk_budget"], row["loss_per_lot"]) == ("100.0", "215.0")
+    assert msgspec.json.decode(row["sizing"], type=Sizing).volume_lots == 0.4
     (row,) = _csv(tmp_path / "out" / "models.csv")
     assert (row["name"], row["version"], row["bit_equal"]) == ("EURUSD.H1.barrier", "3", "true")
     halted, resumed = _csv(tmp_path / "out" / "trading_states.csv")
