@@ -213,9 +213,8 @@ class LiveFeed:
         except SextantError as error:
             if not isinstance(error, Unavailable):
                 line.vectors.close()
-            _log.warning(
-                "%s bar %d is not served: %s: %s", symbol, bar.closed_at_ns, error.code, error
-            )
+            place = f"{symbol} bar {bar.closed_at_ns}"
+            _log.warning("%s is not served: %s: %s. %s", place, error.code, error, error.remedy)
             return Followed(symbol, bar)
         if self._trader is None:
             return Followed(symbol, bar, receipt)

@@ -26,6 +26,7 @@ from feature_repo.windows import served_windows, vectors_before
 from online.domain.errors import InvalidInput
 from online.domain.market import Bar, Timeframe
 from pipelines.feature_history import load_bars, load_history
+from pipelines.hole import Reach
 from pipelines.lake import Lake
 from pipelines.push import PushReceipt, VectorPusher
 from pipelines.window_steps import open_windows, recent_vectors
@@ -120,6 +121,7 @@ class LiveVectors:
             open_windows(windows, self._timeframe, features, before).update,
             VectorPusher(self._open_store(), self._symbol, self._timeframe, features, windows),
             np.array([isinstance(feature, CrossFeature) for feature in features]),
+            Reach(history, features),
         )
         _log.info(
             "%s: %d features on %d bars of history", self._symbol, len(features), len(history.own)
@@ -137,7 +139,8 @@ class LiveVectors:
         Raises
         ------
         InvalidInput, Unavailable
-            As `VectorPusher.push`; the bar counts as taken.
+            As `VectorPusher.push`, or ``HOLE_IN_HISTORY`` (`pipelines.hole`); the bar counts as
+            taken.
         """
         if self._streams is None:
             raise InvalidInput(f"the features of {self._symbol} are not open yet")
@@ -146,10 +149,13 @@ class LiveVectors:
             while arrived and arrived[0].closed_at_ns < bar.closed_at_ns:
                 streams.vectors.take(name, arrived.popleft())
         vector: Vector = streams.vectors.update(bar)
+        streams.reach.add(bar.closed_at_ns)
         if self._arrived and not peers_known:
             vector = np.where(streams.across, np.float32(np.nan), vector)
             self.close()
-        return streams.pusher.push(bar.closed_at_ns, vector, streams.pack(vector))
+        packed = streams.pack(vector)
+        streams.reach.require_whole()
+        return streams.pusher.push(bar.closed_at_ns, vector, packed)
 
     def _history(self, newest: Bar) -> Panel:
         """Return the own bars and the peers' before a bar, none of those that never had one."""
@@ -174,7 +180,7 @@ class LiveVectors:
 
 
 class _Streams:
-    """What is open: vectors, windows, and where they are pushed."""
+    """What is open: vectors, windows, what they reach over, and where they are pushed."""
 
     def __init__(
         self,
@@ -182,5 +188,7 @@ class _Streams:
         pack: Callable[[Vector], Mapping[str, bytes | None]],
         pusher: VectorPusher,
         across: np.ndarray[tuple[int], np.dtype[np.bool_]],
+        reach: Reach,
     ) -> None:
         self.vectors, self.pack, self.pusher, self.across = vectors, pack, pusher, across
+        self.reach = reach

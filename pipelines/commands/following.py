@@ -6,9 +6,10 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -118,6 +119,13 @@ def _line(followed: Followed) -> str:
     at = datetime.fromtimestamp(bar.closed_at_ns // _NANOSECONDS_PER_SECOND, tz=UTC)
     spread = "" if told is None else f", spread {told.spread_points:.1f} points"
     served = "kept" if followed.receipt is None else f"{len(followed.receipt.written)} views served"
-    decided = "" if followed.decision is None else f", {followed.decision.get('action', 'decided')}"
+    decided = "" if followed.decision is None else f", {tell_decision(followed.decision)}"
     price = f"{bar.close:g} of {bar.volume:g} ticks{spread}"
     return f"{at:%Y-%m-%d %H:%M} {followed.symbol} {price}; {served}{decided}"
+
+
+def tell_decision(answer: Mapping[str, Any]) -> str:
+    """Return what was decided, under which id it is explained, and what spoke against it."""
+    codes = [veto["reason"] for veto in (*answer.get("reasons", ()), *answer.get("vetoes", ()))]
+    because = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
+    return f"{answer.get('action', 'decided')}{because}: {answer.get('decision_id', 'no id')}"

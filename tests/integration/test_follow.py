@@ -204,6 +204,34 @@ def test_a_series_that_began_without_quotes_is_followed_without_their_features(
         assert "m1_momentum" in receipt.written
 
 
+def test_what_reaches_over_a_hole_is_not_served_until_the_bars_between_are_there(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, trader = GatewayPlace(**market.live.place), Recorder()
+    with served_home() as home, open_link(place) as link:
+        lake, whole = Lake(home.lake), market.bars()
+        columns = ["closed_at_ns", "open", "high", "low", "close", "volume", "spread_points"]
+        early = whole[columns].iloc[:100].copy()
+        early["closed_at_ns"] -= 7 * 1440 * MINUTE
+        lake.write_bars("EURUSD", M1, PriceSide.BID, early, "histdata")
+        feed = follow(home, link, market, trader)
+        followed = feed.poll()
+        assert len(followed) > 100
+        assert not any(each.receipt for each in followed)
+        assert not trader.asked
+        assert "HOLE_IN_HISTORY" in caplog.text
+        assert "sextant ingest --source terminal" in caplog.text
+        first_ns = int(lake.read_bars("EURUSD", M1)["closed_at_ns"].iloc[100])
+        missing = np.arange(early["closed_at_ns"].iloc[-1] + MINUTE, first_ns, MINUTE)
+        between = pd.concat([early.iloc[-1:]] * len(missing), ignore_index=True)
+        between = between.assign(closed_at_ns=missing)
+        lake.write_bars("EURUSD", M1, PriceSide.BID, between, "histdata")
+        market.go_to("2014-05-07 03:01:30")
+        (served_now,) = feed.poll()
+        assert served_now.receipt is not None
+        assert trader.asked == [served_now.bar.closed_at_ns]
+
+
 def test_the_command_follows_a_terminal_of_now(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
