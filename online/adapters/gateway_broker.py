@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from online.adapters.gateway_address import GatewayAddress
+from online.adapters.gateway_questions import Questions
 from online.domain.account import AccountIdentity, Deal
 from online.domain.called_reply import with_calls
 from online.domain.errors import InvalidInput, Unavailable
@@ -24,7 +25,6 @@ from online.gateway.frames import MAX_TO_SCORER_BYTES
 from online.gateway.link import FrameLink
 from online.gateway.messages import (
     PROTOCOL,
-    Accepted,
     AskStatement,
     AskStatus,
     Beat,
@@ -59,14 +59,6 @@ _log = logging.getLogger(__name__)
 A = TypeVar("A")
 
 
-class _Question:
-    """What was asked and not answered yet."""
-
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[ToScorer] = asyncio.get_running_loop().create_future()
-        self.accepted = False
-
-
 class GatewayBroker:
     """Broker behind a gateway; it lives in the event loop that first uses it.
 
@@ -91,9 +83,7 @@ class GatewayBroker:
         self._greeted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
-        self._questions: dict[int, _Question] = {}
-        self._number = 0
-        self._hello = 0
+        self._questions = Questions()
         self._trouble = Unavailable("not connected to the gateway yet", code="NO_GATEWAY")
         self._final = False
         self.welcome: Welcome | None = None
@@ -157,13 +147,13 @@ class GatewayBroker:
         except Unavailable as error:
             return _not_sent(f"{error.code}: {error}")
         patience = round(self._address.patience_seconds * _MILLISECONDS)
-        number, question = self._open()
+        question = self._questions.open()
         try:
-            if not link.say(Send(number, intent, patience)):
+            if not link.say(Send(question.number, intent, patience)):
                 return _not_sent("the link to the gateway was cut before the order went out")
-            answer = await self._wait(question, self._address.reply_seconds)
+            answer = await question.wait(self._address.reply_seconds)
         finally:
-            del self._questions[number]
+            self._questions.close(question)
         if isinstance(answer, Replied):
             return with_calls(answer.reply, answer.calls)
         if isinstance(answer, Failed) and answer.is_refusal and not question.accepted:
@@ -225,32 +215,18 @@ class GatewayBroker:
 
     async def _ask(self, question_of: Callable[[int], ToGateway], form: type[A]) -> A:
         link = await self._connected()
-        number, question = self._open()
+        question = self._questions.open()
         try:
-            link.say(question_of(number))
-            answer = await self._wait(question, self._address.answer_seconds)
+            link.say(question_of(question.number))
+            answer = await question.wait(self._address.answer_seconds)
         finally:
-            del self._questions[number]
+            self._questions.close(question)
         if isinstance(answer, form):
             return answer
         if isinstance(answer, Failed):
             error = InvalidInput if answer.code in _OF_ONE_ORDER else Unavailable
             raise error(answer.message, code=answer.code)
         raise Unavailable(f"expected {form.__name__} of the gateway, got {answer}")
-
-    def _open(self) -> tuple[int, _Question]:
-        self._number += 1
-        question = self._questions[self._number] = _Question()
-        return self._number, question
-
-    async def _wait(self, question: _Question, seconds: float) -> ToScorer:
-        try:
-            async with asyncio.timeout(seconds):
-                return await question.answer
-        except TimeoutError:
-            raise Unavailable(
-                f"the gateway gave no answer in {seconds:g} s", code="GATEWAY_TIMEOUT"
-            ) from None
 
     async def _connected(self) -> FrameLink[ToScorer]:
         """Return a link that was welcomed, waiting a little for one."""
@@ -305,7 +281,7 @@ class GatewayBroker:
         )
         self._link = link
         loop = asyncio.get_running_loop()
-        number, question = self._open()
+        question = self._questions.open()
         try:
             async with asyncio.timeout(self._address.answer_seconds):
                 await loop.create_connection(
@@ -316,14 +292,14 @@ class GatewayBroker:
                     server_hostname=self._address.host,
                 )
                 epoch = self.welcome.epoch if self.welcome is not None else 0
-                self._hello = number
+                self._questions.hello = question.number
                 link.say(Hello(PROTOCOL, self._role, epoch))
                 answer = await question.answer
         except TimeoutError:
             link.drop("no welcome came")
             raise Unavailable("the gateway gave no welcome in time", code="NO_GATEWAY") from None
         finally:
-            del self._questions[number]
+            self._questions.close(question)
         if not isinstance(answer, Welcome):
             link.drop("no welcome came")
             raise Unavailable(f"the gateway welcomed with {answer}", code="NO_GATEWAY")
@@ -363,17 +339,8 @@ class GatewayBroker:
                 self._note(Unavailable(message.message, code=message.code))
                 link.close(f"{message.code}: {message.message}")
                 return
-            case Accepted():
-                question = self._questions.get(message.number)
-                if question is not None:
-                    question.accepted = True
-                return
-            case Welcome():
-                question = self._questions.get(self._hello)
             case _:
-                question = self._questions.get(message.number)
-        if question is not None and not question.answer.done():
-            question.answer.set_result(message)
+                self._questions.hear(message)
 
     def _lose(self, reason: str, link: FrameLink[ToScorer]) -> None:
         """Take notice that the connection is gone: nothing that is open gets its answer."""
@@ -382,9 +349,7 @@ class GatewayBroker:
         self._greeted.clear()
         if not self._final:
             self._trouble = Unavailable(f"the link was cut: {reason}", code="NO_GATEWAY")
-        for question in self._questions.values():
-            if not question.answer.done():
-                question.answer.set_exception(self._unavailable())
+        self._questions.fail(self._unavailable)
         self._lost.set()
 
     def _unavailable(self) -> Unavailable:

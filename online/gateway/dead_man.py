@@ -14,6 +14,7 @@ from online.domain.order import Intent, OrderStatus
 from online.domain.trading_state import TradingState
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox
+from online.gateway.inbox_copy import OWN_MARK, cause_of
 from online.gateway.order_flow import OrderFlow
 from online.gateway.settings import Rung, RungAction
 from online.ports import Observation
@@ -91,7 +92,7 @@ class DeadMan:
         if flatten:
             self._inbox.write_fact(_FLATTEN, reason)
             try:
-                await self._flatten()
+                await self._flatten(f"flatten: {reason}")
             except Unavailable as error:
                 _log.warning("flattening is tried again: %s: %s", error.code, error)
 
@@ -102,8 +103,9 @@ class DeadMan:
 
     async def climb(self) -> None:
         """Do what is due by now; to be called again and again."""
-        if self._inbox.fact(_FLATTEN):
-            await self._flatten()
+        wanted = self._inbox.fact(_FLATTEN)
+        if wanted:
+            await self._flatten(f"flatten: {wanted}")
         if self._silent_since is None:
             return
         silent_seconds = asyncio.get_running_loop().time() - self._silent_since
@@ -117,7 +119,7 @@ class DeadMan:
             except Unavailable as error:  # in force all the same, and written as soon as it can be
                 _log.warning("dead-man switch: %s; not written down: %s", reason, error)
             if rung.action is RungAction.FLATTEN:
-                await self._flatten()
+                await self._flatten(reason)
 
     def _silent_already(self) -> float:
         """Return for how many seconds the scorer was silent before this gateway started."""
@@ -127,18 +129,17 @@ class DeadMan:
             return 0.0
         return max(0.0, (self._clock_ns() - int(left)) / 1e9)
 
-    async def _flatten(self) -> None:
+    async def _flatten(self, cause: str) -> None:
         """Take back every order and position that came through this gateway, and no others."""
         seen = await self._look("")
         ours = self._inbox.entry_magics()
         for resting in seen.orders or ():
             if resting.magic in ours and not self._is_being_cancelled(resting.ticket):
-                number = self._inbox.count_up("flattened")
-                marks = f"flatten-order-{resting.ticket}-{number}", f"sx-flatten-{number}"
+                marks = self._mark(f"order-{resting.ticket}", cause)
                 await self._send(cancel_order(resting, *marks))
         for position in seen.positions or ():
             if position.magic in ours and not self._has_pending(position):
-                await self._close(position)
+                await self._close(position, cause)
 
     def _has_pending(self, position: Position) -> bool:
         """Tell whether a close of it is under way; new exits are no reason to leave it open."""
@@ -150,7 +151,14 @@ class DeadMan:
     def _is_being_cancelled(self, order: int) -> bool:
         return any(e.intent.order == order for e in self._inbox.unresolved())
 
-    async def _close(self, position: Position) -> None:
+    def _mark(self, what: str, cause: str) -> tuple[str, str]:
+        """Return id and comment of an order of the gateway's own; why it is sent is kept."""
+        number = int(self._inbox.fact("flattened") or "0") + 1
+        intent_id = f"flatten-{what}-{number}"
+        self._inbox.write_facts({"flattened": str(number), cause_of(intent_id): cause})
+        return intent_id, f"{OWN_MARK}{number}"
+
+    async def _close(self, position: Position, cause: str) -> None:
         try:
             quote = (await self._look(position.symbol)).quote
         except Unavailable as error:  # the others are closed all the same, this one is tried again
@@ -158,8 +166,7 @@ class DeadMan:
             return
         if quote is None:
             return
-        number = self._inbox.count_up("flattened")
-        marks = f"flatten-{position.ticket}-{number}", f"sx-flatten-{number}"
+        marks = self._mark(str(position.ticket), cause)
         await self._send(close_position(position, quote, *marks))
 
     async def _send(self, intent: Intent) -> None:

@@ -9,7 +9,8 @@ import msgspec
 from online.domain.order import OrderReply
 from online.domain.order_state import ENDED, RESTING, Stage
 
-_VERSION = 3
+VERSION = 3
+"""Of the tables; raised by every change of them."""
 _WITH_FATES = 2
 """The version that told an order's fate from its state."""
 _OPEN = (Stage.SENDING, Stage.UNKNOWN, *sorted(RESTING))
@@ -69,5 +70,5 @@ def make_tables(connection: sqlite3.Connection) -> None:
                 INSERT, (intent_id, magic, position, state, intent, reply, *at_ns, None)
             )
         connection.execute("DROP TABLE former_orders")
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")

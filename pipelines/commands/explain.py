@@ -257,6 +257,12 @@ def _order(story: Story) -> Iterator[RenderableType]:
                 *(f"{deal.profit:.2f}", f"{deal.commission:.2f}", f"{deal.swap:.2f}"),
             )
         yield table
+    if story.untold:
+        tickets = ", ".join(map(str, story.untold))
+        yield Text(
+            f"Deal {tickets}: closed by a program, and no reply in this journal names its order. "
+            "If the gateway did it (dead-man switch, flatten), `sextant gateway orders` tells why."
+        )
     if story.afterwards:
         yield Text("Afterwards:")
     for each in story.afterwards:

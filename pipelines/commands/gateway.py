@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from pipelines.commands.gateway_demonstrate import demonstrate
+from pipelines.commands.gateway_orders import orders
 from pipelines.commands.options import (
     HOME,
     SYMBOL,
@@ -55,6 +56,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("flatten", epilog="Example: sextant gateway flatten 'leave now' --by ann")(
         flatten
     )
+    group.command("orders", epilog="Example: sextant gateway orders gateway.toml --json")(orders)
     group.command("record", epilog="Example: sextant gateway record gateway.toml --to session")(
         record
     )

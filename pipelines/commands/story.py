@@ -25,6 +25,8 @@ from online.domain.record import (
 from pipelines.commands.explain_operation import Afterwards
 
 EXAMPLES_SHOWN = 3
+BY_PROGRAM = "expert"
+"""Reason of a deal that a program asked for."""
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -44,6 +46,9 @@ class Story(msgspec.Struct, frozen=True):
         Fills of its order and of the exits of the position it opened, oldest first.
     afterwards
         What operators and trailing rules did to its order or position, and what came of that.
+    untold
+        Tickets of the deals by which a program closed it, of an order that no reply of this journal
+        names: mostly the gateway's own.
     """
 
     decision: DecisionRecord
@@ -52,6 +57,7 @@ class Story(msgspec.Struct, frozen=True):
     results: tuple[ResultRecord, ...]
     deals: tuple[DealRecord, ...]
     afterwards: tuple[Afterwards, ...] = ()
+    untold: tuple[int, ...] = ()
 
     @property
     def manifest(self) -> Manifest | None:
@@ -87,10 +93,12 @@ def gather_story(decision_id: str, records: Iterable[Record]) -> Story:
     results: list[ResultRecord] = []
     deals: list[DealRecord] = []
     afterwards: list[Afterwards] = []
-    tickets, orders = {intent.position} - {0}, set[str]()
+    tickets, orders, sent = {intent.position} - {0}, set[str](), set[int]()
     for record in journal:
         if isinstance(record, AccountRecord) and record.new:
             break  # tickets begin again: what follows is about others
+        if isinstance(record, ResultRecord):
+            sent.add(record.reply.order)
         if isinstance(record, ResultRecord) and record.intent_id == intent.intent_id:
             results.append(record)
             tickets |= {record.reply.position, record.reply.order} - {0}
@@ -101,7 +109,10 @@ def gather_story(decision_id: str, records: Iterable[Record]) -> Story:
             afterwards.append(record)
             if isinstance(record, OperationRecord):
                 orders.add(record.intent.intent_id)
-    return Story(decision, model, limits, tuple(results), tuple(deals), tuple(afterwards))
+    told = (tuple(results), tuple(deals), tuple(afterwards))
+    closings = (each.deal for each in deals if not each.deal.entry)
+    untold = [deal for deal in closings if deal.reason == BY_PROGRAM and deal.order not in sent]
+    return Story(decision, model, limits, *told, tuple(deal.ticket for deal in untold))
 
 
 def _is_afterwards(record: Record, tickets: set[int], orders: set[str]) -> TypeGuard[Afterwards]:

@@ -11,6 +11,7 @@ from online.adapters.gateway_broker import GatewayBroker
 from online.domain.errors import Unavailable
 from online.domain.order import OrderReply, OrderStatus
 from online.domain.trading_state import TradingState
+from online.gateway.inbox_copy import read_orders
 from online.gateway.messages import Role, Status
 from tests.gateway_world import entry, eventually, running_terminal, running_world
 
@@ -61,6 +62,9 @@ def test_ladder_reduces_halts_and_flattens_what_is_ours_until_resumed(tmp_path: 
         assert "no scorer" in halted.comment
         assert resumed.status is OrderStatus.FILLED
         assert [deal[1] for deal in terminal.order("deals")][:2] == ["sx-1", "sx-flatten-1"]
+        (kept,) = read_orders(tmp_path / "state" / "inbox.db", own=True)
+        assert (kept.cause, kept.stage) == ("no scorer for 0.9 s (flatten)", "filled")
+        assert [call.request["comment"] for call in kept.calls] == ["sx-flatten-1"]
 
 
 def test_an_operator_flattens_though_no_scorer_is_there_until_resumed(tmp_path: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from online.domain.market import Side
 from online.domain.operation import Close, Modify
-from online.domain.order import OrderStatus
-from online.domain.record import TrailRecord
+from online.domain.order import CLOSE, OrderStatus
+from online.domain.record import DealRecord, TrailRecord
 from online.domain.trailing import TrailingRule
 from online.resolve import Statement, resolve_by_hand
 from online.trade import run_to_completion
 from online.trail import put_under_trail
 from pipelines.cli import run
 from tests.floors import TestFloor
+from tests.gateway_world import entry
 from tests.journals import write_journal
 
 pytestmark = pytest.mark.lean
@@ -62,3 +65,22 @@ def test_an_operation_is_told_with_what_it_rested_on_and_what_came_of_it(
     assert "unknown (the order was lost on its way)" in told
     assert run(["explain", "op-none", "--journal", str(journal)]) == 2
     assert "UNKNOWN_DECISION" in capsys.readouterr().err
+
+
+def test_a_closing_that_the_gateway_did_by_itself_is_told_to_be_in_no_reply_of_the_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    floor = TestFloor()
+    for _ in range(2):
+        floor.enter()
+    floor.operate("a", Close(1, 0.1))
+    (left,) = floor.terminal.positions()
+    own = msgspec.structs.replace(entry(2), purpose=CLOSE, side=Side.SELL, position=left.ticket)
+    run_to_completion(floor.broker.inner.send(own))  # nothing of it is journaled
+    deals = run_to_completion(floor.broker.statement(0)).deals
+    records = [DealRecord(floor.clock.time_ns, deal) for deal in deals]
+    journal = write_journal(tmp_path / "journal.db", [*floor.journal.records(), *records])
+    first = explain(journal, "EURUSD-H1-20171004T0000Z-1", capsys)
+    assert "sextant gateway orders" not in first
+    second = explain(journal, "EURUSD-H1-20171004T0000Z-2", capsys)
+    assert f"Deal {deals[-1].ticket}: closed by a program, and no reply in this journal" in second

@@ -19,6 +19,7 @@ from online.domain.trading_state import TradingState
 from online.gateway.dead_man import DeadMan
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox, open_inbox
+from online.gateway.inbox_copy import cause_of
 from online.gateway.settings import GatewaySettings, Rung, RungAction
 from online.gateway.tls import TlsFiles
 from online.ports import Observation
@@ -217,6 +218,11 @@ def test_resting_orders_of_ours_are_taken_back_once_and_no_others(tmp_path: Path
     resting = (ours, strangers, going)
     wire = asyncio.run(flatten_two(tmp_path, resting=resting, prepare=prepare))
     assert [intent.order for intent in wire.sent if intent.order] == [11]
+    inbox = open_inbox(tmp_path / "inbox.db")
+    assert [inbox.fact(cause_of(intent.intent_id)) for intent in wire.sent] == [
+        "flatten: leave (ann)"
+    ] * 3
+    inbox.close()
 
 
 def test_only_a_close_under_way_keeps_a_position_from_being_closed(tmp_path: Path) -> None:
