@@ -28,6 +28,7 @@ from online.domain.certificate import (
 )
 from online.domain.errors import InvalidSettings, ModelRefused
 from pipelines.home import Home
+from pipelines.whole_file import put_file
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ def certify(home: Home, name: str, bundle: Bundle, verdict: Verdict) -> None:
         issued_at_ns=time.time_ns(),
     )
     key = open_key(home.keys / f"{GATES}.pem", home.trusted / f"{GATES}.pem")
-    _write(bundle.folder / CERTIFICATE_FILE, seal(certificate, key.sign))
+    raw = seal(certificate, key.sign)
+    put_file(bundle.folder / CERTIFICATE_FILE, raw, bundle.folder.parent)
 
 
 def renew(home: Home, registry: Registry, version: Version, bundle: Bundle) -> None:
@@ -131,12 +133,5 @@ def approve(
         known, policy=Policy.LIVE, approver=approver, issued_at_ns=time.time_ns()
     )
     path = bundle.folder / APPROVAL_FILE
-    _write(path, seal(approval, key.sign))
+    put_file(path, seal(approval, key.sign), bundle.folder.parent)
     return path
-
-
-def _write(path: Path, raw: bytes) -> None:
-    """Replace a file whole."""
-    new = path.with_suffix(".new")
-    new.write_bytes(raw)
-    new.replace(path)

@@ -12,6 +12,7 @@ from online.adapters.rule_model import RuleModel
 from online.domain.manifest import Manifest, encode_manifest
 from online.domain.rules import RULE_FEATURES
 from pipelines.home import Home
+from pipelines.whole_file import put_file
 
 
 def write_fallback(home: Home, manifest: Manifest) -> Path:
@@ -26,8 +27,5 @@ def write_fallback(home: Home, manifest: Manifest) -> Path:
         transform_fingerprint=transform_fingerprint(vector.names),
     )
     path = home.bundles / "fallback" / f"{manifest.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_bytes(encode_manifest(asked))
-    new.replace(path)
+    put_file(path, encode_manifest(asked))
     return path

@@ -29,6 +29,7 @@ from pipelines.train import code_digest, load_data, run_study
 from pipelines.train_report import show_in_prefect
 from pipelines.training import conduct
 from pipelines.training_data import TrainingData, TrainPlan
+from pipelines.whole_file import put_file
 
 logger = logging.getLogger(__name__)
 DAY_NS: Final = 86_400 * NANOSECONDS_PER_SECOND
@@ -203,11 +204,8 @@ def read_receipt(path: Path, registry: Registry) -> RetrainReport | None:
 
 def write_receipt(path: Path, report: RetrainReport) -> None:
     """Write a receipt whole, or not at all; it comes last, when the model is registered."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     fields = {name: getattr(report, name) for name in RetrainReport.__dataclass_fields__}
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(fields, indent=1) + "\n")
-    partial.replace(path)
+    put_file(path, f"{json.dumps(fields, indent=1)}\n".encode())
 
 
 def _day(at_ns: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from feature_repo.transform import transform_fingerprint
 from models.card import write_card
 from models.champion import Duel, duel
 from models.compare import count_search
-from models.export import Bundle, digest_folder, read_manifest, replay_golden, write_bundle
+from models.export import Bundle, read_manifest, replay_golden, write_bundle
 from models.gates import Alias, Evidence, Verdict, judge
 from models.labels import horizon_ns
 from models.leaks import measure_embargo
@@ -41,6 +40,7 @@ from pipelines.training_data import (
     open_training_store,
 )
 from pipelines.tuning import tune_plan
+from pipelines.whole_file import put_bundle
 from pipelines.window_history import lend_windows
 
 logger = logging.getLogger(__name__)
@@ -121,11 +121,7 @@ def bind(plan: TrainPlan, data: TrainingData, found: Study, trials: int) -> Bund
     with tempfile.TemporaryDirectory(dir=parent) as scratch:
         written = write_bundle(Path(scratch) / "bundle", manifest, members, found.golden)
         folder = parent / written.digest[:16]
-        if folder.exists() and digest_folder(folder) != written.digest:
-            logger.warning("bundle %s was changed since it was made: it is made anew", folder)
-            shutil.rmtree(folder)
-        if not folder.exists():
-            written.folder.rename(folder)
+        put_bundle(written, folder)
     return Bundle(folder, written.digest)
 
 
