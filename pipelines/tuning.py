@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from models.search import SearchLuck, Tried, weigh_search
 from models.threshold import shares_to_signal
 from models.tuning import Crew, has_space, tune
 from models.version import TRIAL_TAG
+from online.domain.errors import Unavailable
 from pipelines.training_data import TrainingData, TrainPlan
 
 
@@ -35,6 +39,11 @@ def tune_plan(
         keeps what it would have earned each day (``daily_units.csv``, in units of risk).
     crew
         Judges trials in parallel; its size is part of the search and of its file's name.
+
+    Raises
+    ------
+    Unavailable
+        With code ``SEARCH_UNDER_WAY`` if another training goes on with the same search.
     """
     recipe, dataset = plan.recipe, data.dataset
     if recipe.n_tuning_trials == 0:
@@ -53,23 +62,24 @@ def tune_plan(
             nested.log_tags({TRIAL_TAG: plan.trial(dataset.names, asked)})
             nested.log_text(tried.daily.table(), "daily_units.csv")
 
-    families = tuple(
-        tune(
-            known,
-            config,
-            n_trials=recipe.n_tuning_trials,
-            embargo_ns=recipe.embargo_ns(plan.rule),
-            horizon_ns=horizon_ns(plan.rule),
-            seed=recipe.seed,
-            file=file,
-            tell=tell,
-            shares=shares,
-            crew=crew,
+    with _alone(file):
+        families = tuple(
+            tune(
+                known,
+                config,
+                n_trials=recipe.n_tuning_trials,
+                embargo_ns=recipe.embargo_ns(plan.rule),
+                horizon_ns=horizon_ns(plan.rule),
+                seed=recipe.seed,
+                file=file,
+                tell=tell,
+                shares=shares,
+                crew=crew,
+            )
+            if has_space(config)
+            else config
+            for config in recipe.families
         )
-        if has_space(config)
-        else config
-        for config in recipe.families
-    )
     tuned = replace(plan, recipe=replace(recipe, families=families))
     return tuned, weigh_search(told)
 
@@ -84,3 +94,22 @@ def search_file(plan: TrainPlan, data: TrainingData, n_rows: int, crew: Crew | N
     if crew is not None:
         named += f"|crew of {crew.size}"
     return plan.home.mlflow / "studies" / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.db"
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Search alone: who goes on with a search gives up the trials that are under way in it.
+
+    The system takes the lock from a process that dies.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(
+                f"another training is at the same search, {file}",
+                code="SEARCH_UNDER_WAY",
+                remedy="Wait until it has ended: what it found is then taken from the file.",
+            ) from error
+        yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ from mlflow.entities import Run
 from models.bars import Bars
 from models.dataset import Dataset
 from models.registry import Registry
+from models.tuning import Answer, Question
 from models.version import TRIAL_TAG
-from online.domain.errors import SextantError
+from online.domain.errors import SextantError, Unavailable
 from online.domain.market import PriceSide
 from pipelines.training import conduct
 from pipelines.training_data import TrainingData, TrainPlan
+from pipelines.tuning import tune_plan
 from tests.broken_training import (
     KILLED_AFTER,
     N_TRIALS,
@@ -136,3 +138,23 @@ def test_training_on_full_disks_fails_by_name_and_a_search_that_was_killed_goes_
     assert {run.data.tags[TRIAL_TAG] for run in trials} < tags
     assert report.trials % len(tags) == 0
     assert [version.version for version in registry.versions(plan.name)] == ["1"]
+
+
+def test_a_search_that_another_training_is_at_is_refused_and_not_disturbed(
+    tmp_path: Path, registry: Registry
+) -> None:
+    plan = plan_for(tmp_path)
+    data, refused = load(plan), []
+
+    class Disturbed(OneByOne):
+        def judge(self, questions: Sequence[Question]) -> list[tuple[Answer, ...]]:
+            with pytest.raises(Unavailable) as caught, registry.record(plan.experiment, "2") as run:
+                tune_plan(plan, data, run, OneByOne())
+            refused.append(caught.value.code)
+            return super().judge(questions)
+
+    with registry.record(plan.experiment, "1") as run:
+        _, found = tune_plan(plan, data, run, Disturbed())
+        assert tune_plan(plan, data, run, OneByOne())[1] == found  # free again, and nothing lost
+    assert found is not None
+    assert (found.n_trials, refused) == (N_TRIALS, ["SEARCH_UNDER_WAY"] * N_TRIALS)
