@@ -21,6 +21,11 @@ from online.domain.manifest import Manifest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 10
+_COUNTS = {
+    *("n_rows", "n_trades", "trials", "forward_trades", "paths"),
+    *("search.trials", "search.pruned", "search.columns", "search.days"),
+}
+"""Figures that are whole numbers."""
 
 
 def write_card(manifest: Manifest, digest: str, study: Study, verdict: Verdict) -> str:
@@ -78,7 +83,7 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
     rows = {
         "families": ", ".join(member.family for member in manifest.members),
         "label": f"{manifest.target}: stop {rule.stop_units:g}, target "
-        f"{rule.target_units if rule.has_target else 'none'} x {rule.unit_feature}, "
+        f"{format(rule.target_units, 'g') if rule.has_target else 'none'} x {rule.unit_feature}, "
         f"time-out {rule.timeout_bars} bars",
         "prices": f"{manifest.price_side}, "
         + ("spread recorded" if spread is None else f"spread of {spread:g} points assumed")
@@ -88,7 +93,7 @@ def _identity(manifest: Manifest, digest: str, study: Study) -> str:
         or "not counted: orders fill at the first price, stops at theirs or behind a gap",
         "learnt from": f"{_day(training.started_at_ns)} to {_day(training.ended_at_ns)}, "
         f"{training.n_bars} bars",
-        "features": f"{len(manifest.vector.names)} of {len(manifest.vector.views)} views",
+        "features": f"{len(manifest.vector.names)} in {len(manifest.vector.views)} views",
         "folds": f"{len(study.folds)}, purged and embargoed",
         "training sets": "all before each test, and all at the end"
         if study.rolling_days is None
@@ -116,7 +121,8 @@ def _figures(study: Study) -> str:
     for name, value in figures.items():
         interval = comparison.intervals.get(name)
         bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
-        rows.append({"figure": name, "value": f"{value:.4f}", f"{LEVEL:.0%} interval": bounds})
+        shown = f"{value:,.0f}" if name in _COUNTS else f"{value:.4f}"
+        rows.append({"figure": name, "value": shown, f"{LEVEL:.0%} interval": bounds})
     said = (
         "What is pooled of probabilities (log loss, Brier, AUC, calibration error, information) "
         "leaves the first fold out, which nothing has calibrated; what is pooled of trades holds "

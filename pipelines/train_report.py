@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from models.learn import Study
 from models.plots import draw_all
 from models.runs import Run
 from models.version import TRIAL_TAG
+from pipelines.code_version import code_version
 from pipelines.training_data import TrainingData, TrainPlan
 
 CARD_NOTE = "The model card is below *Artifacts*: `model_card.md`."
@@ -88,16 +91,19 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
             "swap": data.swap_told,
             "slippage": data.slippage_told,
             "data_sha256": dataset.digest,
+            "code": code_version(),
         }
     )
     run.log_tags(
         {
+            **_origin(),
             TRIAL_TAG: plan.trial(dataset.names),
             "headline": comparison.verdict(),
             "luck": comparison.luck_told(),
         }
     )
-    run.describe(f"{comparison.verdict()}\n\n{comparison.luck_told()}\n\n{CARD_NOTE}")
+    said = (comparison.verdict(), comparison.luck_told(), data.costs_told, CARD_NOTE)
+    run.describe("\n\n".join(said))
     run.log_data(f"{plan.symbol}.{plan.timeframe}", dataset.digest, str(plan.home.lake))
     run.log_figures(
         {
@@ -146,6 +152,15 @@ def record_study(run: Run, plan: TrainPlan, data: TrainingData, study: Study) ->
     with tempfile.TemporaryDirectory() as scratch:
         draw_all(Path(scratch), comparison, study.signals, study.baseline, study.importances)
         run.log_folder(Path(scratch), "plots")
+
+
+def _origin() -> dict[str, str]:
+    """Return who trained by what code, by the names under which MLflow shows a run's origin."""
+    version, _, commit = code_version().partition("+")
+    known = {"mlflow.source.name": f"sextant {version}", "mlflow.source.type": "LOCAL"}
+    with suppress(KeyError, OSError):  # a number that no name belongs to
+        known["mlflow.user"] = getpass.getuser()
+    return {**known, "mlflow.source.git.commit": commit} if commit else known
 
 
 def show_in_prefect(report: TrainReport) -> None:

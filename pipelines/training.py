@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
 from pathlib import Path
 
 from feature_repo.transform import transform_fingerprint
@@ -29,6 +25,7 @@ from online.adapters.key_files import read_trust
 from online.domain.errors import ModelRefused, NotFound
 from online.domain.manifest import MANIFEST_SCHEMA, Manifest, Member, Training
 from pipelines.certify import certify, renew
+from pipelines.code_version import code_version
 from pipelines.fallback import write_fallback
 from pipelines.leak_checks import refuse_leaking_data, refuse_leaking_study
 from pipelines.train_report import TrainReport, make_report, record_study
@@ -44,7 +41,6 @@ from pipelines.whole_file import put_bundle
 from pipelines.window_history import lend_windows
 
 logger = logging.getLogger(__name__)
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 def study(plan: TrainPlan, data: TrainingData, trials: int) -> Study:
@@ -90,8 +86,8 @@ def conduct(
         write_fallback(plan.home, manifest)
         run.log_text(write_card(manifest, bundle.digest, found, verdict), "model_card.md")
         run.log_params({"feature_service": define_service(plan, manifest)})
-        headline = found.comparison.verdict()
-        registered = registry.register(run, plan.name, bundle, verdict, headline)
+        told = f"{found.comparison.verdict()}\n\n{data.costs_told}"
+        registered = registry.register(run, plan.name, bundle, verdict, told)
         if registered.run_id != run.run_id:
             renew(plan.home, registry, registered, bundle)
     return make_report(
@@ -228,20 +224,3 @@ def _duel(plan: TrainPlan, data: TrainingData, found: Study, registry: Registry)
 def _fingerprint(manifest: Manifest) -> str:
     """Return how the catalogue makes the features of a manifest now."""
     return transform_fingerprint(manifest.vector.all_names, manifest.timeframe, manifest.symbol)
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Return the version of Sextant, with the commit where there is a checkout."""
-    try:
-        installed = package_version("sextant")
-    except PackageNotFoundError:
-        installed = "unknown"
-    if not (_ROOT / ".git").exists():
-        return installed
-    command = ["git", "-C", str(_ROOT), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - a fixed command
-    except (OSError, subprocess.SubprocessError):
-        return installed
-    return f"{installed}+{done.stdout.strip()}"

@@ -165,6 +165,16 @@ class TrainingData:
     swap_told: str = ""
     slippage_told: str = ""
 
+    @property
+    def costs_told(self) -> str:
+        """Say what every trade was charged."""
+        return (
+            f"Costs: spread {self.spread.note}; commission "
+            f"{self.costs.commission_per_lot_side:g} {ACCOUNT_CURRENCY} a lot and side; a night's "
+            f"swap {self.swap_told or 'not charged'}; slippage "
+            f"{self.slippage_told or 'not charged'}."
+        )
+
 
 def load_training_data(plan: TrainPlan) -> TrainingData:
     """Read bars and features of the plan's window and label them.

@@ -29,6 +29,7 @@ from online.domain.rules import RULE_FEATURES
 from online.instruments import find_instrument
 from pipelines import training_data
 from pipelines.backtest import backtest
+from pipelines.code_version import code_version
 from pipelines.feature_steps import compute_offline, read_series
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -194,7 +195,16 @@ def test_mlflow_holds_figures_plots_and_manifest(home: Home, trained: TrainRepor
         for name in ("reliability", "equity", "accuracy_coverage", "importance_xgboost")
     }
     assert found.info.run_name == "xgboost barrier"
-    assert found.data.tags["mlflow.note.content"].startswith(trained.headline)
+    told = found.data.tags["mlflow.note.content"]
+    assert told.startswith(trained.headline)
+    shown = client.get_model_version(NAME, trained.version).description
+    for text in (told, shown or ""):
+        assert "Costs: spread 8 points" in text
+        assert "slippage 4 points on each entry" in text
+    version, _, commit = found.data.params["code"].partition("+")
+    assert found.data.params["code"] == code_version()
+    assert found.data.tags["mlflow.source.name"] == f"sextant {version}"
+    assert found.data.tags.get("mlflow.source.git.commit", "") == commit
     assert found.inputs is not None
     (learnt_from,) = found.inputs.dataset_inputs
     assert learnt_from.dataset.name == "EURUSD.H1"
