@@ -55,7 +55,7 @@ def add_to(group: typer.Typer) -> None:
 
 
 def fill(
-    recipe: Annotated[Path, typer.Argument(help="TOML file with a table [[source]] each.")],
+    recipe: Annotated[Path, typer.Argument(help="TOML file, a table named source for each.")],
     data: Annotated[Path, typer.Option(help="Folder that the recipe's paths are relative to.")],
     home: HomeOption = HOME,
     json: JsonOption = False,
