@@ -49,13 +49,26 @@ def feast(context: typer.Context, home: HomeOption = HOME) -> None:
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY.parent), os.environ.get("PYTHONPATH", "")]),
         "DO_NOT_TRACK": "1",
     }
-    command = [sys.executable, "-P", "-m", "feature_repo.quick_feast", *context.args]
+    command = [sys.executable, "-P", "-m", "feature_repo.quick_feast", *guard(context.args)]
     if read_store_settings(place.feast / "stores.toml", os.environ).redis_url is not None:
         done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)  # noqa: S603 - the user's own arguments
     else:
         with online_store(place):
             done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)  # noqa: S603 - as above
     raise typer.Exit(done.returncode)
+
+
+def guard(words: list[str]) -> list[str]:
+    """Keep Feast's interface on this machine, unless an address is named: it asks nobody who he is.
+
+    Examples
+    --------
+    >>> guard(["ui", "--port", "9000"])
+    ['ui', '--host', '127.0.0.1', '--port', '9000']
+    """
+    if words[:1] != ["ui"] or any(word.startswith(("--host", "-h")) for word in words):
+        return words
+    return ["ui", "--host", "127.0.0.1", *words[1:]]
 
 
 def write_settings(paths: StorePaths, file: Path) -> Path:

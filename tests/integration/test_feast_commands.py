@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import redis
@@ -29,9 +31,11 @@ from online.adapters.feast_redis import (
 )
 from online.domain.market import Timeframe
 from pipelines import feature_steps
+from pipelines.commands.feasting import guard
 from pipelines.home import Home
 from tests.conftest import REPOSITORY
 from tests.integration.feast_homes import SYMBOL, fill_lake, priced_bars, short_home
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +89,42 @@ def test_feast_apply_and_materialize_serve_the_batch_values(workplace: Path) -> 
     expected = [float(batch[name][cut]) for name in vector.names]
     assert _through_feast(home, vector.names) == expected
     assert _from_redis(home) == (expected, {int(bars.closed_at_ns[cut])})
+
+
+def test_feasts_interface_shows_the_views_on_this_machine_alone(workplace: Path) -> None:
+    port = free_port()
+    words = ("feast", "ui", "--port", str(port), "--home", str(workplace / "var"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", *words],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:  # ends where the process does, and the test with it
+            said.append(line)
+            if "running on" in line:
+                break
+        assert f"http://127.0.0.1:{port} " in said[-1], "".join(said)
+        url = f"http://127.0.0.1:{port}"
+        assert "<html" in httpx.get(url, trust_env=False, timeout=30).text
+        told = httpx.get(f"{url}/projects-list.json", trust_env=False, timeout=30).json()
+        assert [project["id"] for project in told["projects"]] == ["sextant"]
+        views = f"{url}{told['projects'][0]['registryPath']}/feature_views?project=sextant"
+        shown = httpx.get(views, trust_env=False, timeout=30).json()["featureViews"]
+        assert {view["spec"]["name"] for view in shown} >= {"h1_momentum", "h1_trend"}
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def test_an_address_that_is_named_is_feasts_own() -> None:
+    for words in (["ui", "--host", "0.0.0.0"], ["ui", "-h", "::"], ["plan"], []):  # noqa: S104 - not bound
+        assert guard(words) == words
 
 
 def _through_feast(home: Home, names: tuple[str, ...]) -> list[float]:
