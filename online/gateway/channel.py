@@ -100,6 +100,7 @@ class WorkerChannel:
             If the worker could not do it, with its code.
         """
         async with self._turn:
+            await self._bury()
             if not self.ready:
                 raise WorkerAbsent(f"no {self._setup.role} worker is ready: {self._trouble}")
             try:
@@ -120,6 +121,15 @@ class WorkerChannel:
             raise Unavailable(result.message, code=result.code)
         return result
 
+    async def tend(self) -> None:
+        """Replace a worker that has ended while it had nothing to do; to be called now and then.
+
+        Else the next errand would find it gone: an order that would have to wait, or is refused.
+        """
+        if not self._turn.locked():  # an errand that is under way finds out by itself
+            async with self._turn:
+                await self._bury()
+
     async def stop(self) -> None:
         """End the worker and replace it no more."""
         self._is_stopped = True
@@ -128,6 +138,19 @@ class WorkerChannel:
             with suppress(asyncio.CancelledError):
                 await self._replacing
         await self._end()
+
+    async def _bury(self) -> None:
+        """Take leave of a worker that has ended with nothing in its hands, and start another."""
+        process = self._process
+        if process is None or not self.ready:
+            return
+        gone = process.stdin is None or process.stdin.is_closing()
+        if gone or process.returncode is not None:
+            self._trouble = f"the worker (process {process.pid}) ended by itself"
+            _log.warning("%s worker: %s", self._setup.role, self._trouble)
+            await self._end()
+            self._replaced += 1
+            self.start()
 
     async def _keep_trying(self) -> None:
         pause_seconds = 0.05

@@ -103,6 +103,7 @@ class Gateway:
                 self._accept(listener),
                 keep_climbing(self._dead_man, self._settings.heartbeat_seconds / 2),
                 _keep(self._probe, self._settings.heartbeat_seconds),
+                _keep(self._orders.tend, self._settings.heartbeat_seconds),
                 _keep(self._resolve, _RESOLVE_EVERY_SECONDS),
                 _keep(self._tidy, _TIDY_EVERY_SECONDS),
             )

@@ -88,6 +88,62 @@ def test_a_worker_that_does_not_answer_is_ended_and_another_takes_its_place(
     tell(story)
 
 
+async def kill(channel: WorkerChannel) -> int:
+    """Kill a worker that has nothing to do; return its number once its end is known."""
+    process = channel._process
+    assert process is not None
+    process.kill()
+
+    async def is_known() -> bool:
+        return process.returncode is not None
+
+    await eventually(is_known, LONG_SECONDS)
+    return process.pid
+
+
+def test_what_is_asked_of_a_worker_that_ended_idle_was_not_begun_and_another_takes_its_place(
+    tell: Callable[..., None],
+) -> None:
+    async def story(channel: WorkerChannel) -> None:
+        await answered(channel)
+        first = await kill(channel)
+        with pytest.raises(WorkerAbsent, match=rf"process {first}\) ended by itself"):
+            await channel.run(Probe("EURUSD"))
+        assert await answered(channel) != first
+        assert channel.status.replaced == 1
+
+    tell(story)
+
+
+def test_a_worker_that_ended_idle_is_replaced_before_anything_is_asked_of_it(
+    tell: Callable[..., None],
+) -> None:
+    async def story(channel: WorkerChannel) -> None:
+        await answered(channel)
+        first = await kill(channel)
+        await channel.tend()
+        assert not channel.ready
+        await eventually(lambda: is_ready(channel), LONG_SECONDS)
+        assert channel.status.pid != first
+        await channel.tend()
+        assert channel.status.replaced == 1
+
+    tell(story)
+
+
+def test_a_worker_that_is_busy_is_left_to_its_errand(tell: Callable[..., None]) -> None:
+    async def story(channel: WorkerChannel) -> None:
+        first = await answered(channel)
+        errand = asyncio.create_task(channel.run(Probe("dies")))
+        await asyncio.sleep(0)
+        await channel.tend()
+        with pytest.raises(WorkerLost):
+            await errand
+        assert await answered(channel) != first
+
+    tell(story)
+
+
 def test_a_worker_that_cannot_do_it_says_so_and_goes_on(tell: Callable[..., None]) -> None:
     async def story(channel: WorkerChannel) -> None:
         first = await answered(channel)
