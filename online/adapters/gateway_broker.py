@@ -18,7 +18,7 @@ from online.adapters.gateway_address import GatewayAddress
 from online.adapters.gateway_questions import Questions
 from online.domain.account import AccountIdentity, Deal
 from online.domain.called_reply import with_calls
-from online.domain.errors import InvalidInput, Unavailable
+from online.domain.errors import InvalidInput, InvalidSettings, Unavailable
 from online.domain.order import Intent, OrderReply, OrderStatus
 from online.domain.reconciliation import Statement
 from online.gateway.frames import MAX_TO_SCORER_BYTES
@@ -78,7 +78,7 @@ class GatewayBroker:
     def __init__(self, address: GatewayAddress, role: Role = Role.SCORER) -> None:
         self._address = address
         self._role = role
-        self._context = client_context(address.tls)
+        client_context(address.tls)  # files that cannot be used are told at once
         self._link: FrameLink[ToScorer] | None = None
         self._greeted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -255,6 +255,10 @@ class GatewayBroker:
                 await self._connect()
             except Unavailable as error:
                 self._note(error)
+            except (
+                InvalidSettings
+            ) as error:  # of the certificates' files, which may be written anew
+                self._note(Unavailable(str(error), code="NO_GATEWAY", remedy=error.remedy))
             except (OSError, ValueError) as error:  # the latter of a name that cannot be
                 where = f"{self._address.host}:{self._address.port}"
                 self._note(
@@ -273,6 +277,7 @@ class GatewayBroker:
 
     async def _connect(self) -> None:
         self._lost.clear()
+        context = client_context(self._address.tls)  # certificates that were renewed are used
         link: FrameLink[ToScorer] = FrameLink(
             ToScorer,
             MAX_TO_SCORER_BYTES,
@@ -288,7 +293,7 @@ class GatewayBroker:
                     lambda: link,
                     self._address.host,
                     self._address.port,
-                    ssl=self._context,
+                    ssl=context,
                     server_hostname=self._address.host,
                 )
                 epoch = self.welcome.epoch if self.welcome is not None else 0

@@ -57,6 +57,41 @@ def hello(protocol: int = PROTOCOL, role: Role = Role.OPERATOR) -> Hello:
     return Hello(protocol, role)
 
 
+def test_certificates_that_were_renewed_are_used_by_a_scorer_that_runs(world: World) -> None:
+    folder, hosts = world.folder / "certificates", ["127.0.0.1"]
+    past = datetime.now(UTC) - timedelta(days=3)
+
+    async def is_let_in(broker: GatewayBroker) -> bool:
+        try:
+            await broker.observe("EURUSD", 0)
+        except Unavailable as error:
+            told.add(str(error))
+            return False
+        return True
+
+    async def story() -> None:
+        broker = world.broker(answer_seconds=0.3)
+        try:
+            assert not await is_let_in(broker)
+            (folder / "scorer.key").unlink()
+
+            async def is_told() -> bool:
+                return await is_let_in(broker) or any("absent" in words for words in told)
+
+            await eventually(is_told)
+            issue(folder, hosts)
+            await eventually(lambda: is_let_in(broker))
+        finally:
+            await broker.close()
+
+    told: set[str] = set()
+    issue(folder, hosts, days=1, now=past)
+    try:
+        asyncio.run(story())
+    finally:
+        issue(folder, hosts)
+
+
 def test_oversized_frame_is_refused_by_name_and_closed(world: World) -> None:
     heard = asyncio.run(raw(world, (1 << 30).to_bytes(4, "big")))
     assert refusal(heard) == "OVERSIZED_FRAME"
