@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
 from online.domain.called_reply import apart
-from online.domain.errors import InvalidInput, SextantError
+from online.domain.errors import InvalidInput, SextantError, Unavailable
 from online.gateway.door import Caller
 from online.gateway.errands import ReadBars, ReadTicks
 from online.gateway.frames import MAX_TO_GATEWAY_BYTES
@@ -168,7 +168,11 @@ class Session:
                 f"got {self.link.peer_name!r}",
             )
             return
-        welcome = self._house.welcome(self, hello)
+        try:
+            welcome = self._house.welcome(self, hello)
+        except Unavailable as error:  # what a session leaves behind cannot be written down
+            self.link.refuse(error.code, str(error))
+            return
         if welcome is not None:
             self.role, self.epoch = hello.role, welcome.epoch
             self.link.say(welcome)

@@ -120,6 +120,22 @@ def test_a_scorer_that_connects_anew_goes_on_and_its_lost_connection_is_dropped(
     tell(story)
 
 
+def test_a_scorer_whose_coming_cannot_be_written_down_is_told_why_and_let_in_later(
+    tell: Callable[[Story], None], inbox: Inbox
+) -> None:
+    async def story(house: House) -> None:
+        inbox._connection.execute("PRAGMA query_only=ON")  # as a full disk
+        refused = house.caller()
+        assert code(refused.greet()) == "INBOX_UNAVAILABLE"
+        assert refused.wire.ended
+        refused.session.link.connection_lost(None)
+        assert not house.gateway.is_current(refused.session)
+        inbox._connection.execute("PRAGMA query_only=OFF")
+        assert isinstance(house.caller().greet(), Welcome)
+
+    tell(story)
+
+
 @pytest.mark.parametrize(
     "question",
     [
