@@ -19,6 +19,7 @@ from typing import Any
 from models.export import Bundle, digest_folder, read_proofs
 from models.faults import REFUSED, named_disk, named_mlflow
 from models.gates import Alias, Verdict
+from models.heartbeat import alive_now, beating
 from models.runs import PAGE, Run, own_tags, reason_of, settle, sweep, tried_in
 from models.tracking import (
     LifecycleStage,
@@ -94,7 +95,7 @@ class Registry:
             started = self._client.create_run(experiment_id, run_name=run_name, tags=own_tags())
         run = Run(self._client, experiment_id, started.info.run_id)
         try:
-            with named_mlflow(self.uri), named_disk():
+            with named_mlflow(self.uri), named_disk(), beating(lambda: run.log_tags(alive_now())):
                 yield run
         except BaseException as error:
             self._fail(run, error)

@@ -1,7 +1,7 @@
 """Runs: what one training chose, measured and made, as MLflow keeps it.
 
-Each run carries who records it: one that is still open although its process is gone is marked
-FAILED by the next training, with the reason.
+Each run carries who records it, and says from time to time that it lives: one that is still open
+although its process is gone is marked FAILED by the next training, with the reason.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.heartbeat import alive_now, is_silent
 from models.tracking import (
     Dataset,
     DatasetInput,
@@ -37,6 +38,9 @@ _DIGEST_LENGTH = 36
 _REASON_LENGTH = 500
 _AFTER = "after its version was registered: "
 _ABANDONED = "ABANDONED: the process that recorded it is gone"
+_ORPHANED = "ABANDONED: the run that it belongs to has ended"
+_ABSENT = "RESOURCE_DOES_NOT_EXIST"
+_OPEN = RunStatus.to_string(RunStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,9 @@ class Run:
 
 
 def own_tags() -> dict[str, str]:
-    """Return the tag that says which process records a run."""
-    return {OWNER_TAG: f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"}
+    """Return the tags that say which process records a run, and that it lives."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    return {OWNER_TAG: owner, **alive_now()}
 
 
 def reason_of(error: BaseException) -> str:
@@ -129,6 +134,9 @@ def settle(client: MlflowClient, run_id: str, reason: str) -> None:
 def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> None:
     """End the open runs of an experiment that nobody records any more, as `settle` does.
 
+    A process of this host is looked for, one of another host is gone when it was silent too long;
+    with a run go those nested in it.
+
     Parameters
     ----------
     client, experiment_id
@@ -136,13 +144,37 @@ def sweep(client: MlflowClient, experiment_id: str, lost: Mapping[str, str]) -> 
     lost
         Reasons by run, of those that ended while MLflow was not there.
     """
-    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
-        parent = run.data.tags.get(_PARENT_TAG, "")
-        reason = lost.get(run.info.run_id) or lost.get(parent)
-        if reason is None and _is_gone(run.data.tags.get(OWNER_TAG, "")):
-            reason = _ABANDONED
-        if reason is not None:
-            settle(client, run.info.run_id, reason)
+    found = client.search_runs([experiment_id], f"attributes.status = '{_OPEN}'")
+    tags = {run.info.run_id: run.data.tags for run in found}
+    gone = {run_id: reason for run_id in tags if (reason := _why_gone(tags[run_id]))}
+    reasons = {**gone, **lost}
+    for run_id, told in tags.items():
+        parent = told.get(_PARENT_TAG, "")
+        reason = reasons.get(run_id) or reasons.get(parent, "")
+        if not reason and parent and not _is_open(client, parent):
+            reason = _ORPHANED
+        # It may have ended in the meantime: whoever is gone says nothing after this.
+        if reason and _is_open(client, run_id):
+            settle(client, run_id, reason)
+
+
+def _is_open(client: MlflowClient, run_id: str) -> bool:
+    try:
+        return bool(client.get_run(run_id).info.status == _OPEN)
+    except MlflowException as error:
+        if error.error_code != _ABSENT:
+            raise
+        return False
+
+
+def _why_gone(tags: Mapping[str, str]) -> str:
+    """Return why nobody records a run any more; empty while somebody may."""
+    owner = tags.get(OWNER_TAG, "")
+    if _is_gone(owner):
+        return _ABANDONED
+    if not _is_here(owner) and is_silent(tags, time.time()):
+        return f"{_ABANDONED}: {owner} has said nothing for too long"
+    return ""
 
 
 def tried_in(client: MlflowClient, experiment_id: str) -> set[str]:
@@ -150,13 +182,13 @@ def tried_in(client: MlflowClient, experiment_id: str) -> set[str]:
 
     A run that ended counts by its figures, an open one by what it said that it tries as well.
     """
-    seen, token, is_open = set[str](), None, RunStatus.to_string(RunStatus.RUNNING)
+    seen, token = set[str](), None
     while True:
         page = client.search_runs(
             [experiment_id], run_view_type=ViewType.ALL, max_results=PAGE, page_token=token
         )
         for run in page:
-            asked = (TRIAL_TAG, UNDER_WAY_TAG) if run.info.status == is_open else (TRIAL_TAG,)
+            asked = (TRIAL_TAG, UNDER_WAY_TAG) if run.info.status == _OPEN else (TRIAL_TAG,)
             seen |= {run.data.tags[tag] for tag in asked if tag in run.data.tags}
         token = page.token
         if not token:
@@ -175,10 +207,14 @@ def _started(process_id: int) -> str:
     return told.rpartition(")")[2].split()[19]
 
 
+def _is_here(owner: str) -> bool:
+    return owner.partition(":")[0] == socket.gethostname()
+
+
 def _is_gone(owner: str) -> bool:
     """Tell whether the process was on this host and is there no more."""
-    host, pid, started = (*owner.split(":"), "", "")[:3]
-    if host != socket.gethostname() or not pid.isdigit() or os.name != "posix":
+    _, pid, started = (*owner.split(":"), "", "")[:3]
+    if not _is_here(owner) or not pid.isdigit() or os.name != "posix":
         return False
     if started and started != _started(int(pid)):
         return True

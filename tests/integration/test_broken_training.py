@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from mlflow.entities import Run
 
 from models.bars import Bars
 from models.dataset import Dataset
+from models.heartbeat import ALIVE_TAG, LOST_AFTER_SECONDS
 from models.registry import Registry
+from models.runs import OWNER_TAG, own_tags
 from models.tuning import Answer, Question
 from models.version import TRIAL_TAG
 from online.domain.errors import SextantError, Unavailable
@@ -158,3 +161,53 @@ def test_a_search_that_another_training_is_at_is_refused_and_not_disturbed(
         assert tune_plan(plan, data, run, OneByOne())[1] == found  # free again, and nothing lost
     assert found is not None
     assert (found.n_trials, refused) == (N_TRIALS, ["SEARCH_UNDER_WAY"] * N_TRIALS)
+
+
+def test_a_run_of_another_host_is_marked_when_it_was_silent_for_too_long(
+    registry: Registry,
+) -> None:
+    now_s, mine = int(time.time()), own_tags()[OWNER_TAG]
+    with registry.record("EURUSD.H1", "mine") as run:
+
+        def leave(owner: str, alive_s: float, parent: str = "") -> str:
+            tags = {OWNER_TAG: owner, ALIVE_TAG: f"{alive_s:.0f}"}
+            nested = {"mlflow.parentRunId": parent} if parent else {}
+            made = run.client.create_run(run.experiment_id, tags={**tags, **nested})
+            return str(made.info.run_id)
+
+        old_s = now_s - LOST_AFTER_SECONDS - 60.0
+        silent, heard = leave("elsewhere:7:1", old_s), leave("elsewhere:8:1", now_s)
+        below, between = leave("elsewhere:7:1", now_s, silent), leave("elsewhere:8:1", now_s, heard)
+        stuck = leave(mine, old_s)
+        ended = leave("elsewhere:9:1", now_s)
+        orphan, alone = (leave("elsewhere:9:1", now_s, each) for each in (ended, "0" * 32))
+        run.client.set_terminated(ended)
+        with registry.record("EURUSD.H1", "next"):
+            pass
+        found = {each: run.client.get_run(each) for each in (silent, below, orphan, alone)}
+        open_still = [
+            run.client.get_run(each).info.status for each in (heard, between, stuck, run.run_id)
+        ]
+        assert run.client.get_run(ended).info.status == "FINISHED"
+    assert open_still == ["RUNNING"] * 4
+    assert [each.info.status for each in found.values()] == ["FAILED"] * 4
+    assert "elsewhere:7:1 has said nothing" in found[silent].data.tags["failure"]
+    assert "the run that it belongs to has ended" in found[orphan].data.tags["failure"]
+
+
+def test_a_run_that_ends_while_it_is_looked_for_is_left_as_it_ended(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with registry.record("EURUSD.H1", "mine") as run:
+        client = run.client
+        left = client.create_run(run.experiment_id, tags={OWNER_TAG: "here"}).info.run_id
+
+        def end_and_vanish(owner: str) -> bool:
+            if owner == "here":
+                client.set_terminated(left)
+            return owner == "here"
+
+        monkeypatch.setattr("models.runs._is_gone", end_and_vanish)
+        with registry.record("EURUSD.H1", "next"):
+            pass
+    assert client.get_run(left).info.status == "FINISHED"

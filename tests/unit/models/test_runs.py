@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+
+import pytest
+
+from models.heartbeat import ALIVE_TAG, LOST_AFTER_SECONDS, beating, is_silent
 
 ASK = """
 import sys
@@ -51,3 +56,30 @@ def test_asking_a_server_of_mlflows_loads_neither_feast_nor_torch() -> None:
         timeout=120.0,
     )
     assert done.stdout.split() == ["2"]
+
+
+def test_a_run_says_again_and_again_that_it_lives_whatever_fails_until_it_ends() -> None:
+    told, often = [], threading.Event()
+
+    def tell() -> None:
+        told.append(threading.current_thread())
+        if len(told) == 3:
+            often.set()
+        raise ConnectionError
+
+    with beating(tell, seconds=0.0):
+        assert often.wait(30.0)
+    told[0].join(30.0)
+    assert not told[0].is_alive()
+    assert told[0].daemon
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [("1000", True), ("1400", False), ("9000", False), ("", False), ("soon", False)],
+)
+def test_who_said_nothing_for_an_hour_is_silent_and_who_never_spoke_is_not(
+    told: str, *, expected: bool
+) -> None:
+    tags = {ALIVE_TAG: told} if told else {}
+    assert is_silent(tags, 1399.0 + LOST_AFTER_SECONDS) is expected
