@@ -88,6 +88,8 @@ class OrderDesk:
             if outcome.retcode not in REPRICED or not resends_left or self._now_seconds() >= until:
                 break
             said, resends_left = outcome, resends_left - 1
+        if outcome.status is OrderStatus.REJECTED:
+            self._forget(intent)
         if outcome.reconnect:
             self._symbols.clear()
             self._reconnect()
@@ -118,6 +120,7 @@ class OrderDesk:
             ends_at = self._translation.to_server_seconds(until_ns) if until_ns else 0
             request = build_request(intent, symbol, price, rules, ends_at)
         except InvalidInput as error:
+            self._forget(intent)
             return not_sent(str(error))
         stamp = None if tick is None else self._stamp(tick.time_msc)
         result, told_error = self._ledger.send(request, stamp)
@@ -126,6 +129,10 @@ class OrderDesk:
     def _stamp(self, told_ms: int) -> ServerStamp | None:
         """Return the server's clock as a row tells it; None where it tells none."""
         return ServerStamp(told_ms, self._translation.to_utc_ns(told_ms)) if told_ms else None
+
+    def _forget(self, intent: Intent) -> None:
+        """Read a symbol anew for the next order: it may not be as it was, or was not yet whole."""
+        self._symbols.pop(self._translation.to_broker(intent.symbol), None)
 
     def _find_symbol(self, name: str) -> SymbolInfo | None:
         known = self._symbols.get(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from online.domain.daylight import DaylightSaving
@@ -17,6 +19,7 @@ from online.gateway.translation import Translation
 from online.simulator import constants as mt5
 from online.simulator.client import ClientTerminal
 from online.simulator.faults import Fault, FaultKind
+from online.simulator.info_tuples import SymbolInfo
 from online.simulator.metatrader5 import SimulatedMetaTrader5
 from online.simulator.rules import AccountRules, TradingRules
 from online.simulator.server_time import HOUR_NS, ServerTime
@@ -244,3 +247,28 @@ def test_terminal_that_somebody_logged_in_to_another_account_is_left_alone() -> 
     assert refused.value.code == "WRONG_ACCOUNT"
     floor.client.login = ACCOUNT[0]
     assert floor.send().status is OrderStatus.FILLED
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [
+        ({"filling_mode": 0, "trade_exemode": 2}, (OrderStatus.NOT_SENT, 0)),
+        ({"trade_tick_size": 0.1}, (OrderStatus.REJECTED, mt5.TRADE_RETCODE_INVALID_STOPS)),
+    ],
+)
+def test_a_symbol_of_which_something_else_is_true_by_now_is_read_anew_for_the_next_order(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], refusal: tuple[OrderStatus, int]
+) -> None:
+    floor = Floor()
+    ask = floor.package.symbol_info
+
+    def former(name: str) -> SymbolInfo:
+        seen = ask(name)
+        assert seen is not None
+        return seen._replace(**told)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(floor.package, "symbol_info", former)
+        refused = floor.send(1)
+    assert (refused.status, refused.retcode) == refusal
+    assert floor.send(2).status is OrderStatus.FILLED
