@@ -122,8 +122,8 @@ class Book:
         if not deals:
             return ()
         known = max(self.last_deal, self._claimed_deal)
-        fresh = tuple(deal for deal in deals if deal.ticket > known)
-        self._claimed_deal = max((known, *(deal.ticket for deal in fresh)))
+        fresh = tuple([deal for deal in deals if deal.ticket > known])
+        self._claimed_deal = max([known, *[deal.ticket for deal in fresh]])
         return fresh
 
     def disclaim(self) -> None:

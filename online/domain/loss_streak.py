@@ -28,7 +28,8 @@ class LossStreak:
         """Return the length once the fills above a ticket, not on record yet, are counted."""
         if not deals:
             return self.length
-        length, seen = self.length, dict[int, tuple[float, float]]()
+        length = self.length
+        seen: dict[int, tuple[float, float]] = {}
         for deal in deals:
             if deal.ticket <= recorded:
                 continue

@@ -9,6 +9,7 @@ from online.simulator import constants as mt5
 from online.simulator.account import Ledger
 from online.simulator.markets import Market
 from online.simulator.records import HeldPosition, Order
+from online.simulator.server_time import ServerTime
 
 _TICK_TOLERANCE = 1e-3  # points: what binary fractions may add to a price on the grid
 _TOLERANCE = 1e-6
@@ -72,10 +73,10 @@ def check_trade_mode(side: Side, market: Market, *, opens: bool) -> int:
     return 0 if side is SELL else mt5.TRADE_RETCODE_SHORT_ONLY
 
 
-def check_open(market: Market, server_ns: int) -> int:
+def check_open(market: Market, zone: ServerTime, now_ns: int) -> int:
     """Check whether the symbol's session is open."""
     sessions = market.rules.sessions
-    closed = sessions is not None and not sessions.open_at(server_ns)
+    closed = sessions is not None and not sessions.open_at(zone.to_server_ns(now_ns))
     return mt5.TRADE_RETCODE_MARKET_CLOSED if closed else 0
 
 

@@ -145,11 +145,10 @@ class Matching:
     def _judge(self, order: Order, request: TradeRequest, market: Market, now_ns: int) -> int:
         if request.type not in {mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL}:
             return mt5.TRADE_RETCODE_INVALID_ORDER
-        server_ns = self._ledger.rules.zone.to_server_ns(now_ns)
         return (
             checks.check_volume(request.volume, market.instrument)
             or checks.check_filling(request.type_filling, market, resting=False)
-            or checks.check_open(market, server_ns)
+            or checks.check_open(market, self._ledger.rules.zone, now_ns)
             or self._check_position(request, market)
             or checks.check_price(request.price, order.side, request.deviation, market)
             or self.check_room(order, market, market.closing_price(order.side))

@@ -197,11 +197,10 @@ class PendingOrders:
             return mt5.TRADE_RETCODE_LIMIT_ORDERS
         if not market.rules.order_modes & _MODES[request.type]:
             return mt5.TRADE_RETCODE_INVALID_ORDER
-        server_ns = self._ledger.rules.zone.to_server_ns(now_ns)
         return (
             checks.check_volume(request.volume, market.instrument)
             or checks.check_filling(request.type_filling, market, resting=True)
-            or checks.check_open(market, server_ns)
+            or checks.check_open(market, self._ledger.rules.zone, now_ns)
             or checks.check_trade_mode(order.side, market, opens=True)
             or checks.check_volume_limit(order, order.volume, market)
             or self._check_levels(request, order.side, market)
