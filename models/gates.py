@@ -9,7 +9,8 @@ place. A figure that is missing or not finite never passes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from models.compare import Comparison
@@ -90,6 +91,9 @@ class Evidence:
         Why the two cannot be compared; empty where they were, or there is no champion.
     duel_note
         What to know of the champion; empty for nothing.
+    spared_points
+        By how many points each cost that trades were charged is less than what is known of their
+        symbol; empty for none.
     """
 
     comparison: Comparison
@@ -104,6 +108,7 @@ class Evidence:
     model_units_beside_champion: float | None = None
     no_duel: str = ""
     duel_note: str = ""
+    spared_points: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +301,20 @@ def _champion_gate(evidence: Evidence) -> Gate:
     elif evidence.no_duel:
         meaning, note = "It cannot be compared with the champion", evidence.no_duel
     lead = _known(mine) - _known(theirs)
-    told = f"{meaning} ({note})." if note else f"{meaning}."
-    return Gate(BEATS_CHAMPION, Policy.LIVE, lead, ABOVE, 0.0, told, note)
+    return Gate(BEATS_CHAMPION, Policy.LIVE, lead, ABOVE, 0.0, _told(meaning, note), note)
+
+
+def _costs_gate(evidence: Evidence) -> Gate:
+    """Ask that trades were charged what is known to be charged."""
+    spared = evidence.spared_points
+    note = ", ".join(f"{cost} {points:g} less" for cost, points in spared.items())
+    told = _told("Points of what is known to cost the symbol that its trades were spared", note)
+    points = math.fsum(spared.values())
+    return Gate("costs_charged", Policy.LIVE, points, AT_MOST, 0.0, told, note)
+
+
+def _told(meaning: str, note: str) -> str:
+    return f"{meaning} ({note})." if note else f"{meaning}."
 
 
 def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
@@ -340,6 +357,7 @@ def _live_gates(evidence: Evidence, asked: Thresholds) -> tuple[Gate, ...]:
             asked.min_deflated_sharpe,
             f"Probability that it is no luck of {comparison.n_trials} trials.",
         ),
+        _costs_gate(evidence),
     )
 
 

@@ -189,6 +189,7 @@ def judge_study(
         model_units_beside_champion=None if duelled is None else duelled.model_units,
         no_duel="" if duelled is None else duelled.reason,
         duel_note="" if duelled is None else duelled.note,
+        spared_points=data.spared,
     )
     verdict = judge(evidence)
     for gate in verdict.gates:

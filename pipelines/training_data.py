@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ from pipelines.feature_history import load_panel
 from pipelines.feature_steps import store_paths
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.spared import spared_points
 from pipelines.spread import SpreadUsed, choose_spread
 from pipelines.window_history import read_windows
 
@@ -156,6 +158,8 @@ class TrainingData:
         What a night costs and where that comes from, or that it is not known.
     slippage_told
         What slippage costs and where that comes from.
+    spared
+        By how many points each cost is less than what is known of the symbol; none for nothing.
     """
 
     dataset: Dataset
@@ -164,6 +168,7 @@ class TrainingData:
     spread: SpreadUsed
     swap_told: str = ""
     slippage_told: str = ""
+    spared: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def costs_told(self) -> str:
@@ -229,8 +234,10 @@ def load_training_data(plan: TrainPlan) -> TrainingData:
         windows=_read_windows(plan, bars),
         target=label.target,
     )
-    told = (instrument.swap_told, instrument.slippage_told)
-    return TrainingData(dataset, costs, side, spread, *told)
+    return TrainingData(
+        *(dataset, costs, side, spread, instrument.swap_told, instrument.slippage_told),
+        spared=spared_points(lake, known, label, plan.end_ns),
+    )
 
 
 def read_features(plan: TrainPlan, bars: Bars) -> pd.DataFrame:

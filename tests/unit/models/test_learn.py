@@ -98,6 +98,19 @@ def test_where_there_is_no_champion_the_rules_are_what_must_be_beaten(on_signal:
     assert not gate_of(dataclasses.replace(alone, comparison=as_good)).passed
 
 
+def test_a_model_that_was_spared_a_known_cost_never_trades_live(on_signal: Study) -> None:
+    spared = dataclasses.replace(
+        evidence(on_signal), spared_points={"spread": 8.0, "slippage": 4.0}
+    )
+    verdict = judge(spared)
+    assert verdict.best_alias is Alias.PAPER
+    (gate,) = (each for each in verdict.gates if not each.passed)
+    assert (gate.name, str(gate)) == (
+        "costs_charged",
+        "FAIL: 12 <= 0 (spread 8 less, slippage 4 less)",
+    )
+
+
 def test_a_gate_tells_what_is_to_know_of_the_champion_it_was_compared_with(
     on_signal: Study,
 ) -> None:
