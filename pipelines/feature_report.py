@@ -63,7 +63,7 @@ class FeaturizeReport:
     coverage
         Of every feature, in the catalogue's order.
     online_at_ns
-        Stamp of the newest row offered to the online store, nanoseconds UTC.
+        Stamp of the newest row offered to the online store, nanoseconds UTC; None if none was.
     page
         The report as HTML.
     """
@@ -74,12 +74,12 @@ class FeaturizeReport:
     quarters_computed: int
     quarters_current: int
     coverage: tuple[FeatureCoverage, ...]
-    online_at_ns: int
+    online_at_ns: int | None
     page: str
 
 
 def report(
-    home: Home, panel: Panel, quarters: tuple[int, int], online_at_ns: int
+    home: Home, panel: Panel, quarters: tuple[int, int], online_at_ns: int | None
 ) -> FeaturizeReport:
     """Write the page of a run and return its figures.
 
@@ -92,7 +92,7 @@ def report(
     quarters
         Anchor periods computed, and found current.
     online_at_ns
-        Stamp of the newest row offered online.
+        Stamp of the newest row offered online; None if none was.
     """
     symbol, timeframe, bars = panel.symbol, panel.timeframe, panel.own
     features = served(panel)

@@ -31,6 +31,7 @@ from feature_repo.windows import served_windows, vectors_before
 from online.domain.errors import InvalidInput, NotFound, Unavailable
 from online.domain.market import Timeframe
 from pipelines.feature_history import load_panel
+from pipelines.hole import Reach
 from pipelines.home import Home
 from pipelines.lake import Lake
 from pipelines.push import VectorPusher
@@ -156,15 +157,16 @@ def _begun(
     }
 
 
-def serve_newest(home: Home, panel: Panel, project: str) -> int:
+def serve_newest(home: Home, panel: Panel, project: str) -> int | None:
     """Apply the views, materialize the newest row through Feast, and read it back.
 
-    An online store that is ahead, because live bars were pushed since, is left as it is.
+    An online store that is ahead, because live bars were pushed since, is left as it is. So is one
+    whose next row would reach over a hole (`pipelines.hole`): a warning tells of it.
 
     Returns
     -------
-    int
-        The row's stamp, nanoseconds UTC.
+    int or None
+        The row's stamp, nanoseconds UTC; None if none was offered.
 
     Raises
     ------
@@ -177,6 +179,11 @@ def serve_newest(home: Home, panel: Panel, project: str) -> int:
     paths, features = store_paths(home), served(panel)
     store = open_store(paths, project)
     apply_definitions(store, paths.offline_root, [timeframe])
+    try:
+        Reach(panel, features).require_whole()
+    except Unavailable as error:
+        _log.warning("nothing is served online: %s. %s", error, error.remedy)
+        return None
     newest_ns = int(bars.closed_at_ns[-1])
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=newest_ns // 1000)
     windows = served_windows(features)

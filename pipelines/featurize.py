@@ -119,14 +119,14 @@ def store_offline(home: Home, panel: Panel) -> tuple[int, int]:
     retry_condition_fn=_is_worth_a_retry,
     cache_policy=NO_CACHE,  # the online store is outside
 )
-def serve_online(home: Home, panel: Panel, project: str) -> int:
+def serve_online(home: Home, panel: Panel, project: str) -> int | None:
     """Define the views and materialize the newest row."""
     return feature_steps.serve_newest(home, panel, project)
 
 
 @task(name="report features", cache_policy=NO_CACHE)  # the page belongs to the run
 def report_features(
-    home: Home, panel: Panel, quarters: tuple[int, int], online_at_ns: int
+    home: Home, panel: Panel, quarters: tuple[int, int], online_at_ns: int | None
 ) -> FeaturizeReport:
     """Write the coverage page and show it in Prefect."""
     found = report(home, panel, quarters, online_at_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from dataclasses import replace
 from tempfile import TemporaryFile
 
 from online.domain.errors import Unavailable
+from pipelines.commands.terminal import notes
 from pipelines.home import Home
 from pipelines.platform import services
 from pipelines.platform.ports import choose_port
@@ -19,6 +21,8 @@ from pipelines.platform.state import is_alive, read_state
 MLFLOW_VARIABLE, PREFECT_VARIABLE = "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
 ROOM_BYTES = 1 << 20
 """Least room that a home must have for a command that records what it does."""
+PACKAGES = ("feature_repo", "models", "online", "pipelines")
+_PLAIN, _STAMPED = "warning: %(message)s", "%(asctime)s %(levelname)s %(message)s"
 DRAIN_SECONDS = 10.0
 """Longest wait for what Prefect has still to send, each of its logs and of its events."""
 
@@ -36,6 +40,7 @@ def prepare_environment(home: Home) -> None:
         for minutes.
     """
     require_room(home)
+    tell_warnings()
     wanted = {
         **services.QUIET,
         "PREFECT_HOME": str(home.prefect.resolve()),
@@ -49,6 +54,30 @@ def prepare_environment(home: Home) -> None:
         wanted[MLFLOW_VARIABLE] = urls["mlflow"]
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+
+
+def tell_warnings(*, stamped: bool = False) -> None:
+    """Let what our code warns of be seen: Prefect's console is told to be silent.
+
+    Parameters
+    ----------
+    stamped
+        With the time and the level, as what runs for days wants them.
+    """
+    told = _Notes(logging.WARNING)
+    told.setFormatter(logging.Formatter(_STAMPED if stamped else _PLAIN))
+    for package in PACKAGES:
+        log = logging.getLogger(package)
+        log.handlers = [each for each in log.handlers if not isinstance(each, _Notes)]
+        log.addHandler(told)
+
+
+class _Notes(logging.Handler):
+    """Prints beside a command's progress, on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        notes.print(self.format(record), markup=False, soft_wrap=True)
 
 
 def require_room(home: Home) -> None:

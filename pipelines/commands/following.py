@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.commands.environment import prepare_environment
+from pipelines.commands.environment import prepare_environment, tell_warnings
 from pipelines.commands.options import (
     HOME,
     SYMBOL,
@@ -74,7 +73,7 @@ def follow(
     from pipelines.scorer_client import ScorerClient
     from pipelines.sources.terminal_link import GatewayPlace, open_link
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    tell_warnings(stamped=True)
     symbols = list(dict.fromkeys(symbol or [SYMBOL]))
     for each in symbols:
         notes.print(_peers_line(each, symbols), markup=False, soft_wrap=True)
