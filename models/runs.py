@@ -172,7 +172,8 @@ def _why_gone(tags: Mapping[str, str]) -> str:
     owner = tags.get(OWNER_TAG, "")
     if _is_gone(owner):
         return _ABANDONED
-    if not _is_here(owner) and is_silent(tags, time.time()):
+    is_nested = _PARENT_TAG in tags  # it says once that it lives, and the run around it goes on
+    if not is_nested and not _is_here(owner) and is_silent(tags, time.time()):
         return f"{_ABANDONED}: {owner} has said nothing for too long"
     return ""
 

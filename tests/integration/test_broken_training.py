@@ -177,7 +177,7 @@ def test_a_run_of_another_host_is_marked_when_it_was_silent_for_too_long(
 
         old_s = now_s - LOST_AFTER_SECONDS - 60.0
         silent, heard = leave("elsewhere:7:1", old_s), leave("elsewhere:8:1", now_s)
-        below, between = leave("elsewhere:7:1", now_s, silent), leave("elsewhere:8:1", now_s, heard)
+        below, between = leave("elsewhere:7:1", now_s, silent), leave("elsewhere:8:1", old_s, heard)
         stuck = leave(mine, old_s)
         ended = leave("elsewhere:9:1", now_s)
         orphan, alone = (leave("elsewhere:9:1", now_s, each) for each in (ended, "0" * 32))

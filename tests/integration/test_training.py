@@ -240,6 +240,15 @@ def test_a_window_that_is_too_short_fails_the_run_and_registers_nothing(home: Ho
     assert [version.version for version in registry.versions(NAME)] == before
 
 
+def test_what_a_recipe_spares_its_trades_is_known_of_the_data(home: Home) -> None:
+    known = find_instrument(SYMBOL)
+    label = LabelChoice(slippage_points=1, assumed_spread_points=known.typical_spread_points)
+    plan = TrainPlan(
+        home.root, SYMBOL, Timeframe.H1, None, END_NS, replace(RECIPE, label=label), "sextant"
+    )
+    assert load_training_data(plan).spared == {"slippage": known.slipped_points - 1.0}
+
+
 def test_a_feature_unknown_to_the_catalogue_is_named(home: Home) -> None:
     recipe = replace(RECIPE, features=("rsi_14", "atr_14", "oracle"))
     plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
