@@ -92,6 +92,7 @@ def test_the_newest_window_is_served_and_then_every_pushed_one_even_after_a_rest
     line: Line,
 ) -> None:
     reading = line.read()
+    assert line.newest_ns is not None
     assert (reading.window, reading.window_stamp_ns) == (line.batch[CUT - 1], line.newest_ns)
     assert judge_reading(reading, CONTRACT, line.newest_ns, line.newest_ns) == ()
     line.stream(line.known)
