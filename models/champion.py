@@ -68,7 +68,7 @@ def duel(
         The new model's data; the champion's features must be among its columns, and its window
         the dataset's.
     signals
-        The new model's, out of fold.
+        The new model's, out of fold; where it could not trade, the champion does not either.
     threshold
         The new model's: what is compared is the one that would have been chosen before the rows
         are. The champion brings its own.
@@ -80,6 +80,8 @@ def duel(
     """
     manifest = read_manifest(folder)
     later = signals.labels.decided_at_ns > manifest.training.ended_at_ns
+    if signals.judged is not None:
+        later &= signals.judged
     n_rows = int(later.sum())
     reason = _refusal(manifest, dataset, n_rows, rule, fingerprint)
     if reason:

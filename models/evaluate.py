@@ -50,6 +50,9 @@ class OutOfFold:
         Number of each row's fold, shape ``(n_rows,)``.
     allowed
         Rows that the validators let through, shape ``(n_rows,)``; None for all.
+    judged
+        Rows of the folds for which there were validators, shape ``(n_rows,)``; None for all. In
+        the others nothing is traded, so nothing else is compared with it there.
     """
 
     name: str
@@ -58,6 +61,7 @@ class OutOfFold:
     labels: Labels
     fold: npt.NDArray[np.int64]
     allowed: npt.NDArray[np.bool_] | None = None
+    judged: npt.NDArray[np.bool_] | None = None
 
     @property
     def calibrated(self) -> npt.NDArray[np.bool_]:

@@ -30,7 +30,7 @@ from models.families.family import Family
 from models.families.rules import RulesModel
 from models.fit import FoldSummary, fit_everything, fit_folds, served_rows, summarise
 from models.importance import Importance, measure_importance
-from models.labels import Mask, Rows, horizon_ns
+from models.labels import Rows, horizon_ns
 from models.progress import Steps
 from models.recipe import Recipe
 from models.splits import Fold, purge_violations, walk_forward
@@ -140,8 +140,8 @@ def learn(
     allowed = validated.allowed
     if not recipe.label.target.is_tradable:
         allowed = np.zeros(len(blended.signals.labels), dtype=np.bool_)
-    signals = dataclasses.replace(blended.signals, allowed=allowed)
-    baseline = _baseline(signals, dataset, rules, validated.judged)
+    signals = dataclasses.replace(blended.signals, allowed=allowed, judged=validated.judged)
+    baseline = _baseline(signals, dataset, rules)
     threshold = fit_min_edge(signals.said_edge, signals.labels, signals.fold, recipe.min_coverage)
     comparison = compare(
         signals,
@@ -232,9 +232,7 @@ def _paths(
     )
 
 
-def _baseline(
-    signals: OutOfFold, dataset: Dataset, rules: RulesModel, judged: Mask | None
-) -> OutOfFold:
+def _baseline(signals: OutOfFold, dataset: Dataset, rules: RulesModel) -> OutOfFold:
     """Return what the rules said on the same rows, uncalibrated and without a threshold.
 
     They trade in the folds in which the model may.
@@ -242,4 +240,4 @@ def _baseline(
     place = np.searchsorted(dataset.labels.decided_at_ns, signals.labels.decided_at_ns)
     votes = rules.predict(dataset.features[place])
     name = "rules" if signals.name != "rules" else "rules as they are"
-    return OutOfFold(name, votes, signals.prior, signals.labels, signals.fold, judged)
+    return OutOfFold(name, votes, signals.prior, signals.labels, signals.fold, signals.judged)

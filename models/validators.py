@@ -51,8 +51,7 @@ class Validated:
     refused
         Out-of-fold rows refused, by reason.
     judged
-        Rows of the folds for which there were validators, shape ``(n_rows,)``; None for all. In
-        the others nothing is traded, so nothing else is to be compared with there.
+        Rows of the folds for which there were validators, shape ``(n_rows,)``; None for all.
     """
 
     serving: Validators | None

@@ -137,6 +137,19 @@ def test_the_duel_uses_rows_the_champion_never_learnt_from(
     assert "chosen without slippage" in found.note  # its manifest tells of none
 
 
+def test_the_duel_leaves_out_the_folds_in_which_the_new_model_had_no_validators(
+    bundle: Bundle, study: Study
+) -> None:
+    dataset, signals = make_dataset(drift=40.0), study.signals
+    both = (study.threshold, RULE, as_it_was)
+    everywhere = duel(bundle.folder, dataset, signals, *both)
+    judged = signals.fold == signals.fold.max()
+    partly = dataclasses.replace(signals, allowed=judged, judged=judged)
+    found = duel(bundle.folder, dataset, partly, *both)
+    assert 0 < found.n_rows < everywhere.n_rows
+    assert 0.0 < found.champion_units < everywhere.champion_units
+
+
 def test_a_champion_that_was_judged_with_slippage_needs_no_note(
     manifest: Manifest, study: Study, tmp_path: Path
 ) -> None:
