@@ -297,7 +297,10 @@ def _champion_gate(evidence: Evidence) -> Gate:
     if theirs is None and mine is None:
         contenders = evidence.comparison.model, evidence.comparison.baseline
         mine, theirs = (each.pooled.performance.total_units for each in contenders)
-        meaning, note = "Units more than the rules, which trade where there is none", NO_CHAMPION
+        meaning, note = (
+            "Units more than the rules earned",
+            f"{NO_CHAMPION}: the rules trade in its place",
+        )
     elif evidence.no_duel:
         meaning, note = "It cannot be compared with the champion", evidence.no_duel
     lead = _known(mine) - _known(theirs)

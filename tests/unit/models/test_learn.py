@@ -92,8 +92,9 @@ def test_where_there_is_no_champion_the_rules_are_what_must_be_beaten(on_signal:
     )
     gate = gate_of(alone)
     assert (gate.passed, gate.measured, gate.relation) == (True, mine - theirs, ">")
-    assert str(gate).endswith("> 0 (no champion to beat)")
-    assert gate.line.note == "no champion to beat"
+    assert str(gate).endswith("> 0 (no champion to beat: the rules trade in its place)")
+    assert gate.line.note == gate.note
+    assert gate.meaning == f"Units more than the rules earned ({gate.note})."
     as_good = dataclasses.replace(alone.comparison, baseline=alone.comparison.model)
     assert not gate_of(dataclasses.replace(alone, comparison=as_good)).passed
 
