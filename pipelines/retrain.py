@@ -20,7 +20,7 @@ from prefect import flow
 
 from models.recipe import Recipe, parse_training_window
 from models.registry import Registry
-from online.domain.errors import InvalidInput, NotFound
+from online.domain.errors import InvalidInput, NotFound, SextantError
 from online.domain.market import NANOSECONDS_PER_SECOND, Timeframe
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -120,7 +120,8 @@ def retrain(
     named = "all there is" if rolling_days is None else f"the last {rolling_days} days"
     bounds = (window.start_ns, window.end_ns)
     plan = TrainPlan(home.root, symbol, parsed, *bounds, chosen, project, named)
-    registry, data = open_registry(home, mlflow_uri), load_data(plan)
+    registry = open_registry(home, mlflow_uri)
+    data = load_or_record(plan, registry)
     receipt = receipt_path(plan, data)
     known = read_receipt(receipt, registry)
     if known is not None:
@@ -136,6 +137,15 @@ def retrain(
     )
     write_receipt(receipt, report)
     return report
+
+
+def load_or_record(plan: TrainPlan, registry: Registry) -> TrainingData:
+    """Return the plan's data; why there are none is recorded in a FAILED run, as of a training."""
+    try:
+        return load_data(plan)
+    except SextantError:
+        with registry.record(plan.experiment, plan.run_name):
+            raise
 
 
 def newest_bar_ns(lake: Lake, symbol: str, timeframe: Timeframe) -> int:

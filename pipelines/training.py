@@ -70,7 +70,7 @@ def conduct(
     crew
         Judges the trials of a search in parallel; None for one after the other.
     """
-    with registry.record(plan.experiment, f"{plan.recipe.kinds} {plan.recipe.target}") as run:
+    with registry.record(plan.experiment, plan.run_name) as run:
         data = load(plan)
         refuse_leaking_data(plan, data)
         plan, search = tune_plan(plan, data, run, crew)

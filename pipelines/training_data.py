@@ -98,6 +98,11 @@ class TrainPlan:
         return f"{self.symbol}.{self.timeframe}"
 
     @property
+    def run_name(self) -> str:
+        """Name of its run in MLflow: families and target."""
+        return f"{self.recipe.kinds} {self.recipe.target}"
+
+    @property
     def vector(self) -> VectorContract:
         """The ordered features, and the window where a family reads one."""
         vector = contract(self.timeframe, self.recipe.features)

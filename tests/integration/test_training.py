@@ -249,6 +249,19 @@ def test_what_a_recipe_spares_its_trades_is_known_of_the_data(home: Home) -> Non
     assert load_training_data(plan).spared == {"slippage": known.slipped_points - 1.0}
 
 
+def test_a_retraining_without_data_is_a_failed_run_that_says_why(home: Home) -> None:
+    before_ns = END_NS - 260 * 86_400 * 1_000_000_000
+    with pytest.raises(InvalidInput):
+        retrain(home.root, SYMBOL, "H1", until_ns=before_ns, recipe=RECIPE)
+    with open_registry(home, None).record("peek", "peek") as run:
+        client = run.client
+    experiment = client.get_experiment_by_name("EURUSD.H1")
+    assert experiment is not None
+    newest = client.search_runs([experiment.experiment_id], max_results=1)[0]
+    assert newest.info.status == "FAILED"
+    assert newest.data.tags["failure"].startswith("TOO_FEW_ROWS: ")
+
+
 def test_a_feature_unknown_to_the_catalogue_is_named(home: Home) -> None:
     recipe = replace(RECIPE, features=("rsi_14", "atr_14", "oracle"))
     plan = TrainPlan(home.root, SYMBOL, Timeframe.H1, None, END_NS, recipe, "sextant")
