@@ -77,7 +77,8 @@ class PostgresForTests:
         leader.suspend()
         everybody = [leader, *leader.children(recursive=True)]
         for process in everybody:
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):  # a connection's may have ended just now
+                process.suspend()
         try:
             yield
         finally:

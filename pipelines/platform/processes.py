@@ -62,13 +62,22 @@ def left_of(run_id: str, parts: Iterable[Part]) -> list[psutil.Process]:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all its descendants; empty if it has ended."""
+    """Return a process and all its descendants that live; empty if it has ended."""
     try:
         parent = psutil.Process(pid)
         members = [parent, *parent.children(recursive=True)]
-        return [member for member in members if member.status() != psutil.STATUS_ZOMBIE]
     except psutil.Error:
         return []
+    return [member for member in members if _lives(member)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Tell whether a process is there and no zombie; a child may end while its kin are seen."""
+    try:
+        alive: bool = process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+    return alive
 
 
 def listens(pid: int, port: int) -> bool:
