@@ -238,9 +238,12 @@ def hold(lanes: Sequence[Lane], terms: AccountTerms) -> Performance:
         slipped = (known.slipped_points, known.scale)
         bought = slip(bars[0].ask_open, Side.BUY, *slipped)
         nights = _nights_paid(lane)
+        sold = [slip(bar.bid_close, Side.SELL, *slipped) for bar in bars]
+        # A gain is in the second currency: one of the first is what it is worth at its price then.
+        paid_at = sold if known.base_currency == terms.currency else [bought] * len(bars)
         worth = [
-            share * ((slip(bar.bid_close, Side.SELL, *slipped) + paid) / bought - 1.0) - cost
-            for bar, paid in zip(bars, nights, strict=True)
+            share * (price + paid - bought) / unit - cost
+            for price, paid, unit in zip(sold, nights, paid_at, strict=True)
         ]
         before = 0.0
         for bar, value in zip(bars, worth, strict=True):

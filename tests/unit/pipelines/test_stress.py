@@ -117,8 +117,9 @@ def test_coins_enter_about_as_often_as_the_model_and_are_seeded(found: Backtest)
     assert luck.runs[0].pnl_net <= luck.middle.pnl_net <= luck.runs[-1].pnl_net
 
 
-def test_what_is_bought_and_held_ends_where_the_price_does() -> None:
-    held = hold([LANE], replace(worlds.TERMS, commission_per_lot=0.0))
+@pytest.mark.parametrize("currency", ["USD", "EUR"])
+def test_what_is_bought_and_held_ends_where_the_price_does(currency: str) -> None:
+    held = hold([LANE], replace(worlds.TERMS, currency=currency, commission_per_lot=0.0))
     quotes = LANE.market.quotes
     first, last = quotes[0], quotes[-1]
     swap = worlds.EURUSD.swap_long_points
@@ -129,7 +130,8 @@ def test_what_is_bought_and_held_ends_where_the_price_does() -> None:
     slipped = worlds.EURUSD.slipped_points * worlds.EURUSD.point
     assert slipped > 0.0
     bought, sold = first.ask_open + slipped, last.bid_close - slipped
-    expected = worlds.TERMS.balance * ((sold + paid) / bought - 1.0)
+    unit = bought if currency == "USD" else sold  # 10,000 euros' worth earns dollars
+    expected = worlds.TERMS.balance * (sold + paid - bought) / unit
     assert held.pnl_net == pytest.approx(expected)
 
 
