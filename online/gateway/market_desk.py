@@ -19,7 +19,7 @@ from online.gateway.terminal import Terminal
 from online.gateway.translation import Translation, to_account
 from online.ports import Observation
 from online.simulator import constants as mt5
-from online.simulator.info_tuples import AccountInfo
+from online.simulator.info_tuples import AccountInfo, Tick
 from online.simulator.trade_tuples import TradeDeal
 
 _DAY_SECONDS = 86_400
@@ -196,7 +196,7 @@ class MarketDesk:
         if info is None or account is None:
             return Health(connected=False, trade_allowed=False, quote_age_seconds=None)
         allowed = info.trade_allowed and not info.tradeapi_disabled
-        tick = self._terminal.symbol_info_tick(self._select(symbol)) if symbol else None
+        tick = self._tick(symbol)
         age_seconds = None
         if tick is not None and tick.time_msc:
             stamp_ns = self._translation.to_utc_ns(tick.time_msc)
@@ -228,14 +228,20 @@ class MarketDesk:
 
     def _quote(self, symbol: str) -> Quote | None:
         """Return a symbol's latest quote; None without one, or without a symbol."""
-        tick = self._terminal.symbol_info_tick(self._select(symbol)) if symbol else None
+        tick = self._tick(symbol)
         return None if tick is None else self._translation.quote(symbol, tick)
 
-    def _select(self, symbol: str) -> str:
+    def _tick(self, symbol: str) -> Tick | None:
+        """Return a symbol's latest tick; None without one, or without a symbol."""
+        if not symbol:
+            return None
         name = self._translation.to_broker(symbol)
         if name not in self._selected and self._terminal.symbol_select(name, True):  # noqa: FBT003 - MetaTrader's
             self._selected.add(name)
-        return name
+        tick = self._terminal.symbol_info_tick(name)
+        if tick is None:  # somebody may have taken it off the market watch
+            self._selected.discard(name)
+        return tick
 
     def _refresh_deals(self, *, whole: bool = False) -> bool:
         """Read the deals that may be new; tell whether the terminal told them.

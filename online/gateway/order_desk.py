@@ -105,6 +105,7 @@ class OrderDesk:
             symbol = self._find_symbol(self._translation.to_broker(intent.symbol))
         tick = None if symbol is None else self._terminal.symbol_info_tick(symbol.name)
         if symbol is None or (intent.trades and tick is None):
+            self._forget(intent)  # somebody may have taken it off the market watch
             outcome = judge_answer(None, self._terminal.last_error())
             if outcome.reconnect:
                 self._symbols.clear()

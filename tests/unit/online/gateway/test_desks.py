@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from online.gateway.translation import Translation
 from online.simulator import constants as mt5
 from online.simulator.client import ClientTerminal
 from online.simulator.faults import Fault, FaultKind
-from online.simulator.info_tuples import SymbolInfo
+from online.simulator.info_tuples import SymbolInfo, Tick
 from online.simulator.metatrader5 import SimulatedMetaTrader5
 from online.simulator.rules import AccountRules, TradingRules
 from online.simulator.server_time import HOUR_NS, ServerTime
@@ -272,3 +273,25 @@ def test_a_symbol_of_which_something_else_is_true_by_now_is_read_anew_for_the_ne
         refused = floor.send(1)
     assert (refused.status, refused.retcode) == refusal
     assert floor.send(2).status is OrderStatus.FILLED
+
+
+def test_a_symbol_that_somebody_took_off_the_market_watch_is_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    floor = Floor()
+    ask, package = floor.package.symbol_info_tick, floor.package
+
+    def watched(name: str) -> Tick | None:
+        return ask(name) if name in floor.client.selected else None
+
+    monkeypatch.setattr(package, "symbol_info_tick", watched)
+    looks: tuple[Callable[[], bool], ...] = (
+        lambda: floor.market.observe("EURUSD", 0).quote is not None,
+        lambda: floor.market.health("EURUSD").quote_age_seconds is not None,
+        lambda: floor.send(1).status is OrderStatus.FILLED,
+    )
+    for look in looks:
+        assert look()
+        floor.client.selected.clear()
+        assert not look()
+        assert look(), "it takes one look to find out"
