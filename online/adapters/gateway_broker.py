@@ -253,27 +253,29 @@ class GatewayBroker:
         while not self._final:
             try:
                 await self._connect()
-            except Unavailable as error:
-                self._note(error)
-            except (
-                InvalidSettings
-            ) as error:  # of the certificates' files, which may be written anew
-                self._note(Unavailable(str(error), code="NO_GATEWAY", remedy=error.remedy))
-            except (OSError, ValueError) as error:  # the latter of a name that cannot be
-                where = f"{self._address.host}:{self._address.port}"
-                self._note(
-                    Unavailable(
-                        f"the gateway at {where} does not answer: {describe_refusal(error)}",
-                        code="NO_GATEWAY",
-                        remedy="Run `sextant gateway serve` there; compare port and certificates.",
-                    )
-                )
+            except Exception as error:  # noqa: BLE001 - nobody awaits the task: it must go on trying
+                self._note(self._trouble_of(error))
             else:
                 pause_seconds = _FIRST_PAUSE_SECONDS
                 await self._lost.wait()
                 continue
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    def _trouble_of(self, error: Exception) -> Unavailable:
+        """Return why there is no connection."""
+        if isinstance(error, Unavailable):
+            return error
+        if isinstance(error, InvalidSettings):  # of the certificates' files; they may be mended
+            return Unavailable(str(error), code="NO_GATEWAY", remedy=error.remedy)
+        if not isinstance(error, (OSError, ValueError)):  # the latter of a name that cannot be
+            _log.error("a fault while connecting to the gateway", exc_info=error)
+        return Unavailable(
+            f"the gateway at {self._address.host}:{self._address.port} does not answer: "
+            f"{describe_refusal(error)}",
+            code="NO_GATEWAY",
+            remedy="Run `sextant gateway serve` there; compare port and certificates.",
+        )
 
     async def _connect(self) -> None:
         self._lost.clear()

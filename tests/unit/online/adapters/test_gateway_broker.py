@@ -18,10 +18,38 @@ from tests.gateway_world import entry
 pytestmark = pytest.mark.lean
 
 
+def address_of(folder: Path, host: str) -> GatewayAddress:
+    """Return where a gateway would be; a certificate is made for it."""
+    issue(folder, ["127.0.0.1"])
+    files = (folder / name for name in ("authority.pem", "scorer.pem", "scorer.key"))
+    return GatewayAddress(host, 8220, TlsFiles(*files), 0.3, 1.0, 1.0)
+
+
+def test_a_fault_that_nobody_foresaw_ends_no_trying_to_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = address_of(tmp_path, "127.0.0.1")
+    tries: list[int] = []
+
+    async def story() -> None:
+        async def connect(*_: object, **__: object) -> None:
+            tries.append(len(tries))
+            raise RuntimeError("unable to perform operation") if len(tries) == 1 else OSError
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+        broker = GatewayBroker(address)
+        with pytest.raises(Unavailable) as told:
+            await broker.observe("EURUSD", 0)
+        assert told.value.code == "NO_GATEWAY"
+        await broker.close()
+
+    asyncio.run(story())
+    assert len(tries) > 1
+    assert "unable to perform operation" in caplog.text
+
+
 def test_a_gateways_name_that_cannot_be_is_told_and_nothing_is_sent(tmp_path: Path) -> None:
-    issue(tmp_path, ["127.0.0.1"])
-    files = (tmp_path / name for name in ("authority.pem", "scorer.pem", "scorer.key"))
-    address = GatewayAddress("gateway..local", 8220, TlsFiles(*files), 0.1, 1.0, 1.0)
+    address = address_of(tmp_path, "gateway..local")
 
     async def story() -> None:
         broker = GatewayBroker(address)
