@@ -203,7 +203,7 @@ class Reconciler:
         """Journal what has changed, and halt where it must be."""
         book, now_ns, before = self.book, self.clock.now_ns(), self._first_seen_ns
         self.rounds += 1
-        self._first_seen_ns = {each: before.get(each, now_ns) for each in found}
+        self._first_seen_ns = {each: min(before.get(each, now_ns), now_ns) for each in found}
         standing = [
             each
             for each in self._first_seen_ns
@@ -228,7 +228,7 @@ class Reconciler:
     async def _tell_overdue(self, now_ns: int) -> None:
         """Journal that the account was not compared for too long."""
         patience_ns = _OVERDUE_ROUNDS * self.rules.deals_seconds * NANOSECONDS_PER_SECOND
-        if not self.book.compared or now_ns - self.all_at_ns < patience_ns:
+        if not self.book.compared or 0 <= now_ns - self.all_at_ns < patience_ns:
             return
         overdue = Finding(FindingKind.OVERDUE, "account", f"last compared at {self.all_at_ns} ns")
         self._first_seen_ns.setdefault(overdue, now_ns)
@@ -254,4 +254,5 @@ def _check_finite(told: Statement) -> Statement:
 
 
 def _is_due(done_at_ns: int, every_seconds: float, now_ns: int) -> bool:
-    return now_ns - done_at_ns >= every_seconds * NANOSECONDS_PER_SECOND
+    """Tell whether so much time has passed; also if the clock was set back since."""
+    return not 0 <= now_ns - done_at_ns < every_seconds * NANOSECONDS_PER_SECOND

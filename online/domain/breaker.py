@@ -84,6 +84,7 @@ class Breaker:
         self.trouble = ""
         self.on_change: Callable[[Breaker], None] | None = None
         self._failures = 0
+        self._cool_down_ns = round(rules.cool_down_seconds * NANOSECONDS_PER_SECOND)
         self._until_ns = 0
 
     def enter(self, now_ns: int) -> None:
@@ -96,8 +97,9 @@ class Breaker:
         """
         if self.state is BreakerState.CLOSED:
             return
-        if self.state is BreakerState.OPEN and now_ns >= self._until_ns:
-            self.state = BreakerState.HALF_OPEN
+        left_ns = self._until_ns - now_ns
+        if self.state is BreakerState.OPEN and not 0 < left_ns <= self._cool_down_ns:
+            self.state = BreakerState.HALF_OPEN  # it has cooled down, or the clock was set back
             return
         what = "is being tried" if self.state is BreakerState.HALF_OPEN else "is not asked"
         raise CircuitOpen(
@@ -129,8 +131,7 @@ class Breaker:
 
     def _open(self, now_ns: int) -> None:
         self.state = BreakerState.OPEN
-        cool_down_ns = round(self.rules.cool_down_seconds * NANOSECONDS_PER_SECOND)
-        self._until_ns = now_ns + cool_down_ns
+        self._until_ns = now_ns + self._cool_down_ns
 
     def _tell(self) -> None:
         if self.on_change is not None:

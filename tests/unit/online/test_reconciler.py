@@ -76,6 +76,25 @@ def test_nothing_is_entered_after_a_start_until_everything_agreed() -> None:
     assert (again.compared, again.unreconciled) == (True, "")
 
 
+def test_rounds_go_on_when_the_clock_is_set_back() -> None:
+    world = Round()
+    world.begin()
+    assert world.due()
+    assert world.due(-3_600.0)
+    assert not world.due(1.9)
+    assert world.due(0.1)
+
+
+def test_an_account_that_is_not_compared_is_told_though_the_clock_was_set_back() -> None:
+    world = Round()
+    world.begin()
+    assert world.due()
+    world.broker.down = True
+    with pytest.raises(Unavailable):
+        world.due(-3_600.0)
+    assert world.kinds == [FindingKind.OVERDUE]
+
+
 def test_rounds_come_when_the_clock_says_so() -> None:
     world = Round()
     world.begin()
@@ -140,7 +159,10 @@ def test_a_fill_by_hand_is_journaled_and_found_in_the_same_round() -> None:
     assert world.book.halted
 
 
-def test_a_missing_position_blocks_when_seen_twice_and_halts_after_its_grace() -> None:
+@pytest.mark.parametrize("set_back_seconds", [0.0, 3_600.0])
+def test_a_missing_position_blocks_when_seen_twice_and_halts_after_its_grace(
+    set_back_seconds: float,
+) -> None:
     world = Round()
     world.begin()
     world.due()
@@ -152,6 +174,7 @@ def test_a_missing_position_blocks_when_seen_twice_and_halts_after_its_grace() -
     world.due(2.0)
     assert world.kinds == [FindingKind.MISSING_POSITION]
     assert (bool(world.book.unreconciled), world.book.halted) == (True, "")
+    world.due(-set_back_seconds)  # of the clock
     world.due(10.0)
     assert "MISSING_POSITION" in world.book.halted
 

@@ -49,6 +49,15 @@ def test_when_it_has_cooled_down_one_call_tries_and_the_others_are_refused() -> 
     assert breaker.state == "closed"
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer() -> None:
+    breaker = broken()
+    breaker.enter(-3_600 * SECOND_NS)
+    assert breaker.state is BreakerState.HALF_OPEN
+    breaker.fail(-3_600 * SECOND_NS, "still down")
+    with pytest.raises(CircuitOpen):
+        breaker.enter(-3_600 * SECOND_NS + 1)
+
+
 def test_a_trial_that_fails_opens_it_for_as_long_again() -> None:
     breaker = broken()
     breaker.enter(5 * SECOND_NS)
