@@ -66,9 +66,14 @@ def guard(words: list[str]) -> list[str]:
     >>> guard(["ui", "--port", "9000"])
     ['ui', '--host', '127.0.0.1', '--port', '9000']
     """
-    if words[:1] != ["ui"] or any(word.startswith(("--host", "-h")) for word in words):
+    place = 0
+    while words[place : place + 1] and words[place].startswith("-"):  # of every command
+        is_whole = "=" in words[place] or (words[place][2:] and words[place][1] != "-")
+        place += 1 if is_whole else 2  # each of these options has a value
+    before, command, after = words[:place], words[place : place + 1], words[place + 1 :]
+    if command != ["ui"] or any(word.startswith(("--host", "-h")) for word in after):
         return words
-    return ["ui", "--host", "127.0.0.1", *words[1:]]
+    return [*before, "ui", "--host", "127.0.0.1", *after]
 
 
 def write_settings(paths: StorePaths, file: Path) -> Path:

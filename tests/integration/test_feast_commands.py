@@ -122,8 +122,16 @@ def test_feasts_interface_shows_the_views_on_this_machine_alone(workplace: Path)
         process.communicate(timeout=30)
 
 
+@pytest.mark.parametrize(
+    "before",
+    [[], ["--log-level", "debug"], ["--log-level=debug"], ["-c.", "-f", "ui"], ["--chdir", "ui"]],
+)
+def test_the_interface_is_kept_here_whatever_options_come_before_it(before: list[str]) -> None:
+    assert guard([*before, "ui", "-p", "9"]) == [*before, "ui", "--host", "127.0.0.1", "-p", "9"]
+
+
 def test_an_address_that_is_named_is_feasts_own() -> None:
-    for words in (["ui", "--host", "0.0.0.0"], ["ui", "-h", "::"], ["plan"], []):  # noqa: S104 - not bound
+    for words in (["ui", "--host", "0.0.0.0"], ["ui", "-h", "::"], ["plan", "ui"], []):  # noqa: S104 - not bound
         assert guard(words) == words
 
 
