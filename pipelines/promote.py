@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -225,9 +226,8 @@ def _point(folder: Path, alias: Alias) -> None:
 
     Where links cannot be made, as on Windows without the right to, a warning says so.
     """
-    fresh = folder.parent / f".{alias}.new"
+    fresh = folder.parent / f".{alias}.{uuid.uuid4().hex}.new"  # others promote at the same time
     try:
-        fresh.unlink(missing_ok=True)
         fresh.symlink_to(folder.name, target_is_directory=True)
         fresh.replace(folder.parent / alias)
     except OSError as error:

@@ -92,6 +92,8 @@ def test_feast_apply_and_materialize_serve_the_batch_values(workplace: Path) -> 
 
 
 def test_feasts_interface_shows_the_views_on_this_machine_alone(workplace: Path) -> None:
+    paths = feature_steps.store_paths(Home(workplace / "var"))
+    apply_definitions(open_store(paths), paths.offline_root, [Timeframe.H1])
     port = free_port()
     words = ("feast", "ui", "--port", str(port), "--home", str(workplace / "var"))
     process = subprocess.Popen(
