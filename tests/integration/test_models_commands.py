@@ -22,7 +22,7 @@ from pipelines.certify import certify, renew
 from pipelines.cli import run
 from pipelines.home import Home
 from pipelines.model_views import CARD
-from pipelines.promote import sign_approval
+from pipelines.promote import _point, sign_approval
 from pipelines.registries import open_registry
 
 pytestmark = [
@@ -278,3 +278,22 @@ def test_an_alias_that_cannot_be_linked_is_promoted_all_the_same_and_said(
     assert in_the_way.is_dir()
     assert not in_the_way.is_symlink()
     assert sorted(path.name for path in in_the_way.parent.iterdir()) == ["2", "paper"]
+
+
+def test_a_link_is_put_in_place_though_another_promotion_puts_one_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1", "2"):
+        (tmp_path / version).mkdir()
+    replace = Path.replace
+
+    def replace_late(new: Path, target: Path) -> Path:
+        with monkeypatch.context() as other:
+            other.setattr(Path, "replace", replace)
+            _point(tmp_path / "2", Alias.CHAMPION)
+        return replace(new, target)
+
+    monkeypatch.setattr(Path, "replace", replace_late)
+    _point(tmp_path / "1", Alias.CHAMPION)
+    assert (tmp_path / "champion").readlink() == Path("1")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["1", "2", "champion"]
