@@ -91,8 +91,6 @@ class TradeServer:
             request = request._replace(symbol=market.instrument.symbol)
         result = action(request, market, now_ns)
         self._set_alarm()
-        if result.deal and not market.orders and self.ledger.slack > 0.0:
-            watch(self.markets, self.ledger)  # filled at the latest prices, which set nothing off
         return result
 
     def check(self, request: TradeRequest, now_ns: int) -> int:

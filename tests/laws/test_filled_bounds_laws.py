@@ -77,7 +77,7 @@ def play(
 
 @settings(max_examples=100, deadline=None)
 @given(path=st.lists(steps, min_size=2, max_size=40), rules=accounts)
-def test_bounds_worked_out_at_a_fill_overlook_nothing(
+def test_bounds_after_a_fill_overlook_nothing(
     path: list[tuple[int, int, int, int, int]], rules: AccountRules
 ) -> None:
     assert play(path, rules, closely=False) == play(path, rules, closely=True)
