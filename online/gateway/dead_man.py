@@ -16,6 +16,7 @@ from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox
 from online.gateway.inbox_copy import OWN_MARK, cause_of
 from online.gateway.order_flow import OrderFlow
+from online.gateway.patience import Patience
 from online.gateway.settings import Rung, RungAction
 from online.ports import Observation
 
@@ -42,6 +43,8 @@ class DeadMan:
         Returns what the broker tells of a symbol and of the account.
     clock_ns
         The host's; silence goes on while the gateway itself is away.
+    patience
+        With orders of a flatten that were refused; None for one by the event loop's clock.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class DeadMan:
         flow: OrderFlow,
         look: Callable[[str], Awaitable[Observation]],
         clock_ns: Callable[[], int] = time.time_ns,
+        patience: Patience | None = None,
     ) -> None:
         self._ladder = ladder
         self._gate = gate
@@ -59,6 +63,7 @@ class DeadMan:
         self._flow = flow
         self._look = look
         self._clock_ns = clock_ns
+        self._patience = patience or Patience(asyncio.get_running_loop().time)
         self._silent_since: float | None = None
         if inbox.fact("scorer_seen"):
             self._silent_since = asyncio.get_running_loop().time() - self._silent_already()
@@ -91,6 +96,7 @@ class DeadMan:
         self._gate.tighten(TradingState.HALTED, f"{'flatten' if flatten else 'halt'}: {reason}")
         if flatten:
             self._inbox.write_fact(_FLATTEN, reason)
+            self._patience.begin_anew()
             try:
                 await self._flatten(f"flatten: {reason}")
             except Unavailable as error:
@@ -134,11 +140,13 @@ class DeadMan:
         seen = await self._look("")
         ours = self._inbox.entry_magics()
         for resting in seen.orders or ():
-            if resting.magic in ours and not self._is_being_cancelled(resting.ticket):
-                marks = self._mark(f"order-{resting.ticket}", cause)
-                await self._send(cancel_order(resting, *marks))
+            what = f"order-{resting.ticket}"
+            going = self._is_being_cancelled(resting.ticket)
+            if resting.magic in ours and not going and self._patience.may_ask(what):
+                await self._send(what, cancel_order(resting, *self._mark(what, cause)))
         for position in seen.positions or ():
-            if position.magic in ours and not self._has_pending(position):
+            may_ask = self._patience.may_ask(str(position.ticket))
+            if position.magic in ours and may_ask and not self._has_pending(position):
                 await self._close(position, cause)
 
     def _has_pending(self, position: Position) -> bool:
@@ -166,10 +174,11 @@ class DeadMan:
             return
         if quote is None:
             return
-        marks = self._mark(str(position.ticket), cause)
-        await self._send(close_position(position, quote, *marks))
+        what = str(position.ticket)
+        await self._send(what, close_position(position, quote, *self._mark(what, cause)))
 
-    async def _send(self, intent: Intent) -> None:
+    async def _send(self, what: str, intent: Intent) -> None:
+        self._patience.refused(what)  # until the contrary is known
         try:
             reply = await self._flow.send(
                 intent, _CLOSE_PATIENCE_SECONDS, is_wanted=_always, accepted=_nothing
@@ -177,6 +186,10 @@ class DeadMan:
         except SextantError as error:  # what it is keeps no other open
             _log.warning("%s was not carried out: %s", intent.intent_id, error)
             return
+        if reply.status in {OrderStatus.FILLED, OrderStatus.PARTIAL, OrderStatus.DONE}:
+            self._patience.granted(what)
+        elif reply.status is OrderStatus.NOT_SENT:
+            self._patience.not_sent(what)
         if reply.status not in {OrderStatus.FILLED, OrderStatus.DONE}:
             _log.warning("%s: %s, %s", intent.intent_id, reply.status, reply.comment)
 

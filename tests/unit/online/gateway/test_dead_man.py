@@ -20,6 +20,7 @@ from online.gateway.dead_man import DeadMan
 from online.gateway.gate import Gate
 from online.gateway.inbox import Inbox, open_inbox
 from online.gateway.inbox_copy import cause_of
+from online.gateway.patience import Patience
 from online.gateway.settings import GatewaySettings, Rung, RungAction
 from online.gateway.tls import TlsFiles
 from online.ports import Observation
@@ -233,6 +234,112 @@ def test_only_a_close_under_way_keeps_a_position_from_being_closed(tmp_path: Pat
 
     wire = asyncio.run(flatten_two(tmp_path, prepare=prepare))
     assert [intent.position for intent in wire.sent] == [1]
+
+
+class Closed:
+    """A market that takes no order."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def send(self, intent: Intent, *_: object, **__: object) -> OrderReply:
+        self.asked.append(intent.position or intent.order)
+        return OrderReply(OrderStatus.REJECTED, 10018, 0, 0, 0, 0.0, 0.0, "Market closed")
+
+
+def test_what_a_closed_market_refuses_is_asked_for_ever_more_seldom_until_somebody_wants_it(
+    tmp_path: Path,
+) -> None:
+    wire, clock = Closed(), [0.0]
+    order = RestingOrder(11, entry(1).magic, "EURUSD", Side.BUY, "limit", 0.1, 1.0, 0.0, 0.0, "")
+    position = make_position(ticket=1, magic=entry(1).magic, symbol="EURUSD")
+
+    async def look(_: str) -> Observation:
+        return Observation(make_quote(), None, (position,), (), (order,))
+
+    async def weekend() -> None:
+        inbox = open_inbox(tmp_path / "inbox.db")
+        inbox.accept((entry(1),), 1)
+        filled = OrderReply(OrderStatus.FILLED, 10009, 1, 1, 1, 1.1, 0.1, "")
+        inbox.record("entry-1", filled, 1)
+        flow: Any = wire
+        patience = Patience(lambda: clock[0])
+        switch = DeadMan(LADDER, Gate(inbox), inbox, flow, look, patience=patience)
+        await switch.obey("leave (ann)", flatten=True)
+        assert wire.asked == [11, 1]
+        for half_seconds in range(2 * 3_600):
+            clock[0] = half_seconds / 2.0
+            await switch.climb()
+        assert 2 * 120 <= len(wire.asked) <= 2 * 130  # twice a minute, after six tries at first
+        assert wire.asked.count(1) == wire.asked.count(11)
+        before = len(wire.asked)
+        await switch.climb()
+        assert len(wire.asked) == before
+        await switch.obey("leave now (ann)", flatten=True)
+        assert wire.asked[before:] == [11, 1]
+        inbox.close()
+
+    asyncio.run(weekend())
+
+
+def test_a_pause_doubles_up_to_half_a_minute_and_ends_with_what_is_granted() -> None:
+    clock = [100.0]
+    patience = Patience(lambda: clock[0])
+    for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
+        assert patience.may_ask("1")
+        patience.refused("1")
+        assert patience.may_ask("2")
+        clock[0] += seconds - 0.25
+        assert not patience.may_ask("1")
+        clock[0] += 0.25
+    patience.granted("1")
+    for _ in range(3):  # nobody was asked, so nobody is spared
+        patience.not_sent("1")
+        assert not patience.may_ask("1")
+        clock[0] += 1.0
+        assert patience.may_ask("1")
+    patience.refused("1")
+    clock[0] += 1.0
+    assert patience.may_ask("1")
+
+
+@pytest.mark.parametrize(
+    ("status", "times"),
+    [
+        (OrderStatus.PARTIAL, 2),
+        (OrderStatus.FILLED, 2),
+        (OrderStatus.REJECTED, 1),
+        (OrderStatus.UNKNOWN, 1),
+        (OrderStatus.NOT_SENT, 1),
+    ],
+)
+def test_what_is_left_of_a_position_is_closed_at_once_and_a_refusal_is_waited_out(
+    tmp_path: Path, status: OrderStatus, times: int
+) -> None:
+    asked: list[int] = []
+
+    class Answers:
+        async def send(self, intent: Intent, *_: object, **__: object) -> OrderReply:
+            asked.append(intent.position)
+            return OrderReply(status, 0, 0, 0, 0, 0.0, 0.0, "")
+
+    async def look(_: str) -> Observation:
+        position = make_position(ticket=1, magic=entry(1).magic, symbol="EURUSD")
+        return Observation(make_quote(), None, (position,), ())
+
+    async def twice() -> None:
+        inbox = open_inbox(tmp_path / "inbox.db")
+        inbox.accept((entry(1),), 1)
+        inbox.record("entry-1", OrderReply(OrderStatus.FILLED, 10009, 1, 1, 1, 1.1, 0.1, ""), 1)
+        flow: Any = Answers()
+        patience = Patience(lambda: 0.0)
+        switch = DeadMan(LADDER, Gate(inbox), inbox, flow, look, patience=patience)
+        await switch.obey("leave (ann)", flatten=True)
+        await switch.climb()
+        inbox.close()
+
+    asyncio.run(twice())
+    assert asked == [1] * times
 
 
 def test_a_halt_by_hand_closes_nothing(tmp_path: Path) -> None:
